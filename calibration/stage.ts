@@ -1,0 +1,62 @@
+/**
+ * The calibration stage seen from outside: QC, then correction, over readings in time order. Pure in the sense of design §1:
+ * no clock, no disk, no network; whatever time it needs is in the data. The same object runs live, in `backtest` and in
+ * `recompute`.
+ */
+import type { CheckedReading, CorrectedReading, RawReading } from '../model/observation.ts';
+import type { EpochMs } from '../model/time.ts';
+
+/** What the stage knows of a box. */
+export interface StageBox {
+  readonly id: string;
+  readonly num: number;
+  readonly lat: number | null;
+  readonly lon: number | null;
+  /** Class of the particle sensor (`PMS5003`, `SDS011` …), '' = not known. */
+  readonly sensor: string;
+  /** Which Plantower output is sent, '' = not known. */
+  readonly field: 'cf1' | 'atm' | '';
+  /** Unclaimed boxes are corrected but never used for fitting. */
+  readonly trusted: boolean;
+  readonly exposure: 'outdoor' | 'indoor' | 'mobile' | 'unknown';
+}
+
+export interface StageStation {
+  readonly id: string;
+  readonly num: number;
+  readonly lat: number | null;
+  readonly lon: number | null;
+}
+
+/** A box known to stand beside a station. */
+export interface Colocation {
+  readonly box: string;
+  readonly station: string;
+  readonly from?: EpochMs;
+  readonly to?: EpochMs;
+}
+
+/** One averaged PM2.5 value of a reference station; `time` = start of the averaging interval. */
+export interface ReferenceValue {
+  readonly station: string;
+  readonly time: EpochMs;
+  readonly pm25: number;
+}
+
+export interface CalibrationStage {
+  /** Adds a box or changes what is known of it (a move keeps its history apart). */
+  setBox(box: StageBox): void;
+  setStation(station: StageStation): void;
+  /** null = find pairs by distance. */
+  setColocations(pairs: readonly Colocation[] | null): void;
+  /** S0–S8 on readings that belong together: in `backtest` all rows of one time, live what came since the last call. */
+  check(readings: readonly RawReading[]): CheckedReading[];
+  correct(readings: readonly CheckedReading[]): CorrectedReading[];
+  /** Reference values that have become known. */
+  reference(values: readonly ReferenceValue[]): void;
+  /** Work that is due at `now`: network field, nightly fits. Called at least every few minutes of data time. */
+  advance(now: EpochMs): void;
+  /** State of QC and models, to go on after a restart as if nothing had happened. */
+  snapshot(): Uint8Array;
+  restore(bytes: Uint8Array): void;
+}

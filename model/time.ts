@@ -1,0 +1,58 @@
+/** UTC milliseconds since 1970-01-01T00:00:00Z; the only form of time inside Lamppost. */
+export type EpochMs = number;
+
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** A function that tells the time; tests pass their own. */
+export type Clock = () => EpochMs;
+
+/** RFC 3339 in UTC; whole seconds are written without a fraction. */
+export function formatTime(t: EpochMs): string {
+  const iso = new Date(t).toISOString();
+  return iso.endsWith('.000Z') ? `${iso.slice(0, 19)}Z` : iso;
+}
+
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/**
+ * Strict RFC 3339 §5.6: a zone is required and every field is range-checked (`2026-02-30` is not a date).
+ * A leap second (`:60`) counts as the first moment of the next minute. Returns null for anything else.
+ */
+export function parseTime(text: string): EpochMs | null {
+  const m = RFC3339.exec(text);
+  if (!m) return null;
+  const [year, month, day, hour, minute, second] = m.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 60) return null;
+  if (day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate()) return null;
+  const fraction = m[7] ? Math.floor(Number(m[7]) * 1000) : 0;
+  const zone = m[8] as string;
+  let offset = 0;
+  if (zone !== 'Z' && zone !== 'z') {
+    const h = Number(zone.slice(1, 3));
+    const min = Number(zone.slice(4, 6));
+    if (h > 23 || min > 59) return null;
+    offset = (zone.startsWith('-') ? -1 : 1) * (h * HOUR + min * MINUTE);
+  }
+  return Date.UTC(year, month - 1, day, hour, minute, second) + fraction - offset;
+}
+
+/** Start of the UTC day that holds `t`. */
+export const startOfDay = (t: EpochMs): EpochMs => Math.floor(t / DAY) * DAY;
+
+/** `YYYY-MM-DD` of the UTC day that holds `t`. */
+export const dayName = (t: EpochMs): string => new Date(t).toISOString().slice(0, 10);
+
+/** The earliest phenomenon time a box may claim (design §1): before it no community network existed, so the clock is wrong. */
+export const EARLIEST_BOX_TIME = Date.UTC(2015, 0, 1);
+/** How far ahead of us a box's clock may run before its time is not believed (design §1). */
+export const MAX_CLOCK_AHEAD = 2 * MINUTE;

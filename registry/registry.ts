@@ -1,0 +1,125 @@
+/**
+ * The boxes and reference stations, who owns them, where they hung and when, under which licence. Knows no observations.
+ *
+ * Kept in `registry.sqlite` (WAL) in the data folder: every thread and command opens it by itself, reads are synchronous
+ * point look-ups of a few microseconds, so a million boxes cost neither memory nor start-up time.
+ */
+import type { EpochMs } from '../model/time.ts';
+
+export type ThingKind = 'box' | 'station';
+export type Exposure = 'outdoor' | 'indoor' | 'mobile' | 'unknown';
+
+export interface Place {
+  readonly lat: number;
+  readonly lon: number;
+  /** Metres above the ground, null = not told. */
+  readonly height: number | null;
+  /** In force from (inclusive). */
+  readonly from: EpochMs;
+}
+
+export interface Thing {
+  /** `^[a-z0-9-]{8,40}$`, opaque, never reused. */
+  readonly id: string;
+  /** Stable integer from 1, never reused: the left part of datastream ids. */
+  readonly num: number;
+  readonly kind: ThingKind;
+  readonly name: string;
+  /** The public name it has in its own network (LASS device_id …), '' = none. */
+  readonly nativeId: string;
+  /** The payload format it speaks, '' = not yet known. */
+  readonly format: string;
+  /** The place in force, exact; what is shown publicly is `publicPlace()`. */
+  readonly place: Place | null;
+  /** `exact`, or snapped once to a fixed grid so that averaging never undoes it. */
+  readonly placePrecision: 'exact' | 'grid';
+  readonly exposure: Exposure;
+  /** Sensor models such as `PMS5003`, `BME280`. */
+  readonly sensors: readonly string[];
+  /** For Plantower: which output is sent. */
+  readonly field: 'cf1' | 'atm' | '';
+  readonly claimed: boolean;
+  readonly project: string;
+  readonly licence: string;
+  readonly attribution: string;
+  readonly createdAt: EpochMs;
+  readonly retired: boolean;
+  /** Operator and feed extras (township, lamp post number, authority …), public. */
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+export interface NewThing {
+  readonly id?: string;
+  readonly kind?: ThingKind;
+  readonly name?: string;
+  readonly nativeId?: string;
+  readonly format?: string;
+  readonly lat?: number | null;
+  readonly lon?: number | null;
+  readonly height?: number | null;
+  readonly placePrecision?: 'exact' | 'grid';
+  readonly exposure?: Exposure;
+  readonly sensors?: readonly string[];
+  readonly field?: 'cf1' | 'atm' | '';
+  readonly claimed?: boolean;
+  readonly project?: string;
+  readonly licence?: string;
+  readonly attribution?: string;
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+export type TokenScope = 'admin' | 'sta-write' | 'bridge';
+
+/** What a presented secret opens. Nothing of the secret itself is ever kept: only its SHA-256. */
+export type Principal =
+  | { readonly kind: 'token'; readonly scope: TokenScope; readonly name: string }
+  | { readonly kind: 'box'; readonly id: string }
+  | { readonly kind: 'owner'; readonly id: string };
+
+export interface ThingQuery {
+  readonly kind?: ThingKind;
+  /** west, south, east, north */
+  readonly bbox?: readonly [number, number, number, number];
+  readonly project?: string;
+  readonly exposure?: Exposure;
+  readonly claimed?: boolean;
+  readonly licence?: string;
+  readonly includeRetired?: boolean;
+  /** Only things with num > this. */
+  readonly after?: number;
+  readonly limit?: number;
+}
+
+export interface Registry {
+  /** `unknown` = no such box id (treat as anonymous), `refused` = known id, wrong key. Compared in constant time. */
+  authenticate(id: string, key: string): 'ok' | 'refused' | 'unknown';
+  principal(secret: string): Principal | null;
+
+  get(id: string): Thing | null;
+  byNum(num: number): Thing | null;
+  /** In order of `num`. */
+  list(query?: ThingQuery): Thing[];
+  count(kind?: ThingKind): number;
+
+  /** Keys are 160 random bits, shown once here. @throws Error naming the field that is wrong */
+  add(thing: NewThing, now: EpochMs): { thing: Thing; key: string; ownerToken: string };
+  /** Adds many in one transaction, without owner tokens; keys as given (tests, fleets) or made. */
+  addMany(things: Iterable<NewThing & { key?: string }>, now: EpochMs): { id: string; key: string }[];
+  /** The unclaimed box of that native id, made when new; null when `maxUnclaimed` is reached. */
+  unclaimed(format: string, nativeId: string, now: EpochMs): Thing | null;
+  update(id: string, change: Omit<NewThing, 'id' | 'kind'>, now: EpochMs): Thing;
+  /** A new place from `from` on; the former ones stay in the history. */
+  move(id: string, place: Place): Thing;
+  places(id: string): Place[];
+  rotateKey(id: string): string;
+  rotateOwnerToken(id: string): string;
+  retire(id: string, now: EpochMs): void;
+
+  addToken(scope: TokenScope, name: string, now: EpochMs): string;
+  tokens(): { name: string; scope: TokenScope; createdAt: EpochMs }[];
+  removeToken(name: string): boolean;
+
+  /** Grows with every committed change by any connection or process; cheap to ask. */
+  version(): number;
+  close(): void;
+}

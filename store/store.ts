@@ -1,0 +1,153 @@
+/**
+ * The observation store: what it promises, whatever is behind. `tests/store/contract.ts` holds each promise as a test.
+ *
+ *  1. One row per (datastream, phenomenonTime). The first appended stands; a later row with the same raw value is dropped and
+ *     counted as duplicate; one with another raw value is not stored and becomes a reject `conflict`.
+ *  2. `append` is atomic and durable when it resolves: its rows, its rejects and its checkpoint together, or nothing.
+ *     Appending the same batch again (after a crash before the checkpoint was seen) changes nothing.
+ *  3. `raw`, `phenomenonTime` and `resultTime` never change. `rewrite` replaces what QC and correction added.
+ *  4. A query sees every append that resolved before it was asked, however old the data and whichever file it lies in.
+ *  5. `range` pages by (phenomenonTime, datastream): no gap, no overlap, while data keep coming in.
+ *  6. `compact` never changes an answer; killed at any moment it leaves either the old or the new files.
+ */
+import type { DatastreamId } from '../model/datastream.ts';
+import type { EpochMs } from '../model/time.ts';
+
+/**
+ * Rows as columns, all of the same `length`. NaN in `corrected`, `lo90`, `hi90` = null. `raw` is never NaN for a row with a
+ * value; a row of flag 9 (missing) has NaN.
+ */
+export interface ObservationColumns {
+  readonly length: number;
+  readonly datastream: Int32Array;
+  readonly phenomenonTime: Float64Array;
+  readonly resultTime: Float64Array;
+  readonly raw: Float64Array;
+  readonly corrected: Float64Array;
+  readonly lo90: Float64Array;
+  readonly hi90: Float64Array;
+  readonly flag: Uint8Array;
+  /** Mask of `REASONS`. */
+  readonly reasons: Int32Array;
+  /** Index into `CORRECTION_LEVELS`. */
+  readonly level: Uint8Array;
+  /** Number of the model (see `ObservationStore.modelNum`), 0 = none. */
+  readonly model: Int32Array;
+}
+
+export interface Reject {
+  readonly receivedAt: EpochMs;
+  readonly via: string;
+  readonly topic: string;
+  /** Id of the box where it is known, else ''. */
+  readonly thing: string;
+  /** Machine-readable: `conflict`, `bad-json`, `unknown-format` … */
+  readonly code: string;
+  /** What was wrong and what to change, for the owner. */
+  readonly detail: string;
+  /** The payload, cut at 4 KiB. */
+  readonly payload: Uint8Array;
+}
+
+export interface AppendResult {
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+}
+
+export interface RangeQuery {
+  readonly datastreams: readonly DatastreamId[];
+  /** inclusive */
+  readonly from: EpochMs;
+  /** exclusive */
+  readonly to: EpochMs;
+  readonly limit: number;
+  readonly order?: 'asc' | 'desc';
+  /** Continue behind this row (in the direction of `order`). */
+  readonly after?: { readonly phenomenonTime: EpochMs; readonly datastream: DatastreamId };
+}
+
+/** `raw`: mean of raw values of flag 1 or 2; `corrected`: mean of corrected values that were given. */
+export interface AggregateQuery {
+  readonly datastream: DatastreamId;
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  /** Width of a bin [ms], or a calendar step in the given zone. */
+  readonly step: number | 'day' | 'month';
+  /** IANA zone for calendar steps and the phase of fixed ones; default UTC. */
+  readonly timezone?: string;
+  readonly level: 'raw' | 'corrected';
+}
+
+export interface AggregateRow {
+  readonly start: EpochMs;
+  readonly end: EpochMs;
+  /** null where no value took part */
+  readonly mean: number | null;
+  readonly min: number | null;
+  readonly max: number | null;
+  /** Mean ends of the intervals, corrected only. */
+  readonly lo90: number | null;
+  readonly hi90: number | null;
+  /** Values that took part. */
+  readonly count: number;
+  /** Rows in the bin, flagged ones included. */
+  readonly total: number;
+}
+
+export interface StoreHealth {
+  readonly ok: boolean;
+  readonly problem: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export interface RejectQuery {
+  readonly thing?: string;
+  readonly limit: number;
+  /** Only rejects older than this id (paging, newest first). */
+  readonly before?: number;
+}
+
+export interface ObservationStore {
+  append(rows: ObservationColumns, rejects: readonly Reject[], checkpoint: number): Promise<AppendResult>;
+  /** The journal sequence number up to which everything is stored; 0 at first. */
+  checkpoint(): Promise<number>;
+  /** The number under which a model id is kept in rows, made when new. Numbers start at 1. */
+  modelNum(model: string): Promise<number>;
+  models(): Promise<string[]>;
+
+  range(query: RangeQuery): Promise<ObservationColumns>;
+  aggregate(query: AggregateQuery): Promise<AggregateRow[]>;
+  /** The newest row of each datastream that has one at or after `since`; ordered by datastream. */
+  latest(since: EpochMs): Promise<ObservationColumns>;
+  count(from: EpochMs, to: EpochMs): Promise<number>;
+  /** Every stored row of a span in (phenomenonTime, datastream) order, in blocks; for recompute, dumps, migration. */
+  scan(from: EpochMs, to: EpochMs): AsyncIterable<ObservationColumns>;
+  /** Replaces flag, reasons, corrected, interval, level and model of rows that exist; unknown rows are ignored. */
+  rewrite(rows: ObservationColumns): Promise<{ changed: number }>;
+  rejects(query: RejectQuery): Promise<(Reject & { id: number })[]>;
+  rejectCount(): Promise<number>;
+
+  /** Moves full days out of the recent file and makes roll-ups. */
+  compact(now: EpochMs): Promise<void>;
+  health(): Promise<StoreHealth>;
+  close(): Promise<void>;
+}
+
+export function allocateColumns(length: number): ObservationColumns {
+  return {
+    length,
+    datastream: new Int32Array(length),
+    phenomenonTime: new Float64Array(length),
+    resultTime: new Float64Array(length),
+    raw: new Float64Array(length),
+    corrected: new Float64Array(length).fill(NaN),
+    lo90: new Float64Array(length).fill(NaN),
+    hi90: new Float64Array(length).fill(NaN),
+    flag: new Uint8Array(length),
+    reasons: new Int32Array(length),
+    level: new Uint8Array(length),
+    model: new Int32Array(length),
+  };
+}
