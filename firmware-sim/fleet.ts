@@ -6,6 +6,7 @@
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Measurement, SimBox } from './box.ts';
 import { writePayload } from './payloads/index.ts';
+import { pause } from './replay.ts';
 import type { Neighbourhood } from './scenarios.ts';
 import type { SimStation } from './station.ts';
 
@@ -164,17 +165,4 @@ export async function runFleet(options: FleetOptions): Promise<number> {
   ]);
   await Promise.all([...senders.values()].map((s) => tolerant(s.close())));
   return sent;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || ms <= 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

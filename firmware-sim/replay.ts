@@ -1,0 +1,76 @@
+/** Sends a recording over MQTT, at its own pace, faster, or as fast as the server acknowledges. */
+import mqtt from 'mqtt';
+import type { Recording } from './recording.ts';
+
+export interface ReplayOptions {
+  readonly url: string;
+  readonly recording: Recording;
+  /** 1 = as recorded, 60 = an hour in a minute, Infinity = as fast as it is acknowledged. */
+  readonly speed: number;
+  readonly connections?: number;
+  readonly signal: AbortSignal;
+  readonly clock?: () => number;
+  readonly onProgress?: (acknowledged: number, total: number) => void;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** Resolves with the number of acknowledged messages. @throws when the server refuses or cannot be reached */
+export async function replay(options: ReplayOptions): Promise<number> {
+  const { recording, speed, signal } = options;
+  const clock = options.clock ?? Date.now;
+  const messages = recording.messages;
+  if (messages.length === 0) return 0;
+  const connections = Math.max(1, Math.min(options.connections ?? 8, messages.length));
+  const clients = await Promise.all(
+    Array.from({ length: connections }, (_, i) =>
+      mqtt.connectAsync(
+        options.url,
+        {
+          clientId: `replay-${process.pid}-${i}`,
+          connectTimeout: 20_000,
+          ...(options.username === undefined ? {} : { username: options.username, password: options.password ?? '' }),
+        },
+        false,
+      ),
+    ),
+  );
+  const started = clock();
+  const first = messages[0]?.time ?? 0;
+  let next = 0;
+  let acknowledged = 0;
+  // Enough in flight to fill a group commit, few enough that an aborted run has little to wait for.
+  const WINDOW = 64;
+  const sender = async (client: (typeof clients)[number]): Promise<void> => {
+    while (next < messages.length && !signal.aborted) {
+      const message = messages[next++];
+      if (!message) return;
+      const due = Number.isFinite(speed) ? started + (message.time - first) / speed : 0;
+      const wait = due - clock();
+      if (wait > 0) await pause(wait, signal);
+      if (signal.aborted) return;
+      await client.publishAsync(message.topic, message.payload, { qos: 1 });
+      acknowledged++;
+      options.onProgress?.(acknowledged, messages.length);
+    }
+  };
+  try {
+    await Promise.all(clients.flatMap((client) => Array.from({ length: WINDOW }, () => sender(client))));
+  } finally {
+    await Promise.all(clients.map((client) => client.endAsync()));
+  }
+  return acknowledged;
+}
+
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || ms <= 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
