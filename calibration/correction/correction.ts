@@ -32,7 +32,11 @@ const declined = (value: CheckedValue, reasons: number): CorrectedValue => ({
 export class Correction {
   readonly #boxes = new Map<string, StageBox>();
 
-  constructor(_options: CorrectionOptions) {}
+  readonly options: CorrectionOptions;
+
+  constructor(options: CorrectionOptions) {
+    this.options = options;
+  }
 
   setBox(box: StageBox): void {
     this.#boxes.set(box.id, box);
