@@ -4,7 +4,9 @@
  *  1. One row per (datastream, phenomenonTime). The first appended stands; a later row with the same raw value is dropped and
  *     counted as duplicate; one with another raw value is not stored and becomes a reject `conflict`.
  *  2. `append` is atomic and durable when it resolves: its rows, its rejects and its checkpoint together, or nothing.
- *     Appending the same batch again (after a crash before the checkpoint was seen) changes nothing.
+ *     Appending the same batch again (after a crash before the checkpoint was seen) changes nothing. A batch that does not
+ *     come from the journal has checkpoint 0; one whose checkpoint is not beyond the stored one has been here: its rows are
+ *     compared again, its rejects are not kept again. The checkpoint never goes back.
  *  3. `raw`, `phenomenonTime` and `resultTime` never change. `rewrite` replaces what QC and correction added.
  *  4. A query sees every append that resolved before it was asked, however old the data and whichever file it lies in.
  *  5. `range` pages by (phenomenonTime, datastream): no gap, no overlap, while data keep coming in.
@@ -41,6 +43,8 @@ export interface Reject {
   readonly topic: string;
   /** Id of the box where it is known, else ''. */
   readonly thing: string;
+  /** The registry's number of the box; what a `conflict` carries, which the store finds itself and where it knows no ids. */
+  readonly thingNum?: number;
   /** Machine-readable: `conflict`, `bad-json`, `unknown-format` … */
   readonly code: string;
   /** What was wrong and what to change, for the owner. */
@@ -67,14 +71,17 @@ export interface RangeQuery {
   readonly after?: { readonly phenomenonTime: EpochMs; readonly datastream: DatastreamId };
 }
 
-/** `raw`: mean of raw values of flag 1 or 2; `corrected`: mean of corrected values that were given. */
+/**
+ * `raw`: mean of raw values of flag 1 or 2; `corrected`: mean of corrected values that were given. Only bins that hold a row
+ * of [from, to) are answered; a bin that `from` or `to` cuts keeps its own start and end and counts the rows inside.
+ */
 export interface AggregateQuery {
   readonly datastream: DatastreamId;
   readonly from: EpochMs;
   readonly to: EpochMs;
   /** Width of a bin [ms], or a calendar step in the given zone. */
   readonly step: number | 'day' | 'month';
-  /** IANA zone for calendar steps and the phase of fixed ones; default UTC. */
+  /** IANA zone for calendar steps and the phase of fixed ones (its offset at `from`); default UTC. */
   readonly timezone?: string;
   readonly level: 'raw' | 'corrected';
 }
@@ -97,13 +104,16 @@ export interface AggregateRow {
 
 export interface StoreHealth {
   readonly ok: boolean;
+  /** What is wrong and what to do, in words for the operator; '' when ok. */
   readonly problem: string;
   readonly rows: number;
   readonly bytes: number;
 }
 
 export interface RejectQuery {
+  /** With both given, rejects that carry either. */
   readonly thing?: string;
+  readonly thingNum?: number;
   readonly limit: number;
   /** Only rejects older than this id (paging, newest first). */
   readonly before?: number;
@@ -117,19 +127,23 @@ export interface ObservationStore {
   modelNum(model: string): Promise<number>;
   models(): Promise<string[]>;
 
-  range(query: RangeQuery): Promise<ObservationColumns>;
-  aggregate(query: AggregateQuery): Promise<AggregateRow[]>;
+  /** `signal` ends a query that nobody waits for any more: it rejects with the signal's reason. */
+  range(query: RangeQuery, signal?: AbortSignal): Promise<ObservationColumns>;
+  aggregate(query: AggregateQuery, signal?: AbortSignal): Promise<AggregateRow[]>;
   /** The newest row of each datastream that has one at or after `since`; ordered by datastream. */
   latest(since: EpochMs): Promise<ObservationColumns>;
   count(from: EpochMs, to: EpochMs): Promise<number>;
-  /** Every stored row of a span in (phenomenonTime, datastream) order, in blocks; for recompute, dumps, migration. */
+  /**
+   * Every stored row of a span in (phenomenonTime, datastream) order, in blocks; for recompute, dumps, migration. Rows that
+   * come in behind the place reached are not seen.
+   */
   scan(from: EpochMs, to: EpochMs): AsyncIterable<ObservationColumns>;
   /** Replaces flag, reasons, corrected, interval, level and model of rows that exist; unknown rows are ignored. */
   rewrite(rows: ObservationColumns): Promise<{ changed: number }>;
   rejects(query: RejectQuery): Promise<(Reject & { id: number })[]>;
   rejectCount(): Promise<number>;
 
-  /** Moves full days out of the recent file and makes roll-ups. */
+  /** Moves full days (UTC, ended at `now`) out of the recent file, merges late rows into days moved before, makes roll-ups. */
   compact(now: EpochMs): Promise<void>;
   health(): Promise<StoreHealth>;
   close(): Promise<void>;

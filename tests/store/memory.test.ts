@@ -1,0 +1,8 @@
+import { MemoryStore } from '../../store/memory.ts';
+import { storeContract } from './contract.ts';
+
+storeContract('memory', async () => ({
+  open: async () => new MemoryStore(),
+  durable: false,
+  cleanUp: async () => {},
+}));
