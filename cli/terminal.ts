@@ -1,0 +1,44 @@
+/** What commands share: wrong use, progress on stderr, stopping on a signal. */
+
+/** Wrong use of a command: exit code 2, the message on stderr. */
+export class UsageError extends Error {}
+
+/** Progress of long work: nothing for two seconds, then a line that rewrites itself; silent when stderr is no terminal. */
+export function progress(what: string): { update(n: number): void; note(message: string): void; end(): void } {
+  const tty = process.stderr.isTTY;
+  const started = Date.now();
+  let shown = 0;
+  let drawn = false;
+  const clear = (): void => {
+    if (drawn) process.stderr.write('\r\u001b[K');
+    drawn = false;
+  };
+  return {
+    update(n) {
+      const now = Date.now();
+      if (!tty || now - started < 2000 || now - shown < 200) return;
+      shown = now;
+      drawn = true;
+      process.stderr.write(
+        `\r\u001b[K${n.toLocaleString('en')} ${what}, ${Math.round((n * 1000) / (now - started))}/s`,
+      );
+    },
+    note(message) {
+      clear();
+      process.stderr.write(`${message}\n`);
+    },
+    end: clear,
+  };
+}
+
+/** Fires at the first SIGINT or SIGTERM. A second one ends the process at once. */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(1);
+    controller.abort();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return controller.signal;
+}
