@@ -33,6 +33,8 @@ export interface Thing {
   readonly place: Place | null;
   /** `exact`, or snapped once to a fixed grid so that averaging never undoes it. */
   readonly placePrecision: 'exact' | 'grid';
+  /** Where a `grid` box is shown (fixed once per box); use `publicPlace()` of `place.ts`. */
+  readonly shown?: { readonly lat: number; readonly lon: number } | null;
   readonly exposure: Exposure;
   /** Sensor models such as `PMS5003`, `BME280`. */
   readonly sensors: readonly string[];
@@ -78,7 +80,7 @@ export type Principal =
 
 export interface ThingQuery {
   readonly kind?: ThingKind;
-  /** west, south, east, north */
+  /** west, south, east, north, of the public places; west > east crosses the antimeridian. */
   readonly bbox?: readonly [number, number, number, number];
   readonly project?: string;
   readonly exposure?: Exposure;
@@ -97,6 +99,8 @@ export interface Registry {
 
   get(id: string): Thing | null;
   byNum(num: number): Thing | null;
+  /** Things that changed after that `version()`, in order of change; retired ones included. For caches. */
+  changedSince(version: number, limit: number): { things: Thing[]; version: number };
   /** In order of `num`. */
   list(query?: ThingQuery): Thing[];
   count(kind?: ThingKind): number;
