@@ -1,0 +1,367 @@
+/**
+ * Journal records in, corrected readings and rejects out: decode → clock → duplicates → check → correct (design §1).
+ *
+ * Invariants (tests/ingest/pipeline.test.ts):
+ *  1. No bytes make `process` throw (only a registry that cannot be read does). Each packet ends in readings, in a reject with a reason, or is counted as duplicate.
+ *  2. No clock and no disk of its own: what comes out depends on the records, where batches end, and the registry. So the
+ *     same batches after a restart from a snapshot give the same values.
+ *  3. State per box is constant and small; everything else is bounded.
+ */
+import type { CalibrationStage } from '../calibration/stage.ts';
+import type { JournalRecord } from '../journal/journal.ts';
+import { FLAG, reason } from '../model/flags.ts';
+import type { CorrectedReading, RawReading, RawValue } from '../model/observation.ts';
+import { decodePacket, type Packet } from '../model/packet.ts';
+import { property } from '../model/properties.ts';
+import { SECOND, type EpochMs } from '../model/time.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Reject } from '../store/store.ts';
+import { judgeClock } from './clock.ts';
+import type { Decoder, DecodedReading } from './decoder.ts';
+import { fingerprint, recentPackets, type RecentPacketsState } from './duplicates.ts';
+import { referenceHours, type StationHours } from './reference-hours.ts';
+import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
+
+/** Payload kept with a reject [bytes]. */
+const REJECT_PAYLOAD = 4096;
+/** How often the stage is asked to do due work, in receive time; far below the minutes it allows. */
+const ADVANCE_EVERY = 10 * SECOND;
+
+export interface PipelineParts {
+  readonly registry: Registry;
+  readonly stage: CalibrationStage;
+  readonly decoderFor: (format: string) => Decoder | null;
+  /** The decoder on whose open topics this topic lies. */
+  readonly decoderForTopic: (topic: string) => Decoder | null;
+  readonly formats: readonly string[];
+  readonly maxUnclaimed: number;
+}
+
+export interface Processed {
+  /** The last record of the batch; 0 for an empty one. */
+  readonly seq: number;
+  readonly readings: readonly CorrectedReading[];
+  readonly rejects: readonly Reject[];
+  /** Packets that were a redelivery. */
+  readonly duplicates: number;
+  /** Receive time of the newest packet [ms], for the lag. */
+  readonly newest: EpochMs;
+  /** What the stage did when it failed on a batch; '' = it did not. Values are then stored as not evaluated. */
+  readonly problem: string;
+}
+
+export interface PipelineState {
+  readonly clock: EpochMs;
+  readonly advanced: EpochMs;
+  readonly stage: Uint8Array;
+  readonly recent: RecentPacketsState;
+  readonly things: ThingColumns;
+  readonly hours: Map<string, StationHours>;
+}
+
+export interface Pipeline {
+  process(records: readonly JournalRecord[]): Processed;
+  /** Everything the next batch depends on; the arrays are live: encode before the next `process`. */
+  state(): PipelineState;
+  restore(state: PipelineState): void;
+}
+
+/** Topics below `boxes/<id>/` that carry no readings. */
+const NO_READINGS = new Set(['status']);
+
+const OPEN = { ok: false, code: 'unknown-topic' } as const;
+
+function valuesOf(reading: DecodedReading): RawValue[] {
+  const values: RawValue[] = [];
+  for (const { property: key, value } of reading.values) {
+    if (!Number.isFinite(value) || values.some((v) => v.property === key)) continue;
+    values.push({ property: key, raw: value });
+  }
+  return values;
+}
+
+function valuesHash(values: readonly RawValue[]): number {
+  let h = 0x811c9dc5;
+  for (const v of values) {
+    h = Math.imul(h ^ property(v.property).num, 0x01000193);
+    h = Math.imul(h ^ (Math.round(v.raw * 1000) | 0), 0x01000193);
+  }
+  return h | 0;
+}
+
+/** A station's values carry the range tests and are never corrected: it is what others are corrected by. */
+function referenceReading(reading: RawReading): CorrectedReading {
+  return {
+    ...reading,
+    stage: 'corrected',
+    values: reading.values.map((v) => {
+      const { gross, plausible } = property(v.property);
+      const failed = v.raw < gross[0] || v.raw > gross[1];
+      const odd = v.raw < plausible[0] || v.raw > plausible[1];
+      return {
+        ...v,
+        flag: failed ? FLAG.fail : odd ? FLAG.suspect : FLAG.good,
+        reasons: failed ? reason('gross_range') : odd ? reason('plausible_range') : 0,
+        corrected: null,
+        lo90: null,
+        hi90: null,
+        level: '' as const,
+        model: '',
+      };
+    }),
+  };
+}
+
+/** When the stage itself fails the raw values are kept, judged by nobody. */
+const unevaluated = (reading: RawReading): CorrectedReading => ({
+  ...reading,
+  stage: 'corrected',
+  values: reading.values.map((v) => ({
+    ...v,
+    flag: FLAG.notEvaluated,
+    reasons: reason('no_model'),
+    corrected: null,
+    lo90: null,
+    hi90: null,
+    level: '' as const,
+    model: '',
+  })),
+});
+
+export function createPipeline(parts: PipelineParts): Pipeline {
+  const { registry, stage } = parts;
+  const things = thingDirectory(registry, stage, parts.maxUnclaimed);
+  const recent = recentPackets();
+  const hours = referenceHours();
+  let clock: EpochMs = 0;
+  let advanced: EpochMs = 0;
+
+  interface Batch {
+    readonly readings: RawReading[];
+    readonly stations: RawReading[];
+    readonly rejects: Reject[];
+    duplicates: number;
+  }
+
+  const reject = (batch: Batch, packet: Packet, thing: string, code: string, detail: string): void => {
+    batch.rejects.push({
+      receivedAt: packet.receivedAt,
+      via: packet.via,
+      topic: packet.topic,
+      thing,
+      code,
+      detail,
+      // A copy: the packet is a view of the journal's page.
+      payload: Uint8Array.from(packet.payload.subarray(0, REJECT_PAYLOAD)),
+    });
+  };
+
+  const take = (
+    batch: Batch,
+    packet: Packet,
+    seq: number,
+    decoder: Decoder,
+    box: string,
+    lookup: (reading: DecodedReading) => Lookup,
+  ): void => {
+    const decoded = decoder.decode(packet.payload, packet.topic);
+    if (!decoded.ok) {
+      reject(batch, packet, box, decoded.code, decoded.detail);
+      return;
+    }
+    if (decoded.readings.length === 0) {
+      reject(batch, packet, box, 'no-values', 'the payload holds no reading');
+      return;
+    }
+    let redelivered: boolean | undefined;
+    const timeless = new Set<number>();
+    for (const reading of decoded.readings) {
+      const found = lookup(reading);
+      if (!found.ok) {
+        reject(batch, packet, box, found.code, found.detail);
+        continue;
+      }
+      const thing = found.thing;
+      const values = valuesOf(reading);
+      if (values.length === 0) {
+        const why = reading.notes?.length ? `: ${reading.notes.slice(0, 5).join('; ')}` : '';
+        reject(batch, packet, thing.id, 'no-values', `no value that can be kept${why}`);
+        continue;
+      }
+      const time = judgeClock(reading.time, packet.receivedAt);
+      if (time.clock === 'received') {
+        // QoS 0 and HTTP have no packet id and no redelivery by protocol: equal payloads there are equal measurements.
+        redelivered ??= packet.packetId !== 0 && recent.seen(fingerprint(packet), packet.receivedAt);
+        if (redelivered) {
+          batch.duplicates++;
+          continue;
+        }
+        if (timeless.has(thing.num)) {
+          reject(
+            batch,
+            packet,
+            thing.id,
+            'no-time',
+            'several readings in one message without a believable time of their own: only the first was kept. Give each its time as RFC 3339, and check the clock of the box',
+          );
+          continue;
+        }
+        timeless.add(thing.num);
+      }
+      if (things.repeats(thing.num, time.phenomenonTime, valuesHash(values))) {
+        batch.duplicates++;
+        continue;
+      }
+      things.noteDecoded(thing, reading, time.phenomenonTime);
+      (thing.kind === 'station' ? batch.stations : batch.readings).push({
+        stage: 'raw',
+        thing: thing.id,
+        thingNum: thing.num,
+        phenomenonTime: time.phenomenonTime,
+        resultTime: packet.receivedAt,
+        clock: time.clock,
+        seq,
+        values,
+      });
+    }
+  };
+
+  const unknownFormat = (format: string): string =>
+    `"${format.slice(0, 60)}" is no payload format of this server; it knows ${parts.formats.join(', ')}`;
+
+  const route = (batch: Batch, packet: Packet, seq: number): void => {
+    const levels = packet.topic.split('/');
+    if (levels[0] !== 'boxes') {
+      const decoder = parts.decoderForTopic(packet.topic);
+      if (!decoder) {
+        reject(
+          batch,
+          packet,
+          packet.sender,
+          OPEN.code,
+          `no box format is spoken on the topic "${packet.topic.slice(0, 200)}"`,
+        );
+        return;
+      }
+      take(batch, packet, seq, decoder, packet.sender, (reading) =>
+        reading.nativeId === ''
+          ? { ok: false, code: 'no-device-id', detail: 'the payload does not say which box it comes from' }
+          : things.byNativeId(decoder.format, reading, packet.receivedAt),
+      );
+      return;
+    }
+    const [, id = '', format = '', batchWord] = levels;
+    if (levels.length === 3 && NO_READINGS.has(format)) return;
+    if (levels.length < 3 || levels.length > 4 || (levels.length === 4 && batchWord !== 'batch')) {
+      reject(
+        batch,
+        packet,
+        id,
+        OPEN.code,
+        `readings go to boxes/<id>/<format> or boxes/<id>/<format>/batch, not to "${packet.topic.slice(0, 200)}"`,
+      );
+      return;
+    }
+    const found = things.byId(id);
+    if (!found.ok) {
+      reject(batch, packet, '', found.code, found.detail);
+      return;
+    }
+    const decoder = parts.decoderFor(format);
+    if (!decoder) {
+      reject(batch, packet, id, 'unknown-format', unknownFormat(format));
+      return;
+    }
+    take(batch, packet, seq, decoder, id, () => found);
+  };
+
+  const judge = (batch: Batch): { readings: CorrectedReading[]; problem: string } => {
+    const { readings, stations } = batch;
+    let problem = '';
+    let corrected: CorrectedReading[];
+    try {
+      for (const reading of stations) {
+        const pm25 = reading.values.find((v) => v.property === 'pm25');
+        const [low, high] = property('pm25').gross;
+        if (pm25 && pm25.raw >= low && pm25.raw <= high) hours.add(reading.thing, reading.phenomenonTime, pm25.raw);
+      }
+      const closed = hours.close(clock);
+      if (closed.length > 0) stage.reference(closed);
+      if (clock - advanced >= ADVANCE_EVERY) {
+        advanced = clock;
+        stage.advance(clock);
+      }
+      // In time order whatever order they came in; equal times by box, then as received.
+      readings.sort((a, b) => a.phenomenonTime - b.phenomenonTime || a.thingNum - b.thingNum || a.seq - b.seq);
+      corrected = readings.length > 0 ? stage.correct(stage.check(readings)) : [];
+    } catch (error) {
+      problem = `the calibration stage failed, values are stored as not evaluated: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+      corrected = readings.map(unevaluated);
+    }
+    return { readings: [...corrected, ...stations.map(referenceReading)], problem };
+  };
+
+  return {
+    process(records) {
+      const batch: Batch = { readings: [], stations: [], rejects: [], duplicates: 0 };
+      things.refresh();
+      for (const record of records) {
+        let packet: Packet;
+        try {
+          packet = decodePacket(record.bytes);
+        } catch (error) {
+          batch.rejects.push({
+            receivedAt: clock,
+            via: '',
+            topic: '',
+            thing: '',
+            code: 'bad-record',
+            detail: `journal record ${record.seq}: ${error instanceof Error ? error.message : String(error)}`,
+            payload: Uint8Array.from(record.bytes.subarray(0, REJECT_PAYLOAD)),
+          });
+          continue;
+        }
+        if (packet.receivedAt > clock) clock = packet.receivedAt;
+        try {
+          route(batch, packet, record.seq);
+        } catch (error) {
+          // The registry's disk is the environment, not the packet's fault: the worker starts again from its snapshot.
+          if ((error as { code?: unknown }).code === 'ERR_SQLITE_ERROR') throw error;
+          const words = error instanceof Error ? error.message : String(error);
+          reject(
+            batch,
+            packet,
+            packet.sender,
+            'ingest-error',
+            `could not be worked on; the operator has to look at it: ${words}`,
+          );
+        }
+      }
+      const { readings, problem } = judge(batch);
+      return {
+        seq: records.at(-1)?.seq ?? 0,
+        readings,
+        rejects: batch.rejects,
+        duplicates: batch.duplicates,
+        newest: clock,
+        problem,
+      };
+    },
+    state: () => ({
+      clock,
+      advanced,
+      stage: stage.snapshot(),
+      recent: recent.state(),
+      things: things.state(),
+      hours: hours.state(),
+    }),
+    restore(state) {
+      stage.restore(state.stage);
+      clock = state.clock;
+      advanced = state.advanced;
+      recent.restore(state.recent);
+      things.restore(state.things);
+      hours.restore(state.hours);
+    },
+  };
+}

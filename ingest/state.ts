@@ -1,0 +1,107 @@
+/**
+ * What the pipeline keeps on disk so that a restart goes on as if nothing had happened: `pipeline/` in the data folder.
+ *
+ *  - `snapshot` – the pipeline's state behind one journal record. Written beside and renamed, so there is always one whole file.
+ *    Layout: 8 bytes `LAMPSNP1`, 32 bytes SHA-256 of the rest, then a V8-serialised `{ seq, state }`.
+ *  - `batches` – one line `<last seq of the batch>\n` for each batch processed since that snapshot, fsynced before the batch goes
+ *    to the store. QC compares readings of one batch with each other, so a replay must cut the journal where the first run did.
+ *
+ * A snapshot is written only when its batch is in the store: its seq is never beyond the store's checkpoint.
+ */
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import type { PipelineState } from './pipeline.ts';
+
+const MAGIC = Buffer.from('LAMPSNP1');
+const HEADER = MAGIC.length + 32;
+
+export interface SavedState {
+  readonly seq: number;
+  readonly state: PipelineState;
+}
+
+export interface StateFolder {
+  /** null = there is none; `problem` says why one that exists cannot be used. */
+  load(): { saved: SavedState | null; problem: string };
+  /** Ends of the batches after `seq`, ascending. */
+  batchEnds(after: number): number[];
+  /** Durable when it returns. */
+  noteBatch(seq: number): void;
+  encode(saved: SavedState): Buffer;
+  /** Puts the encoded snapshot in place and keeps only the batch ends behind it. */
+  save(bytes: Buffer, seq: number): void;
+  close(): void;
+}
+
+function replace(path: string, parts: readonly Uint8Array[]): void {
+  const fd = openSync(`${path}.new`, 'w');
+  try {
+    for (const part of parts) for (let at = 0; at < part.length;) at += writeSync(fd, part, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(`${path}.new`, path);
+}
+
+export function openStateFolder(folder: string): StateFolder {
+  mkdirSync(folder, { recursive: true });
+  const snapshotPath = join(folder, 'snapshot');
+  const batchesPath = join(folder, 'batches');
+  const readEnds = (): number[] => {
+    if (!existsSync(batchesPath)) return [];
+    // The last piece has no newline: torn, and its batch was not yet given to the store.
+    const lines = readFileSync(batchesPath, 'latin1').split('\n').slice(0, -1);
+    return lines.map(Number).filter((n) => Number.isSafeInteger(n) && n > 0);
+  };
+  // Cuts a torn last line off, so that the next one begins on its own.
+  replace(batchesPath, [
+    Buffer.from(
+      readEnds()
+        .map((n) => `${n}\n`)
+        .join(''),
+    ),
+  ]);
+  let fd = openSync(batchesPath, 'a');
+
+  return {
+    load() {
+      if (!existsSync(snapshotPath)) return { saved: null, problem: '' };
+      const bytes = readFileSync(snapshotPath);
+      const body = bytes.subarray(HEADER);
+      const sound =
+        bytes.length > HEADER &&
+        bytes.subarray(0, MAGIC.length).equals(MAGIC) &&
+        createHash('sha256').update(body).digest().equals(bytes.subarray(MAGIC.length, HEADER));
+      if (!sound)
+        return { saved: null, problem: `${snapshotPath} is damaged or of another version; starting without it` };
+      return { saved: deserialize(body) as SavedState, problem: '' };
+    },
+    batchEnds: (after) => readEnds().filter((n) => n > after),
+    noteBatch(seq) {
+      writeSync(fd, `${seq}\n`);
+      fdatasyncSync(fd);
+    },
+    encode: (saved) => serialize(saved),
+    save(bytes, seq) {
+      replace(snapshotPath, [MAGIC, createHash('sha256').update(bytes).digest(), bytes]);
+      const kept = readEnds().filter((n) => n > seq);
+      closeSync(fd);
+      replace(batchesPath, [Buffer.from(kept.map((n) => `${n}\n`).join(''))]);
+      fd = openSync(batchesPath, 'a');
+    },
+    close: () => closeSync(fd),
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * What the pipeline has to know of boxes and stations, looked up in the registry when a reading of theirs comes first and again
+ * after the registry has changed. Boxes that are silent cost nothing; one that speaks costs its id and about 30 bytes.
+ */
+import type { CalibrationStage, StageBox } from '../calibration/stage.ts';
+import type { DecodedReading } from './decoder.ts';
+import type { EpochMs } from '../model/time.ts';
+import { distanceM } from '../model/geo.ts';
+import type { Registry, Thing } from '../registry/registry.ts';
+
+export interface KnownThing {
+  readonly id: string;
+  readonly num: number;
+  readonly kind: 'box' | 'station';
+}
+
+export type Lookup =
+  | { readonly ok: true; readonly thing: KnownThing }
+  | { readonly ok: false; readonly code: string; readonly detail: string };
+
+/** Things are numbered from 1 without gaps, so columns by number are dense. */
+export interface ThingColumns {
+  /** 32-bit hash of what the stage was told, 0 = nothing yet. */
+  told: Int32Array;
+  /** Phenomenon time and values hash of the last reading that went to the stage. */
+  lastTime: Float64Array;
+  lastValues: Int32Array;
+}
+
+export interface ThingDirectory {
+  byId(id: string): Lookup;
+  /** The unclaimed box behind a native id of an open topic. */
+  byNativeId(format: string, reading: DecodedReading, receivedAt: EpochMs): Lookup;
+  /** A box that says where it is and has no place yet, or whose unclaimed box has clearly moved, is put there. */
+  noteDecoded(thing: KnownThing, reading: DecodedReading, phenomenonTime: EpochMs): void;
+  /** True when the thing's last reading had this time and these values: a plain redelivery. Otherwise remembers it. */
+  repeats(num: number, phenomenonTime: EpochMs, valuesHash: number): boolean;
+  /** Asks the registry for its version; called once a batch. */
+  refresh(): void;
+  state(): ThingColumns;
+  restore(state: ThingColumns): void;
+}
+
+/** A fixed box whose GPS says something else by more than this, several times, hangs elsewhere now [m]; calibration note S0. */
+const MOVED_M = 200;
+const MOVED_TIMES = 3;
+
+/** FNV-1a, 32 bit, never 0. */
+export function hash32(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h | 0 || 1;
+}
+
+const PARTICLE_SENSOR = /^(PMS|PMSA|SDS|SPS|SEN5|SEN6|HPMA|IPS|PPD|NEXTPM|OPC|DN7C|ZH0|GP2Y|A4|G3|G5|G7|PM ?SENSOR)/i;
+
+/** The name of the particle sensor among a box's sensors; '' = none known. */
+export const particleSensor = (sensors: readonly string[]): string =>
+  sensors.find((s) => PARTICLE_SENSOR.test(s)) ?? '';
+
+export const stageBox = (t: Thing): StageBox => ({
+  id: t.id,
+  num: t.num,
+  lat: t.place?.lat ?? null,
+  lon: t.place?.lon ?? null,
+  sensor: particleSensor(t.sensors),
+  field: t.field,
+  trusted: t.claimed,
+  exposure: t.exposure,
+});
+
+function grown<T extends Int32Array | Float64Array>(array: T, length: number): T {
+  if (length <= array.length) return array;
+  const bigger = new (array.constructor as new (n: number) => T)(Math.max(length, array.length * 2));
+  bigger.set(array);
+  return bigger;
+}
+
+interface Entry extends KnownThing {
+  /** Registry version at which this was read. */
+  readonly version: number;
+  readonly claimed: boolean;
+  /** The place in force, NaN = none. */
+  readonly lat: number;
+  readonly lon: number;
+  readonly placedFrom: EpochMs;
+}
+
+export function thingDirectory(registry: Registry, stage: CalibrationStage, maxUnclaimed: number): ThingDirectory {
+  const known = new Map<string, Entry>();
+  const native = new Map<string, string>();
+  const moving = new Map<number, { lat: number; lon: number; times: number }>();
+  let version = registry.version();
+  let columns: ThingColumns = {
+    told: new Int32Array(1024),
+    lastTime: new Float64Array(1024),
+    lastValues: new Int32Array(1024),
+  };
+
+  const fit = (num: number): void => {
+    if (num < columns.told.length) return;
+    columns = {
+      told: grown(columns.told, num + 1),
+      lastTime: grown(columns.lastTime, num + 1),
+      lastValues: grown(columns.lastValues, num + 1),
+    };
+  };
+
+  const tell = (thing: Thing): KnownThing => {
+    fit(thing.num);
+    const box = stageBox(thing);
+    const told = hash32(JSON.stringify([box, thing.kind]));
+    if (columns.told[thing.num] !== told) {
+      columns.told[thing.num] = told;
+      if (thing.kind === 'station') stage.setStation({ id: box.id, num: box.num, lat: box.lat, lon: box.lon });
+      else stage.setBox(box);
+    }
+    const entry: Entry = {
+      id: thing.id,
+      num: thing.num,
+      kind: thing.kind,
+      version,
+      claimed: thing.claimed,
+      lat: thing.place?.lat ?? NaN,
+      lon: thing.place?.lon ?? NaN,
+      placedFrom: thing.place?.from ?? NaN,
+    };
+    known.set(thing.id, entry);
+    return entry;
+  };
+
+  const byId = (id: string): Lookup => {
+    const entry = known.get(id);
+    if (entry && entry.version === version) return { ok: true, thing: entry };
+    const thing = registry.get(id);
+    if (!thing) {
+      known.delete(id);
+      return {
+        ok: false,
+        code: 'unknown-box',
+        detail: `no box has the id "${id.slice(0, 60)}": register it at /register and publish under the id given there`,
+      };
+    }
+    if (thing.retired) {
+      known.delete(id);
+      return {
+        ok: false,
+        code: 'retired-box',
+        detail: `box ${id} was retired by its owner; register it anew if it should send again`,
+      };
+    }
+    return { ok: true, thing: tell(thing) };
+  };
+
+  /** What the packet says of its box is a courtesy: words the registry refuses do not cost the reading. */
+  const courteous = (change: () => Thing): void => {
+    try {
+      tell(change());
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ERR_SQLITE_ERROR') throw error;
+    }
+  };
+
+  const applyHints = (thing: KnownThing, hints: NonNullable<DecodedReading['hints']>, now: EpochMs): void =>
+    courteous(() =>
+      registry.update(
+        thing.id,
+        {
+          ...(hints.name ? { name: hints.name } : {}),
+          ...(hints.sensors?.length ? { sensors: hints.sensors } : {}),
+          ...(hints.exposure ? { exposure: hints.exposure } : {}),
+          ...(hints.field ? { field: hints.field } : {}),
+          ...(hints.licence ? { licence: hints.licence } : {}),
+          ...(hints.attribution ? { attribution: hints.attribution } : {}),
+        },
+        now,
+      ),
+    );
+
+  return {
+    byId,
+    byNativeId(format, reading, receivedAt) {
+      const key = `${format}\0${reading.nativeId}`;
+      const id = native.get(key);
+      if (id !== undefined) {
+        const found = byId(id);
+        if (found.ok) return found;
+        native.delete(key);
+      }
+      const before = registry.version();
+      const thing = registry.unclaimed(format, reading.nativeId, receivedAt);
+      if (!thing) {
+        return {
+          ok: false,
+          code: 'unclaimed-limit',
+          detail: `this server keeps at most ${maxUnclaimed} unregistered boxes (LAMPPOST_MAX_UNCLAIMED) and is full: register the box`,
+        };
+      }
+      if (thing.retired) {
+        return { ok: false, code: 'retired-box', detail: `box ${thing.id} was retired by its owner` };
+      }
+      if (thing.claimed) {
+        return {
+          ok: false,
+          code: 'claimed-box',
+          detail: `device id "${reading.nativeId}" belongs to the registered box ${thing.id}: publish with its key on boxes/${thing.id}/${format}`,
+        };
+      }
+      if (registry.version() !== before && reading.hints) applyHints(thing, reading.hints, receivedAt);
+      native.set(key, thing.id);
+      return { ok: true, thing: tell(registry.get(thing.id) ?? thing) };
+    },
+    noteDecoded(thing, reading, phenomenonTime) {
+      const place = reading.place;
+      if (!place) return;
+      const entry = known.get(thing.id);
+      if (!entry) return;
+      const there = { lat: place.lat, lon: place.lon, height: null, from: phenomenonTime };
+      if (Number.isNaN(entry.lat)) {
+        courteous(() => registry.move(thing.id, there));
+        return;
+      }
+      // The owner's word on a registered box's place stands above its GPS.
+      if (entry.claimed) return;
+      if (distanceM(entry.lat, entry.lon, place.lat, place.lon) <= MOVED_M) {
+        moving.delete(thing.num);
+        return;
+      }
+      const seen = moving.get(thing.num);
+      const again = seen !== undefined && distanceM(seen.lat, seen.lon, place.lat, place.lon) <= MOVED_M;
+      const times = again ? seen.times + 1 : 1;
+      if (times < MOVED_TIMES) {
+        moving.set(thing.num, { lat: place.lat, lon: place.lon, times });
+        return;
+      }
+      moving.delete(thing.num);
+      if (phenomenonTime > entry.placedFrom) courteous(() => registry.move(thing.id, there));
+    },
+    repeats(num, phenomenonTime, valuesHash) {
+      if (columns.lastTime[num] === phenomenonTime && columns.lastValues[num] === valuesHash) return true;
+      columns.lastTime[num] = phenomenonTime;
+      columns.lastValues[num] = valuesHash;
+      return false;
+    },
+    refresh() {
+      version = registry.version();
+    },
+    state: () => columns,
+    restore(state) {
+      columns = state;
+    },
+  };
+}
