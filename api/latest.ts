@@ -1,0 +1,169 @@
+/**
+ * The newest row of every datastream, in memory: what the map and the live stream show. Columns per property, so that a million
+ * boxes with four properties cost about 200 MB and one property is read in one go.
+ */
+import { thingNumOf } from '../model/datastream.ts';
+import { PROPERTY_SLOTS, propertyByNum, type PropertyKey } from '../model/properties.ts';
+import type { EpochMs } from '../model/time.ts';
+import type { ObservationColumns } from '../store/store.ts';
+
+/** The rows of one property; a slot belongs to one Thing for good. Only the first `size` entries count. */
+export interface LatestColumn {
+  size: number;
+  /** Grows with every change of a row. */
+  version: number;
+  /** Slot + 1 by number of the Thing, 0 = none. */
+  index: Int32Array;
+  thing: Int32Array;
+  time: Float64Array;
+  raw: Float64Array;
+  corrected: Float64Array;
+  /** Ends of the interval are multiples of the property's resolution, so that 32 bits and rounding give them back exactly. */
+  lo90: Float32Array;
+  hi90: Float32Array;
+  flag: Uint8Array;
+  reasons: Int32Array;
+  level: Uint8Array;
+  model: Int32Array;
+}
+
+type Grown = 'thing' | 'time' | 'raw' | 'corrected' | 'lo90' | 'hi90' | 'flag' | 'reasons' | 'level' | 'model';
+const GROWN: readonly Grown[] = ['thing', 'time', 'raw', 'corrected', 'lo90', 'hi90', 'flag', 'reasons', 'level', 'model']; // prettier-ignore
+
+type Typed = Int32Array | Uint32Array | Float64Array | Float32Array | Uint8Array;
+function longer<T extends Typed>(array: T, length: number): T {
+  const out = new (array.constructor as new (n: number) => T)(length);
+  out.set(array);
+  return out;
+}
+
+const newColumn = (): LatestColumn => ({
+  size: 0,
+  version: 0,
+  index: new Int32Array(64),
+  thing: new Int32Array(64),
+  time: new Float64Array(64),
+  raw: new Float64Array(64),
+  corrected: new Float64Array(64),
+  lo90: new Float32Array(64),
+  hi90: new Float32Array(64),
+  flag: new Uint8Array(64),
+  reasons: new Int32Array(64),
+  level: new Uint8Array(64),
+  model: new Int32Array(64),
+});
+
+/** Half as much again: doubling a table of four million rows would take twice the memory it needs. */
+const grownLength = (needed: number): number => Math.max(64, Math.ceil(needed * 1.5));
+
+export class LatestTable {
+  readonly #columns: (LatestColumn | undefined)[] = [];
+  /** By number of the Thing: when its newest row was received [ms], and which properties it has (two masks of 32). */
+  #lastSeen = new Float64Array(64);
+  #low = new Uint32Array(64);
+  #high = new Uint32Array(64);
+  #version = 0;
+
+  /** Takes the rows that are newer than what is there (or a new verdict on the same moment); returns the indices of those it took. */
+  apply(rows: ObservationColumns): number[] {
+    const taken: number[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const id = rows.datastream[i] as number;
+      const thing = thingNumOf(id);
+      const num = id % PROPERTY_SLOTS;
+      const column = (this.#columns[num] ??= newColumn());
+      const time = rows.phenomenonTime[i] as number;
+      this.#see(thing, num, rows.resultTime[i] as number);
+      let slot = (column.index[thing] ?? 0) - 1;
+      if (slot < 0) {
+        slot = this.#newSlot(column, thing);
+      } else {
+        const there = column.time[slot] as number;
+        if (time < there || (time === there && same(column, slot, rows, i))) continue;
+      }
+      column.time[slot] = time;
+      column.raw[slot] = rows.raw[i] as number;
+      column.corrected[slot] = rows.corrected[i] as number;
+      column.lo90[slot] = rows.lo90[i] as number;
+      column.hi90[slot] = rows.hi90[i] as number;
+      column.flag[slot] = rows.flag[i] as number;
+      column.reasons[slot] = rows.reasons[i] as number;
+      column.level[slot] = rows.level[i] as number;
+      column.model[slot] = rows.model[i] as number;
+      column.version++;
+      taken.push(i);
+    }
+    if (taken.length > 0) this.#version++;
+    return taken;
+  }
+
+  /** Grows with every `apply` that changed something. */
+  get version(): number {
+    return this.#version;
+  }
+
+  column(propertyNum: number): LatestColumn | undefined {
+    return this.#columns[propertyNum];
+  }
+
+  /** The slot of a Thing in the column of a property, -1 = no row. */
+  slot(propertyNum: number, thingNum: number): number {
+    return (this.#columns[propertyNum]?.index[thingNum] ?? 0) - 1;
+  }
+
+  /** When the newest row of a Thing was received; null = not since the table was filled. */
+  lastSeen(thingNum: number): EpochMs | null {
+    return this.#lastSeen[thingNum] || null;
+  }
+
+  /** Properties of which a Thing has a row, in order of their numbers. */
+  properties(thingNum: number): PropertyKey[] {
+    const low = this.#low[thingNum] ?? 0;
+    const high = this.#high[thingNum] ?? 0;
+    const out: PropertyKey[] = [];
+    for (let num = 0; num < PROPERTY_SLOTS; num++) {
+      if ((num < 32 ? low >>> num : high >>> (num - 32)) & 1) out.push(propertyByNum(num).key);
+    }
+    return out;
+  }
+
+  /** Datastreams in the table. */
+  get size(): number {
+    return this.#columns.reduce((sum, c) => sum + (c?.size ?? 0), 0);
+  }
+
+  #newSlot(column: LatestColumn, thing: number): number {
+    if (thing >= column.index.length) column.index = longer(column.index, grownLength(thing + 1));
+    const slot = column.size++;
+    if (slot >= column.thing.length) {
+      const length = grownLength(slot + 1);
+      const arrays = column as unknown as Record<Grown, Typed>;
+      for (const name of GROWN) arrays[name] = longer(arrays[name], length);
+    }
+    column.index[thing] = slot + 1;
+    column.thing[slot] = thing;
+    return slot;
+  }
+
+  #see(thing: number, propertyNum: number, received: EpochMs): void {
+    if (thing >= this.#lastSeen.length) {
+      const length = grownLength(thing + 1);
+      this.#lastSeen = longer(this.#lastSeen, length);
+      this.#low = longer(this.#low, length);
+      this.#high = longer(this.#high, length);
+    }
+    if (received > (this.#lastSeen[thing] as number)) this.#lastSeen[thing] = received;
+    const mask = propertyNum < 32 ? this.#low : this.#high;
+    mask[thing] = (mask[thing] as number) | (1 << (propertyNum & 31));
+  }
+}
+
+function same(column: LatestColumn, slot: number, rows: ObservationColumns, i: number): boolean {
+  return (
+    Object.is(column.raw[slot], rows.raw[i]) &&
+    Object.is(column.corrected[slot], rows.corrected[i]) &&
+    column.flag[slot] === rows.flag[i] &&
+    column.reasons[slot] === rows.reasons[i] &&
+    column.model[slot] === rows.model[i]
+  );
+}

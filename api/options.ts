@@ -1,0 +1,101 @@
+/** What the HTTP side needs from whoever puts the parts together, and what it gives back. */
+import type { Server } from 'node:http';
+import type { Registry as Metrics } from 'prom-client';
+import type { Packet } from '../model/packet.ts';
+import type { Clock, EpochMs } from '../model/time.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ObservationColumns, ObservationStore } from '../store/store.ts';
+import type { LatestTable } from './latest.ts';
+
+/** The state of one part, for `/healthz`, `/readyz` and `doctor`. */
+export interface PartHealth {
+  readonly name: string;
+  readonly ok: boolean;
+  /** In words for the operator; '' when ok. Shown publicly: no paths, no secrets. */
+  readonly problem: string;
+}
+
+/** Something that happened to a box or model and that a user of the data should know. */
+export interface ApiEvent {
+  /** Ascending, unique, stable. */
+  readonly id: number;
+  readonly time: EpochMs;
+  /** `registered`, `moved`, `retired`, `drift`, `refit`, `recomputed` … */
+  readonly kind: string;
+  readonly thing: string;
+  readonly property: string;
+  readonly detail: string;
+}
+
+export interface ApiLogger {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface ApiOptions {
+  readonly registry: Registry;
+  readonly store: ObservationStore;
+  /** The newest row of each datastream; `startApi` fills it from the store, `Api.live` keeps it going. */
+  readonly latest: LatestTable;
+  /** Puts a packet into the journal; resolves after fsync. A rejection becomes 503 and the sender tries again. */
+  readonly accept: (packet: Packet) => Promise<unknown>;
+
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** `https://…` under which the world sees this server, '' = as the request says. */
+  readonly publicUrl?: string;
+  /** Take client addresses from `X-Forwarded-For` (behind a reverse proxy). Default false. */
+  readonly trustProxy?: boolean;
+  /** IANA zone of the local times in answers. Default Asia/Taipei. */
+  readonly timezone?: string;
+  /** `LAMPPOST_ADMIN_TOKEN`; '' = only admin tokens of the registry count. */
+  readonly adminToken?: string;
+  /** Unregistered boxes may use the push endpoints. Default false. */
+  readonly openPush?: boolean;
+  /** Folder with the built web pages, '' = none. */
+  readonly dashboard?: string;
+  /** Folder served at `/dumps/`, '' = none. */
+  readonly dumps?: string;
+  /** What `/api/v1/config` tells the web pages besides (public!). */
+  readonly publicConfig?: Readonly<Record<string, unknown>>;
+
+  readonly health?: () => Promise<readonly PartHealth[]> | readonly PartHealth[];
+  /** Metrics of the other parts; those of HTTP are added. */
+  readonly metrics?: Metrics;
+  /** What is known about a model, as JSON; null = nothing beyond its id. */
+  readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
+  /** Newest first, id < before. */
+  readonly events?: (query: { limit: number; before?: number; thing?: string; kind?: string }) => Promise<ApiEvent[]>;
+
+  /** Requests a minute and client address; false = no limit. Default 6,000 reading (loopback 600,000), 60 registrations (loopback 60,000). */
+  readonly rateLimit?: RateLimits | false;
+  /** Rows kept in memory for clients that resume a stream. Default 50,000. */
+  readonly streamBuffer?: number;
+  /** Default 1,000. */
+  readonly maxStreams?: number;
+  /** How far back the table of latest values is filled at start [ms]. Default 7 days. */
+  readonly latestSpan?: number;
+  readonly clock?: Clock;
+  readonly logger?: ApiLogger;
+}
+
+export interface RateLimits {
+  readonly read: number;
+  readonly register: number;
+  readonly loopbackRead: number;
+  readonly loopbackRegister: number;
+}
+
+export interface Api {
+  readonly port: number;
+  readonly url: string;
+  /** For the WebSocket upgrade at `/mqtt`. */
+  readonly server: Server;
+  /** Rows that the store has just taken: into the table of latest values and out to the streams. */
+  live(rows: ObservationColumns): void;
+  /** Ends streams, lets running requests finish (bounded), closes the port. */
+  close(): Promise<void>;
+}
