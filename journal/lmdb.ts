@@ -79,6 +79,8 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
   let wake: (() => void) | null = null;
   let idle: (() => void)[] = [];
   let probeTimer: NodeJS.Timeout | null = null;
+  let probing: Promise<unknown> = Promise.resolve();
+  let trims: Promise<unknown> = Promise.resolve();
 
   const isFull = (): boolean => endOffset - firstOffset >= maxBytes;
 
@@ -154,7 +156,7 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
     probeTimer = setTimeout(() => {
       probeTimer = null;
       if (closing) return;
-      committed(env.marks.put('probe', Buffer.alloc(8))).then(
+      probing = committed(env.marks.put('probe', Buffer.alloc(8))).then(
         () => (problem = ''),
         (again: Error) => failed(again),
       );
@@ -178,6 +180,36 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
     running = false;
     for (const resolve of idle) resolve();
     idle = [];
+  }
+
+  /** One at a time: each looks at what the one before left. */
+  async function trim(upTo: number): Promise<void> {
+    env.blocks.resetReadTxn();
+    const e = end(env);
+    const before = trimmed(env);
+    const seq = Math.min(Math.floor(upTo), e.seq);
+    if (!(seq > before.seq)) return;
+    const gone: number[] = [];
+    let keep: number | null = null;
+    for (const key of env.blocks.getKeys({ end: seq + 1 })) {
+      if (keep !== null) gone.push(keep);
+      keep = key;
+    }
+    // A block ends where the next begins; only of the last one its own count must be asked.
+    if (keep !== null) {
+      const next = blockAfter(env, keep);
+      if (next ? next.firstSeq <= seq + 1 : e.seq <= seq) gone.push(keep);
+    }
+    const first = keep === null || gone.includes(keep) ? blockAfter(env, keep ?? 0) : blockAtOrBefore(env, keep);
+    const offset = first ? (first.block?.offset ?? before.offset) : e.offset;
+    await committed(
+      env.root.batch(() => {
+        for (const key of gone) void env.blocks.remove(key);
+        void env.marks.put('trimmed', trimmedMark({ seq, offset }));
+      }),
+    );
+    refresh();
+    wake?.();
   }
 
   const quiet = (): Promise<void> => (running ? new Promise((resolve) => idle.push(resolve)) : Promise.resolve());
@@ -226,33 +258,11 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
       return health;
     },
 
-    async trim(upTo) {
-      env.blocks.resetReadTxn();
-      const e = end(env);
-      const before = trimmed(env);
-      const seq = Math.min(Math.floor(upTo), e.seq);
-      if (!(seq > before.seq)) return;
-      const gone: number[] = [];
-      let keep: number | null = null;
-      for (const key of env.blocks.getKeys({ end: seq + 1 })) {
-        if (keep !== null) gone.push(keep);
-        keep = key;
-      }
-      // A block ends where the next begins; only of the last one its own count must be asked.
-      if (keep !== null) {
-        const next = blockAfter(env, keep);
-        if (next ? next.firstSeq <= seq + 1 : e.seq <= seq) gone.push(keep);
-      }
-      const first = keep === null || gone.includes(keep) ? blockAfter(env, keep ?? 0) : blockAtOrBefore(env, keep);
-      const offset = first ? (first.block?.offset ?? before.offset) : e.offset;
-      await committed(
-        env.root.batch(() => {
-          for (const key of gone) void env.blocks.remove(key);
-          void env.marks.put('trimmed', trimmedMark({ seq, offset }));
-        }),
-      );
-      refresh();
-      wake?.();
+    trim(upTo) {
+      if (closing) return Promise.resolve();
+      const work = trims.then(() => trim(upTo));
+      trims = work.catch(() => undefined);
+      return work;
     },
 
     async close() {
@@ -260,7 +270,7 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
       closing = true;
       wake?.();
       if (probeTimer) clearTimeout(probeTimer);
-      await quiet();
+      await Promise.all([quiet(), trims, probing]);
       await env.root.close();
     },
   };
