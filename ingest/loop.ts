@@ -189,9 +189,13 @@ export function startLoop(options: LoopOptions): IngestLoop {
     if (seq > saved) await save();
   }
 
-  const done = run().finally(async () => {
-    await appending.catch(() => undefined);
-  });
+  const done = (async () => {
+    try {
+      await run();
+    } finally {
+      await appending.catch(() => undefined);
+    }
+  })();
   done.catch(() => undefined);
   return {
     done,

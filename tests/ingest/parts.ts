@@ -26,7 +26,7 @@ export interface Bench {
   readonly registry: Registry;
   readonly pipeline: Pipeline;
   /** Hands packets over as the next journal records. */
-  send(...packets: Partial<Packet>[]): ReturnType<Pipeline['process']>;
+  readonly send: (...packets: Partial<Packet>[]) => ReturnType<Pipeline['process']>;
 }
 
 export const record = (seq: number, packet: Partial<Packet>): JournalRecord => ({
