@@ -1,0 +1,156 @@
+/**
+ * The Parquet files and the list of those that count (the table `part`).
+ *
+ *  - A file is written under a temporary name, fsynced, renamed, and counts from the commit that lists it. Names are never
+ *    used twice (they end in a generation), so a listed file is never written again.
+ *  - A file that is not listed is what a killed compaction left, and is removed at start.
+ *  - A file that is listed but is not what was written (size, CRC-32) is renamed to `….corrupt` and reported; the rest goes on.
+ */
+import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { DAY, dayName, type EpochMs } from '../../model/time.ts';
+import { quote } from './database.ts';
+
+/** `days`: the observations of one UTC day; `hours`: the hour roll-ups of one UTC month. */
+export type PartKind = 'days' | 'hours';
+
+export interface Part {
+  readonly kind: PartKind;
+  readonly start: EpochMs;
+  /** exclusive */
+  readonly end: EpochMs;
+  /** Generation that made it. */
+  readonly version: number;
+  /** Below the folder `parquet`. */
+  readonly name: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly crc: number;
+  /** Why it is no longer read; '' = it is. */
+  readonly lost: string;
+}
+
+/** What a reader of one generation reads. */
+export interface Manifest {
+  readonly generation: number;
+  /** Readable day files, ascending. */
+  readonly days: readonly Part[];
+  /** Readable roll-ups by start of the month. */
+  readonly months: ReadonlyMap<EpochMs, Part>;
+  /** Starts of days with recomputed values that wait in the table `amended`. */
+  readonly amended: ReadonlySet<EpochMs>;
+  readonly lost: readonly Part[];
+}
+
+export const startOfMonth = (t: EpochMs): EpochMs => {
+  const d = new Date(t);
+  return Date.UTC(d.getUTCFullYear(), d.getUTCMonth(), 1);
+};
+export const endOfMonth = (t: EpochMs): EpochMs => {
+  const d = new Date(t);
+  return Date.UTC(d.getUTCFullYear(), d.getUTCMonth() + 1, 1);
+};
+
+export function manifestOf(generation: number, parts: readonly Part[], amended: Iterable<EpochMs>): Manifest {
+  const readable = parts.filter((p) => p.lost === '');
+  const days = readable.filter((p) => p.kind === 'days').sort((a, b) => a.start - b.start);
+  const months = new Map(readable.filter((p) => p.kind === 'hours').map((p) => [p.start, p]));
+  return { generation, days, months, amended: new Set(amended), lost: parts.filter((p) => p.lost !== '') };
+}
+
+const PART_NAME = /^\d{4}-\d{2}(-\d{2})?\.\d+\.parquet(\.tmp)?$/;
+
+export class PartFolder {
+  readonly folder: string;
+
+  constructor(dataFolder: string) {
+    this.folder = join(dataFolder, 'parquet');
+    for (const kind of ['days', 'hours']) mkdirSync(join(this.folder, kind), { recursive: true });
+  }
+
+  path(part: Pick<Part, 'name'>): string {
+    return join(this.folder, part.name);
+  }
+
+  static nameOf(kind: PartKind, start: EpochMs, version: number): string {
+    return `${kind}/${dayName(start).slice(0, kind === 'days' ? 10 : 7)}.${version}.parquet`;
+  }
+
+  /** All files that look like ours, by name. */
+  list(): string[] {
+    return (['days', 'hours'] as const).flatMap((kind) =>
+      readdirSync(join(this.folder, kind))
+        .filter((name) => PART_NAME.test(name))
+        .map((name) => `${kind}/${name}`),
+    );
+  }
+
+  /** Makes a file with `write(temporary path)` and gives it its name once it is safe on disk. */
+  async make(kind: PartKind, start: EpochMs, version: number, write: (path: string) => Promise<number>): Promise<Part> {
+    const name = PartFolder.nameOf(kind, start, version);
+    const path = join(this.folder, name);
+    const temporary = `${path}.tmp`;
+    try {
+      const rows = await write(temporary);
+      await sync(temporary);
+      const { size, crc } = await checksum(temporary);
+      renameSync(temporary, path);
+      await sync(dirname(path));
+      const end = kind === 'days' ? start + DAY : endOfMonth(start);
+      return { kind, start, end, version, name, rows, bytes: size, crc, lost: '' };
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  remove(name: string): void {
+    rmSync(join(this.folder, name), { force: true });
+  }
+
+  /** A look that costs nothing: is it there and as long as it was? @returns what is wrong, '' = nothing */
+  glance(part: Part): string {
+    const path = this.path(part);
+    if (!existsSync(path)) return 'the file is missing';
+    const { size } = statSync(path);
+    return size === part.bytes ? '' : `the file has ${size} bytes where ${part.bytes} were written`;
+  }
+
+  /** Reads the whole file. @returns what is wrong, '' = nothing */
+  async verify(part: Part): Promise<string> {
+    const seen = this.glance(part);
+    if (seen !== '') return seen;
+    const { crc } = await checksum(this.path(part));
+    return crc === part.crc ? '' : 'its bytes are not those that were written (CRC-32 differs)';
+  }
+
+  setAside(part: Part): void {
+    if (existsSync(this.path(part))) renameSync(this.path(part), `${this.path(part)}.corrupt`);
+  }
+
+  /** SQL that reads these files as one table. */
+  table(parts: readonly Part[]): string {
+    return `read_parquet([${parts.map((p) => quote(this.path(p))).join(', ')}], union_by_name = false)`;
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function checksum(path: string): Promise<{ size: number; crc: number }> {
+  let size = 0;
+  let crc = 0;
+  for await (const block of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    size += (block as Buffer).length;
+    crc = crc32(block as Buffer, crc);
+  }
+  return { size, crc };
+}

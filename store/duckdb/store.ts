@@ -1,0 +1,504 @@
+/**
+ * The embedded store: recent observations, checkpoint, models and rejects in `observations.duckdb`, older observations in one
+ * Parquet file a UTC day and hour roll-ups in one a month, below `parquet/`. `docs/store.md` says what lies where and why.
+ *
+ * One instance owns the folder; all of it runs on the thread that opened it, DuckDB's own threads do the work.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
+import type {
+  AggregateQuery,
+  AggregateRow,
+  AppendResult,
+  ObservationColumns,
+  ObservationStore,
+  RangeQuery,
+  Reject,
+  RejectQuery,
+  StoreHealth,
+} from '../store.ts';
+import { compactMonth, plan, readParts } from './compaction.ts';
+import { Database, isFatal, numbers, one, quote, type DatabaseOptions } from './database.ts';
+import { Mutex } from './mutex.ts';
+import { manifestOf, PartFolder, type Manifest, type Part } from './parts.ts';
+import { aggregate, count, latest, range, slice, type View } from './queries.ts';
+import { readDoubles } from './chunks.ts';
+import { appendObservations, appendRejects, rewriteObservations, STAGED, type WriteView } from './write.ts';
+import { Watermarks } from './watermarks.ts';
+
+export interface DuckStoreOptions extends DatabaseOptions {
+  /** Where things worth an operator's eye are told; default nowhere. */
+  readonly log?: (message: string) => void;
+}
+
+/** Manifests of this many generations back can still be asked for by a reader that has just begun. */
+const GENERATIONS_KEPT = 32;
+/** A block of a scan aims at this many rows. */
+const SCAN_ROWS = 50_000;
+
+export class DuckStore implements ObservationStore {
+  readonly #folder: string;
+  readonly #options: DuckStoreOptions;
+  readonly #parts: PartFolder;
+  /** One append, rewrite or start at a time. */
+  readonly #writing = new Mutex();
+  /** One compaction or rewrite at a time: both change rows that are there. */
+  readonly #organising = new Mutex();
+
+  #db: Database | null = null;
+  #manifests = new Map<number, Manifest>();
+  #generation = 0;
+  #watermarks = new Watermarks();
+  #checkpoint = 0;
+  #models: string[] = [];
+  #nextReject = 1;
+  #rejects = 0;
+  #recentRows = 0;
+  #first: EpochMs = Infinity;
+  #last: EpochMs = -Infinity;
+  /** Generations that running reads may still look at. */
+  readonly #reading = new Map<symbol, number>();
+  /** Files that count no longer from this generation on, to be deleted when nobody reads them. */
+  #garbage: { name: string; generation: number }[] = [];
+  #problem = '';
+  #closed = false;
+  #verifyNext = 0;
+
+  private constructor(folder: string, options: DuckStoreOptions) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#parts = new PartFolder(folder);
+  }
+
+  /** Opens the folder, making it when needed. @throws Error for files of a newer version, or Parquet files without their list */
+  static async open(folder: string, options: DuckStoreOptions = {}): Promise<DuckStore> {
+    await mkdir(folder, { recursive: true });
+    const store = new DuckStore(folder, options);
+    await store.#open();
+    return store;
+  }
+
+  #log(message: string): void {
+    this.#options.log?.(message);
+  }
+
+  async #open(): Promise<Database> {
+    if (
+      !existsSync(join(this.#folder, 'observations.duckdb')) &&
+      this.#parts.list().some((name) => !name.endsWith('.tmp'))
+    )
+      throw new Error(
+        `${this.#folder}/parquet holds observations, but observations.duckdb, which lists them, is missing. ` +
+          'Put it back from a copy of the data folder, or move the folder parquet away to begin anew.',
+      );
+    const db = await Database.open(this.#folder, this.#options);
+    try {
+      await this.#load(db);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#db = db;
+    return db;
+  }
+
+  async #load(db: Database): Promise<void> {
+    const c = db.writer;
+    await c.run(STAGED);
+    const parts = await this.#checkParts(c, await readParts(c));
+    const [generation = 0] = await one(c, 'SELECT num FROM generation');
+    const amended = await numbers(c, `SELECT DISTINCT ("phenomenonTime" // ${DAY}) * ${DAY} FROM amended`);
+    const manifest = manifestOf(
+      generation,
+      parts,
+      amended.map(([day = 0]) => day),
+    );
+    this.#manifests = new Map([[generation, manifest]]);
+    this.#generation = generation;
+    const listed = new Set(parts.map((p) => p.name));
+    for (const name of this.#parts.list()) if (!listed.has(name)) this.#parts.remove(name);
+    this.#garbage = [];
+
+    [this.#checkpoint = 0] = await one(c, 'SELECT seq FROM checkpoint');
+    this.#models = (await c.runAndReadAll('SELECT name FROM model ORDER BY num'))
+      .getRows()
+      .map((row) => String(row[0]));
+    const [rejects = 0, lastReject = 0] = await one(c, 'SELECT count(*), coalesce(max(id), 0) FROM reject');
+    this.#rejects = rejects;
+    this.#nextReject = lastReject + 1;
+    const [recent = 0, first = 0, last = 0] = await one(
+      c,
+      'SELECT count(*), coalesce(min("phenomenonTime"), 0), coalesce(max("phenomenonTime"), 0) FROM recent',
+    );
+    this.#recentRows = recent;
+    this.#first = recent > 0 ? first : Infinity;
+    this.#last = recent > 0 ? last : -Infinity;
+    for (const part of manifest.days) {
+      this.#first = Math.min(this.#first, part.start);
+      this.#last = Math.max(this.#last, part.end - 1);
+    }
+    this.#watermarks = new Watermarks();
+    const [ids, times] = await readDoubles(
+      await c.run('SELECT datastream::DOUBLE, max("phenomenonTime")::DOUBLE FROM recent GROUP BY datastream'),
+    );
+    this.#watermarks.begin(ids?.length ?? 0);
+    for (const [i, id] of (ids ?? []).entries()) this.#watermarks.raise(id, times?.[i] as number, 0);
+  }
+
+  /** Listed files that are gone or cut are set aside; lost ones that an operator has put back count again. */
+  async #checkParts(c: DuckDBConnection, parts: readonly Part[]): Promise<Part[]> {
+    const checked: Part[] = [];
+    for (const part of parts) {
+      const wrong = part.lost === '' ? this.#parts.glance(part) : await this.#parts.verify(part);
+      if ((part.lost === '') === (wrong === '')) checked.push(part);
+      else checked.push(await this.#markLost(c, part, wrong));
+    }
+    return checked;
+  }
+
+  async #markLost(c: DuckDBConnection, part: Part, lost: string): Promise<Part> {
+    if (lost !== '') this.#parts.setAside(part);
+    await c.run(`UPDATE part SET lost = ${quote(lost)} WHERE name = ${quote(part.name)}`);
+    this.#log(
+      lost === ''
+        ? `parquet/${part.name} is back and read again`
+        : `parquet/${part.name} is set aside as ${part.name}.corrupt: ${lost}. The other files go on being read.`,
+    );
+    return { ...part, lost };
+  }
+
+  /** The open database; opens it again when it was given up after an error of the disk. */
+  async #database(): Promise<Database> {
+    if (this.#closed) throw new Error('the store is closed');
+    return this.#db ?? (await this.#open());
+  }
+
+  /** After an error from which DuckDB does not recover by itself. */
+  #giveUp(error: unknown): void {
+    if (!isFatal(error) || !this.#db) return;
+    this.#log(`the store is opened again after: ${(error as Error).message}`);
+    const db = this.#db;
+    this.#db = null;
+    try {
+      db.close();
+    } catch {
+      // It is beyond use; the next call opens the file anew.
+    }
+  }
+
+  /** Runs `work` in a transaction of the writer. */
+  async #write<T>(work: (view: WriteView, db: Database) => Promise<T>): Promise<T> {
+    return this.#writing.run(async () => {
+      let db: Database;
+      try {
+        db = await this.#database();
+      } catch (error) {
+        this.#problem = this.#closed ? '' : explain(error);
+        throw error;
+      }
+      const { writer } = db;
+      try {
+        await writer.run('BEGIN');
+        const manifest = async (): Promise<Manifest> => this.#manifestOf(writer);
+        const result = await work({ connection: writer, folder: this.#parts, manifest }, db);
+        await writer.run('COMMIT');
+        this.#problem = '';
+        return result;
+      } catch (error) {
+        this.#problem = explain(error);
+        await writer.run('ROLLBACK').catch(() => {});
+        this.#giveUp(error);
+        throw new Error(`the store could not write: ${explain(error)}`, { cause: error });
+      }
+    });
+  }
+
+  /** The manifest that belongs to what the open transaction of this connection sees. */
+  async #manifestOf(connection: DuckDBConnection): Promise<Manifest> {
+    const [generation = -1] = await one(connection, 'SELECT num FROM generation');
+    const manifest = this.#manifests.get(generation);
+    if (!manifest) throw new Error(`no list of files is known for generation ${generation}`);
+    return manifest;
+  }
+
+  async #read<T>(work: (view: View) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const attempt = async (): Promise<T> => {
+      const db = this.#db ?? (await this.#writing.run(async () => this.#database()));
+      const me = Symbol('read');
+      this.#reading.set(me, this.#generation);
+      try {
+        return await db.read(async (connection) => {
+          const manifest = await this.#manifestOf(connection);
+          return work({ connection, manifest, folder: this.#parts, first: this.#first, last: this.#last });
+        }, signal);
+      } finally {
+        this.#reading.delete(me);
+        this.#collect();
+      }
+    };
+    try {
+      return await attempt();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof RangeError) throw error;
+      this.#giveUp(error);
+      if ((await this.#setAsideCorrupt(error)) || isFatal(error)) return await attempt();
+      throw error;
+    }
+  }
+
+  /** When a query failed over its files: finds the damaged ones. @returns whether the query is worth asking again */
+  async #setAsideCorrupt(error: unknown): Promise<boolean> {
+    if (
+      !(error instanceof Error) ||
+      !/parquet|TProtocol|thrift|zstd|snappy|decompress|No files found/i.test(error.message)
+    )
+      return false;
+    return this.#organising.run(async () => {
+      const manifest = this.#manifests.get(this.#generation) as Manifest;
+      const named = [...manifest.days, ...manifest.months.values()].filter((p) => error.message.includes(p.name));
+      let found = 0;
+      for (const part of named.length > 0 ? named : [...manifest.days, ...manifest.months.values()])
+        if (await this.#checkPart(part)) found++;
+      return found > 0;
+    });
+  }
+
+  /** Reads a whole file and sets it aside when it is damaged. Call while organising. */
+  async #checkPart(part: Part): Promise<boolean> {
+    const wrong = await this.#parts.verify(part);
+    if (wrong === '') return false;
+    const now = this.#manifests.get(this.#generation) as Manifest;
+    const generation = this.#generation + 1;
+    await this.#write(async ({ connection }) => {
+      const lost = await this.#markLost(connection, part, wrong);
+      await connection.run(`UPDATE generation SET num = ${generation}`);
+      const others = [...now.days, ...now.months.values(), ...now.lost].filter((p) => p.name !== part.name);
+      this.#manifests.set(generation, manifestOf(generation, [...others, lost], now.amended));
+    });
+    this.#turnTo(generation);
+    return true;
+  }
+
+  #turnTo(generation: number): void {
+    this.#generation = generation;
+    for (const known of this.#manifests.keys())
+      if (known <= generation - GENERATIONS_KEPT) this.#manifests.delete(known);
+  }
+
+  #collect(): void {
+    if (this.#garbage.length === 0) return;
+    const oldest = Math.min(Infinity, ...this.#reading.values());
+    for (const g of this.#garbage) if (g.generation <= oldest) this.#parts.remove(g.name);
+    this.#garbage = this.#garbage.filter((g) => g.generation > oldest);
+  }
+
+  async append(rows: ObservationColumns, rejects: readonly Reject[], checkpoint: number): Promise<AppendResult> {
+    return this.#write(async (view) => {
+      const manifest = this.#manifests.get(this.#generation) as Manifest;
+      const floor = (manifest.days.at(-1)?.end ?? -Infinity) - 1;
+      const again = checkpoint > 0 && checkpoint <= this.#checkpoint;
+      this.#watermarks.begin(rows.length);
+      try {
+        const { result, conflicts, inserted } = await appendObservations(view, rows, this.#watermarks, floor);
+        const kept = again ? [] : [...rejects, ...conflicts];
+        await appendRejects(view.connection, kept, this.#nextReject);
+        if (checkpoint > this.#checkpoint) await view.connection.run(`UPDATE checkpoint SET seq = ${checkpoint}`);
+        return { result, kept: kept.length, inserted };
+      } catch (error) {
+        this.#watermarks.rollBack();
+        throw error;
+      }
+    }).then(({ result, kept, inserted }) => {
+      this.#checkpoint = Math.max(this.#checkpoint, checkpoint);
+      this.#nextReject += kept;
+      this.#rejects += kept;
+      this.#recentRows += result.stored;
+      for (const i of inserted) {
+        const t = rows.phenomenonTime[i] as number;
+        if (t < this.#first) this.#first = t;
+        if (t > this.#last) this.#last = t;
+      }
+      return result;
+    });
+  }
+
+  async checkpoint(): Promise<number> {
+    return this.#checkpoint;
+  }
+
+  async modelNum(model: string): Promise<number> {
+    const known = this.#models.indexOf(model);
+    if (known >= 0) return known + 1;
+    await this.#write(async ({ connection }) => {
+      if (this.#models.includes(model)) return;
+      await connection.run(`INSERT INTO model VALUES (${this.#models.length + 1}, ${quote(model)})`);
+      this.#models.push(model);
+    });
+    return this.#models.indexOf(model) + 1;
+  }
+
+  async models(): Promise<string[]> {
+    return [...this.#models];
+  }
+
+  async range(query: RangeQuery, signal?: AbortSignal): Promise<ObservationColumns> {
+    return this.#read(async (view) => range(view, query), signal);
+  }
+
+  async aggregate(query: AggregateQuery, signal?: AbortSignal): Promise<AggregateRow[]> {
+    return this.#read(async (view) => aggregate(view, query), signal);
+  }
+
+  async latest(since: EpochMs): Promise<ObservationColumns> {
+    return this.#read(async (view) => latest(view, since));
+  }
+
+  async count(from: EpochMs, to: EpochMs): Promise<number> {
+    return this.#read(async (view) => count(view, from, to));
+  }
+
+  /** Slices of time whose width follows the density of the data. */
+  async *scan(from: EpochMs, to: EpochMs): AsyncGenerator<ObservationColumns> {
+    let start = Math.max(from, this.#first);
+    let width = HOUR;
+    while (start < Math.min(to, this.#last + 1)) {
+      const end = Math.min(to, this.#last + 1, start + width);
+      const span = { from: start, to: end };
+      const block = await this.#read(async (view) => slice(view, span));
+      if (block.length > 0) yield block;
+      if (block.length < SCAN_ROWS / 4) width = Math.min(width * 4, 32 * DAY);
+      else if (block.length > SCAN_ROWS * 2) width = Math.max(1, Math.floor(width / 4));
+      start = end;
+    }
+  }
+
+  async rewrite(rows: ObservationColumns): Promise<{ changed: number }> {
+    return this.#organising.run(async () => {
+      const now = this.#manifests.get(this.#generation) as Manifest;
+      const generation = this.#generation + 1;
+      const { changed, days } = await this.#write(async (view) => {
+        const done = await rewriteObservations(view, rows);
+        if (done.days.size > 0) {
+          await view.connection.run(`UPDATE generation SET num = ${generation}`);
+          this.#manifests.set(generation, { ...now, generation, amended: new Set([...now.amended, ...done.days]) });
+        }
+        return done;
+      });
+      if (days.size > 0) this.#turnTo(generation);
+      return { changed };
+    });
+  }
+
+  async rejects(query: RejectQuery): Promise<(Reject & { id: number })[]> {
+    return this.#read(async ({ connection }) => {
+      const either: string[] = [];
+      if (query.thing !== undefined) either.push(`thing = ${quote(query.thing)}`);
+      if (query.thingNum !== undefined) either.push(`"thingNum" = ${Math.trunc(query.thingNum)}`);
+      const where = [
+        either.length > 0 ? `(${either.join(' OR ')})` : 'true',
+        query.before === undefined ? 'true' : `id < ${Math.trunc(query.before)}`,
+      ].join(' AND ');
+      const result = await connection.runAndReadAll(
+        `SELECT * FROM reject WHERE ${where} ORDER BY id DESC LIMIT ${Math.max(0, Math.trunc(query.limit))}`,
+      );
+      return result.getRowObjects().map((row) => ({
+        id: Number(row['id']),
+        receivedAt: Number(row['receivedAt']),
+        via: row['via'] as string,
+        topic: row['topic'] as string,
+        thing: row['thing'] as string,
+        ...(Number(row['thingNum']) > 0 && { thingNum: Number(row['thingNum']) }),
+        code: row['code'] as string,
+        detail: row['detail'] as string,
+        payload: Uint8Array.from((row['payload'] as { bytes: Uint8Array }).bytes),
+      }));
+    });
+  }
+
+  async rejectCount(): Promise<number> {
+    return this.#rejects;
+  }
+
+  async compact(now: EpochMs): Promise<void> {
+    await this.#organising.run(async () => {
+      const db = await this.#database();
+      const months = await this.#read(async ({ connection, manifest }) => plan(connection, manifest, startOfDay(now)));
+      for (const month of months) {
+        const generation = this.#generation + 1;
+        await db.organiser.run('BEGIN');
+        try {
+          const before = await this.#manifestOf(db.organiser);
+          const after = await compactMonth(db.organiser, this.#parts, before, month, generation);
+          this.#manifests.set(generation, after.manifest);
+          const moved = rowsOf(after.manifest.days) - rowsOf(before.days);
+          await db.organiser.run('COMMIT');
+          this.#recentRows -= moved;
+          this.#garbage.push(...after.replaced.map((p) => ({ name: p.name, generation })));
+          this.#turnTo(generation);
+        } catch (error) {
+          await db.organiser.run('ROLLBACK').catch(() => {});
+          this.#manifests.delete(generation);
+          this.#problem = `days could not be moved into Parquet files: ${explain(error)}`;
+          this.#giveUp(error);
+          throw error;
+        }
+      }
+      this.#collect();
+      if (months.length > 0) await this.#checkpointFile(db);
+      await this.#verifyOne();
+    });
+  }
+
+  /** Gives back the space of deleted rows. Not possible beside other transactions; then the next commit past the threshold does it. */
+  async #checkpointFile(db: Database): Promise<void> {
+    await this.#writing.run(async () => {
+      await db.writer.run('CHECKPOINT').catch(() => {});
+    });
+  }
+
+  /** Each compaction reads one file whole, in turn, so that damage is found before somebody asks. */
+  async #verifyOne(): Promise<void> {
+    const manifest = this.#manifests.get(this.#generation) as Manifest;
+    const all = [...manifest.days, ...manifest.months.values()];
+    const part = all[this.#verifyNext++ % Math.max(1, all.length)];
+    if (part) await this.#checkPart(part);
+  }
+
+  async health(): Promise<StoreHealth> {
+    const manifest = this.#manifests.get(this.#generation);
+    const parts = [...(manifest?.days ?? []), ...(manifest?.months.values() ?? [])];
+    const lost = (manifest?.lost ?? []).map((p) => `parquet/${p.name} (${p.lost})`);
+    const problems = [this.#problem];
+    if (lost.length > 0)
+      problems.push(
+        `damaged files were set aside as *.corrupt and are not read: ${lost.join(', ')}. ` +
+          'Put good copies back under their names and start again.',
+      );
+    const problem = problems.filter((p) => p !== '').join('; ');
+    let bytes = parts.reduce((n, p) => n + p.bytes, 0);
+    for (const name of readdirSync(this.#folder).filter((n) => n.startsWith('observations.duckdb')))
+      bytes += statSync(join(this.#folder, name)).size;
+    return { ok: problem === '', problem, rows: this.#recentRows + rowsOf(manifest?.days ?? []), bytes };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.#organising.run(async () =>
+      this.#writing.run(async () => {
+        this.#closed = true;
+        this.#db?.close();
+        this.#db = null;
+      }),
+    );
+  }
+}
+
+const rowsOf = (parts: readonly Part[]): number => parts.reduce((n, p) => n + p.rows, 0);
+
+/** The first line says what is wrong; the rest is DuckDB's. */
+const explain = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0] as string;
