@@ -12,6 +12,9 @@ export interface Query {
   readonly filter: Expression | null;
   readonly filterText: string;
   readonly orderBy: readonly OrderBy[];
+  /** As written, for the next links of expansions. */
+  readonly orderText: string;
+  readonly expandText: string;
   readonly top: number | null;
   readonly skip: number;
   readonly count: boolean;
@@ -35,6 +38,8 @@ export const EMPTY_QUERY: Query = {
   filter: null,
   filterText: '',
   orderBy: [],
+  orderText: '',
+  expandText: '',
   top: null,
   skip: 0,
   count: false,
@@ -96,6 +101,7 @@ function parseOptions(options: readonly [string, string][], type: EntityType, de
         query.filter = parseExpression(value);
         break;
       case '$orderby':
+        query.orderText = value;
         query.orderBy = parseOrderBy(value);
         break;
       case '$top':
@@ -112,6 +118,7 @@ function parseOptions(options: readonly [string, string][], type: EntityType, de
         query.select = parseSelect(value, type);
         break;
       case '$expand':
+        query.expandText = value;
         query.expand = parseExpand(value, type, depth, budget);
         break;
       case '$resultFormat': {

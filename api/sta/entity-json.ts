@@ -1,0 +1,97 @@
+/** Rows of the catalogue as SensorThings JSON (18-088 §9.2), and times as the standard writes them. */
+import type { EntityProperty, EntityType } from './entities.ts';
+import type { EntityId } from './path.ts';
+
+export type Row = Record<string, unknown>;
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Millisecond times; an interval of one moment is that moment. */
+export function formatInterval(start: unknown, end: unknown): string | null {
+  if (typeof start !== 'number') return null;
+  return typeof end === 'number' && end !== start ? `${iso(start)}/${iso(end)}` : iso(start);
+}
+const iso = (t: number): string => new Date(t).toISOString();
+
+const parsed = (value: unknown): Json => (typeof value === 'string' ? (JSON.parse(value) as Json) : null);
+
+/** The value of one property; undefined where it is absent (optional and never given). */
+export function propertyValue(type: EntityType, property: EntityProperty, row: Row): Json | undefined {
+  if (type.name === 'Observation' && property.name === 'result') return resultValue(row);
+  const value = row[property.name];
+  switch (property.type) {
+    case 'interval': {
+      const text = formatInterval(row[`${property.name}_start`], row[`${property.name}_end`]);
+      return text ?? (property.name === 'phenomenonTime' && type.name === 'Observation' ? null : undefined);
+    }
+    case 'instant':
+      // resultTime is mandatory in an Observation and null where nobody gave it (18-088 table 12).
+      return typeof value === 'number' ? iso(value) : type.name === 'Observation' ? null : undefined;
+    case 'string':
+      return typeof value === 'string' ? value : undefined;
+    default:
+      return typeof value === 'string' ? parsed(value) : undefined;
+  }
+}
+
+/** `n` number, `s` text, `b` truth value, `z` null, `j` any other JSON. */
+export type ResultType = 'n' | 's' | 'b' | 'z' | 'j';
+
+export function resultValue(row: Row): Json {
+  const { result, result_type: type } = row;
+  if (type === 'b') return result === 1;
+  if (type === 'j') return parsed(result);
+  if (type === 'z') return null;
+  return result as Json;
+}
+
+export function resultColumns(value: Json): { result: number | string | null; result_type: ResultType } {
+  if (value === null) return { result: null, result_type: 'z' };
+  if (typeof value === 'number') return { result: value, result_type: 'n' };
+  if (typeof value === 'string') return { result: value, result_type: 's' };
+  if (typeof value === 'boolean') return { result: Number(value), result_type: 'b' };
+  return { result: JSON.stringify(value), result_type: 'j' };
+}
+
+const idText = (id: EntityId): string => (typeof id === 'number' ? String(id) : `'${id.replaceAll("'", "''")}'`);
+export const entityUrl = (base: string, type: EntityType, id: EntityId): string => `${base}/${type.set}(${idText(id)})`;
+
+/** Which of an entity's parts are shown. */
+export function isSelected(select: readonly string[] | null, name: string): boolean {
+  return select === null || select.some((s) => s === name || s.startsWith(`${name}/`));
+}
+
+/** The entity without its expansions. `select` null = everything. */
+export function entityJson(
+  type: EntityType,
+  row: Row,
+  base: string,
+  select: readonly string[] | null,
+): { [key: string]: Json } {
+  const id = row['id'] as EntityId;
+  const json: { [key: string]: Json } = {};
+  if (isSelected(select, 'id')) json['@iot.id'] = id;
+  const url = entityUrl(base, type, id);
+  if (isSelected(select, 'selfLink')) json['@iot.selfLink'] = url;
+  for (const property of type.properties) {
+    if (!isSelected(select, property.name)) continue;
+    const value = propertyValue(type, property, row);
+    if (value === undefined) continue;
+    const inside = (select ?? []).filter((s) => s.startsWith(`${property.name}/`)).map((s) => s.split('/').slice(1));
+    json[property.name] = inside.length > 0 && !select?.includes(property.name) ? pick(value, inside) : value;
+  }
+  for (const navigation of type.navigation)
+    if (isSelected(select, navigation.name))
+      json[`${navigation.name}@iot.navigationLink`] = `${url}/${navigation.name}`;
+  return json;
+}
+
+/** Only the named ways into a json value. */
+function pick(value: Json, ways: readonly (readonly string[])[]): Json {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  const result: { [key: string]: Json } = {};
+  for (const [key, inner] of Object.entries(value)) {
+    const here = ways.filter((w) => w[0] === key).map((w) => w.slice(1));
+    if (here.length > 0) result[key] = here.some((w) => w.length === 0) ? inner : pick(inner, here);
+  }
+  return result;
+}

@@ -1,0 +1,267 @@
+/**
+ * The SensorThings service as a function from request to response, free of HTTP machinery, so that batches, MQTT and tests
+ * use the same way in.
+ */
+import { applyPatch } from './json-patch.ts';
+import { runBatch } from './batch.ts';
+import { ENTITY_TYPES, type EntityType } from './entities.ts';
+import { entityJson, entityUrl, type Json } from './entity-json.ts';
+import { csv, dataArray, geoJson, plain } from './formats.ts';
+import { isCollection, parsePath, type EntityId, type ResourcePath } from './path.ts';
+import { badRequest, StaProblem } from './problem.ts';
+import { parseQuery } from './query.ts';
+import { read, resolve, rowById, type ForeignObservations, type ReadContext } from './read.ts';
+import { createObservations, Writer, type WriteContext } from './write.ts';
+import type { DatabaseSync } from 'node:sqlite';
+
+export interface StaRequest {
+  readonly method: string;
+  /** Behind `/sta/v1.1`, as sent: `/Things(1)`. */
+  readonly path: string;
+  /** Behind `?`, as sent. */
+  readonly query: string;
+  readonly contentType: string;
+  readonly body: string;
+  /** The caller may create, change and delete. */
+  readonly mayWrite: boolean;
+}
+
+export interface StaResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface StaService {
+  handle(request: StaRequest): Promise<StaResponse>;
+}
+
+export interface StaServiceOptions {
+  readonly db: DatabaseSync;
+  readonly base: string;
+  readonly clock: () => number;
+  readonly scratch: boolean;
+  readonly foreign: ForeignObservations | null;
+  readonly changed?: WriteContext['changed'];
+}
+
+/** Requirement classes of 18-088 that are implemented in full; the others are not named. */
+const REQUIREMENTS = [
+  ...[
+    'thing',
+    'location',
+    'historical-location',
+    'datastream',
+    'sensor',
+    'observed-property',
+    'observation',
+    'feature-of-interest',
+  ].flatMap((e) => [`datamodel/${e}/properties`, `datamodel/${e}/relations`]),
+  'datamodel/entity-control-information/common-control-information',
+  'resource-path/resource-path-to-entities',
+  ...['order', 'expand', 'select', 'status-code', 'query-status-code', 'orderby', 'top', 'skip', 'count', 'filter'].map(
+    (r) => `request-data/${r}`,
+  ),
+  'request-data/built-in-filter-operations',
+  'request-data/built-in-query-functions',
+  'request-data/pagination',
+  ...[
+    'create-entity',
+    'link-to-existing-entities',
+    'deep-insert',
+    'deep-insert-status-code',
+    'update-entity',
+    'update-entity-put',
+    'update-entity-jsonpatch',
+    'delete-entity',
+    'historical-location-auto-creation',
+    'historical-location-manual-creation',
+  ].map((r) => `create-update-delete/${r}`),
+  'batch-request/batch-request',
+  'data-array/data-array',
+].map((r) => `http://www.opengis.net/spec/iot_sensing/1.1/req/${r}`);
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
+
+export function createStaService(options: StaServiceOptions): StaService {
+  const { db, base, clock, scratch, foreign } = options;
+  const readContext = (): ReadContext => ({ db, base, now: clock(), foreign });
+  const writer = (): Writer => new Writer({ db, now: clock(), scratch, changed: options.changed ?? (() => undefined) });
+
+  const root = (): Json => ({
+    value: ENTITY_TYPES.map((t) => ({ name: t.set, url: `${base}/${t.set}` })),
+    serverSettings: {
+      conformance: [
+        ...REQUIREMENTS,
+        'https://github.com/INSIDE-information-systems/SensorThingsAPI/blob/master/CSV-ResultFormat/CSV-ResultFormat.md',
+        'https://fraunhoferiosb.github.io/FROST-Server/extensions/GeoJSON-ResultFormat.html',
+        'https://fraunhoferiosb.github.io/FROST-Server/extensions/JsonBatchRequest.html',
+      ],
+    },
+  });
+
+  const get = async (request: StaRequest): Promise<StaResponse> => {
+    if (request.path === '' || request.path === '/') return json(200, root());
+    const path = parsePath(request.path);
+    const type = (path.steps.at(-1) as ResourcePath['steps'][number]).type;
+    const query = parseQuery(request.query, type);
+    if (query.resultFormat !== 'json' && (!isCollection(path) || path.ref || path.count))
+      throw badRequest('$resultFormat goes with a set of entities');
+    const answer = await read(readContext(), path, query, request.query);
+    switch (answer.kind) {
+      case 'collection':
+        if (query.resultFormat === 'dataArray') return json(200, dataArray(answer.collection, query, base));
+        if (query.resultFormat === 'GeoJSON')
+          return {
+            status: 200,
+            headers: { 'content-type': 'application/geo+json; charset=utf-8' },
+            body: JSON.stringify(geoJson(answer.collection)),
+          };
+        if (query.resultFormat === 'CSV')
+          return {
+            status: 200,
+            headers: {
+              'content-type': 'text/csv; charset=utf-8',
+              ...(answer.collection.nextLink === null ? {} : { link: `<${answer.collection.nextLink}>; rel="next"` }),
+            },
+            body: csv(answer.collection, query),
+          };
+        return json(200, plain(answer.collection));
+      case 'refs':
+        return json(200, {
+          ...(answer.count === null ? {} : { '@iot.count': answer.count }),
+          value: answer.value.map((url) => ({ '@iot.selfLink': url })),
+          ...(answer.nextLink === null ? {} : { '@iot.nextLink': answer.nextLink }),
+        });
+      case 'count':
+        return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: String(answer.count) };
+      case 'entity':
+        return json(200, answer.json);
+      case 'ref':
+        return json(200, { '@iot.selfLink': answer.url });
+      case 'property':
+        return json(200, {
+          [answer.name === 'id' ? '@iot.id' : answer.name === 'selfLink' ? '@iot.selfLink' : answer.name]: answer.json,
+        });
+      case 'value':
+        return typeof answer.json === 'object'
+          ? json(200, answer.json)
+          : { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: String(answer.json) };
+      case 'nothing':
+        return { status: 204, headers: {}, body: '' };
+    }
+  };
+
+  /** The one entity that a write is about. */
+  const target = async (path: ResourcePath): Promise<{ type: EntityType; id: number }> => {
+    if (isCollection(path)) throw new StaProblem(405, 'this is a set; name one entity of it');
+    if (path.property || path.ref || path.value) throw new StaProblem(405, 'only whole entities are changed');
+    const found = await resolve(readContext(), path);
+    const id = found.row?.['id'] as EntityId;
+    if (typeof id !== 'number') throw new StaProblem(403, 'observations of boxes do not change');
+    return { type: found.type, id };
+  };
+
+  const created = (type: EntityType, id: number): StaResponse => ({
+    status: 201,
+    headers: { ...JSON_TYPE, location: entityUrl(base, type, id) },
+    body: JSON.stringify(entityJson(type, rowById(db, type, id) ?? {}, base, null)),
+  });
+
+  const write = async (request: StaRequest): Promise<StaResponse> => {
+    if (!request.mayWrite)
+      throw new StaProblem(401, 'writing needs a writer’s token: Authorization: Bearer <token of scope sta-write>');
+    if (request.method === 'POST') {
+      const body = parseBody(request);
+      if (/^\/?CreateObservations$/.test(request.path)) return json(201, createObservations(writer(), body, base));
+      const path = parsePath(request.path);
+      if (!isCollection(path) || path.ref || path.count)
+        throw new StaProblem(405, 'POST goes to a set, such as /Things');
+      if (!isRecord(body)) throw badRequest('the body must be a JSON object');
+      const { type, parent } = await resolve(readContext(), path);
+      if (parent && typeof parent.id !== 'number') throw new StaProblem(403, 'observations of boxes do not change');
+      const w = writer();
+      const id = w.transaction(() => w.createUnder(parent as { type: EntityType; id: number } | null, type, body));
+      return created(type, id);
+    }
+    const { type, id } = await target(parsePath(request.path));
+    const w = writer();
+    if (request.method === 'DELETE') {
+      w.transaction(() => w.remove(type, id));
+      return { status: 200, headers: {}, body: '' };
+    }
+    const body = parseBody(request);
+    if (request.method === 'PATCH' && /json-patch/i.test(request.contentType)) {
+      const before = ownJson(type, id);
+      const after = applyPatch(before, body);
+      if (!isRecord(after)) throw badRequest('JSON Patch: the entity must stay an object');
+      w.transaction(() => w.update(type, id, after, true));
+    } else {
+      if (!isRecord(body)) throw badRequest('the body must be a JSON object');
+      w.transaction(() => w.update(type, id, body, request.method === 'PUT'));
+    }
+    return {
+      status: 200,
+      headers: { ...JSON_TYPE, location: entityUrl(base, type, id) },
+      body: JSON.stringify(entityJson(type, rowById(db, type, id) ?? {}, base, null)),
+    };
+  };
+
+  const ownJson = (type: EntityType, id: number): Json => {
+    const whole = entityJson(type, rowById(db, type, id) ?? {}, base, null);
+    return Object.fromEntries(Object.entries(whole).filter(([key]) => !key.includes('@')));
+  };
+
+  const handle = async (request: StaRequest): Promise<StaResponse> => {
+    try {
+      if (request.method === 'POST' && /^\/?\$batch$/.test(request.path)) return await runBatch(request, handle, base);
+      if (request.method === 'GET' || request.method === 'HEAD') return await get(request);
+      if (['POST', 'PATCH', 'PUT', 'DELETE'].includes(request.method)) return await write(request);
+      throw new StaProblem(405, `${request.method} is not supported`);
+    } catch (error) {
+      if (error instanceof StaProblem) return problem(error.status, error.message);
+      throw error;
+    }
+  };
+  return { handle };
+}
+
+const isRecord = (value: unknown): value is { [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function parseBody(request: StaRequest): Json {
+  try {
+    return JSON.parse(request.body) as Json;
+  } catch (cause) {
+    throw Object.assign(badRequest('the body is not JSON'), { cause });
+  }
+}
+
+const json = (status: number, value: Json): StaResponse => ({
+  status,
+  headers: JSON_TYPE,
+  body: JSON.stringify(value),
+});
+
+const TITLES: Record<number, string> = {
+  400: 'Bad request',
+  401: 'Not authorised',
+  403: 'Forbidden',
+  404: 'Not found',
+  405: 'Method not allowed',
+  501: 'Not implemented',
+};
+
+/** RFC 9457; `message` and `code` beside it for clients of the reference implementation. */
+export const problem = (status: number, detail: string): StaResponse => ({
+  status,
+  headers: { 'content-type': 'application/problem+json; charset=utf-8' },
+  body: JSON.stringify({
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    code: status,
+    message: detail,
+  }),
+});
