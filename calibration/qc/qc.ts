@@ -11,12 +11,18 @@ import type { CheckedReading, CheckedValue, RawReading } from '../../model/obser
 import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../model/properties.ts';
 import type { EpochMs } from '../../model/time.ts';
 import type { StageBox, StageStation } from '../stage.ts';
-import { type Channel, channelUse, channelsTest } from './channels.ts';
+import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
 import { limitsOf } from './parameters.ts';
 import { isFoggy } from './physics.ts';
+import { isNearZero } from './sentinel.ts';
 import { median3 } from './spike.ts';
-import { SPIKE_BIT, STREAM, Streams } from './streams.ts';
+import { distanceKm, isPlace } from '../geo/distance.ts';
+import { sunElevation } from '../geo/sun.ts';
+import { S, Sites, type SitesState } from './sites.ts';
+import { SPATIAL, type SliceEntry, type SpatialAnswer, judgeSlice, refreshWeather } from './spatial.ts';
+import { DEAD_BIT, SPIKE_BIT, STREAM, Streams, type StreamsState } from './streams.ts';
 import { VALUE_TESTS, type ValueContext, type ValueTest } from './tests.ts';
+import { type NodeState, Tiles } from './tiles.ts';
 
 export interface Qc {
   setBox(box: StageBox): void;
@@ -41,9 +47,16 @@ const testsOf = new Map<PropertyKey, readonly ValueTest[]>(
 const num = (key: PropertyKey): number => property(key).num;
 const PM25 = num('pm25');
 const PM25_B = num('pm25_b');
-const PM10 = num('pm10');
+const PARTICLES = new Set([PM25, PM25_B, num('pm1'), num('pm4'), num('pm10')]);
 const TEMPERATURE = num('temperature');
 const HUMIDITY = num('humidity');
+/** Reasons that make a value at least suspect by themselves. */
+const SUSPECTING =
+  reason('plausible_range') | reason('flat_line') | reason('channels') | reason('size_order') | reason('stuck_zero');
+/** Readings further apart than this are not one slice. */
+const SLICE_MS = 5 * 60_000;
+/** A box that moved less stays the same site [km] (calibration note §8.1 S0). */
+const MOVE_KM = 0.2;
 const PLACEHOLDER = reason('sentinel') | reason('negative');
 
 /**
@@ -58,6 +71,14 @@ export function mergedPm25(reading: CheckedReading): number {
   return b.flag === FLAG.fail ? a.raw : b.raw;
 }
 
+/** Weather around the reading in hand; NaN = not known. */
+interface Weather {
+  site: number;
+  temperature: number;
+  humidity: number;
+  sun(t: EpochMs): number;
+}
+
 interface Draft {
   flags: Flag[];
   reasons: number[];
@@ -67,6 +88,17 @@ interface Draft {
 
 export function createQc(): Qc {
   const streams = new Streams();
+  const sites = new Sites();
+  const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
+  const weather: Weather = {
+    site: 0,
+    temperature: Number.NaN,
+    humidity: Number.NaN,
+    sun: (t) =>
+      weather.site === 0
+        ? Number.NaN
+        : sunElevation(t, sites.read(weather.site, S.lat), sites.read(weather.site, S.lon)),
+  };
   const values = new Float64Array(PROPERTY_SLOTS).fill(Number.NaN);
   const c: ValueContext = {
     x: 0,
@@ -80,6 +112,7 @@ export function createQc(): Qc {
     runS: 0,
     evidenceRange: Number.NaN,
     equalS: 0,
+    lowS: 0,
     around: Number.NaN,
     sunElevation: Number.NaN,
     beside: (key) => values[num(key)] as number,
@@ -122,33 +155,30 @@ export function createQc(): Qc {
     return draft;
   }
 
-  /** What moves when the air moves, apart from the value itself: neighbours, or the other channel or size of the same box. */
-  function evidence(propertyNum: number, expected: number): number {
-    if (propertyNum === PM25) return Number.isNaN(expected) ? other(PM25_B) : expected;
-    if (propertyNum === PM25_B) return Number.isNaN(expected) ? other(PM25) : expected;
-    return Number.NaN;
-  }
-  const other = (n: number): number => {
-    const x = values[n] as number;
+  /** What moves when the air moves, apart from the value itself: neighbours, or else the other channel of the same box. */
+  function evidence(propertyNum: number, field: number): number {
+    if (!Number.isNaN(field)) return field;
+    const x = values[propertyNum === PM25_B ? PM25 : PM25_B] as number;
     return x >= 0 && x <= 1000 ? x : Number.NaN;
-  };
+  }
 
   /** Tests with memory, for one value; then the memory takes the value in. */
-  function history(reading: RawReading, draft: Draft, i: number, expected: number): void {
+  function history(reading: RawReading, draft: Draft, i: number, answer: SpatialAnswer, weather: Weather): void {
     const v = reading.values[i] as RawReading['values'][number];
     aim(v.property, v.raw);
     const n = c.property.num;
     const record = streams.find(reading.thingNum, n);
-    const f = streams.f32(record);
-    const u = streams.u32(record);
-    const at = streams.offset(record);
+    const f = streams.pool.f32(record);
+    const u = streams.pool.u32(record);
+    const at = streams.pool.offset(record);
     const t = Math.max(1, Math.floor(reading.phenomenonTime / 1000));
     const before = u[at + STREAM.time] as number;
     // Late readings (an offline buffer) have no present to be compared with.
     if (draft.broken[i] || t < before) return;
     const x = Math.fround(v.raw);
     const gap = before === 0 ? Number.NaN : t - before;
-    const seen = evidence(n, expected);
+    const particles = PARTICLES.has(n);
+    const seen = particles ? evidence(n, answer.field) : Number.NaN;
     const v1 = f[at + STREAM.v1] as number;
 
     const continues = gap <= MAX_RUN_GAP_S;
@@ -171,6 +201,9 @@ export function createQc(): Qc {
     }
     if (!continues || x !== v1) u[at + STREAM.equalSince] = t;
 
+    if (!isNearZero(x, seen)) u[at + STREAM.lowSince] = t;
+    else if (!continues) u[at + STREAM.lowSince] = t;
+
     const misc = u[at + STREAM.misc] as number;
     const count = misc & 0xff;
     c.gapS = gap;
@@ -186,8 +219,15 @@ export function createQc(): Qc {
     c.runS = t - (u[at + STREAM.runStart] as number);
     c.evidenceRange = (f[at + STREAM.otherMax] as number) - (f[at + STREAM.otherMin] as number);
     c.equalS = t - (u[at + STREAM.equalSince] as number);
-    c.around = n === PM25 || n === PM25_B || n === PM10 ? seen : Number.NaN;
-    c.sunElevation = Number.NaN;
+    c.lowS = t - (u[at + STREAM.lowSince] as number);
+    c.around = particles
+      ? seen
+      : n === TEMPERATURE
+        ? weather.temperature
+        : n === HUMIDITY
+          ? weather.humidity
+          : Number.NaN;
+    c.sunElevation = n === TEMPERATURE ? weather.sun(reading.phenomenonTime) : Number.NaN;
     run('history', draft, i);
 
     const spike = (draft.reasons[i] as number) & reason('spike');
@@ -199,7 +239,9 @@ export function createQc(): Qc {
     f[at + STREAM.v2] = v1;
     f[at + STREAM.v1] = x;
     u[at + STREAM.time] = t;
-    u[at + STREAM.misc] = Math.min(255, count + 1) | (spike ? SPIKE_BIT : 0);
+    const dead =
+      draft.flags[i] === FLAG.fail && (draft.reasons[i] as number) & (reason('flat_line') | reason('stuck_zero'));
+    u[at + STREAM.misc] = Math.min(255, count + 1) | (spike ? SPIKE_BIT : 0) | (dead ? DEAD_BIT : 0);
   }
 
   /** Two channels: what they say together becomes the verdict on `pm25`. Fog and the like are remarks on the whole reading. */
@@ -234,53 +276,195 @@ export function createQc(): Qc {
       draft.reasons[a] = (draft.reasons[a] as number) | reason('fog');
   }
 
+  /** Whether a stream was found dead at its last reading. */
+  function wasDead(thingNum: number, propertyNum: number): boolean {
+    const record = streams.find(thingNum, propertyNum);
+    return ((streams.pool.u32(record)[streams.pool.offset(record) + STREAM.misc] as number) & DEAD_BIT) !== 0;
+  }
+
+  /** PM2.5 as the field sees it, before anything with memory has spoken; NaN = none that can be used. */
+  function forField(reading: RawReading, draft: Draft): number {
+    const a = reading.values.findIndex((v) => v.property === 'pm25');
+    if (a < 0) return Number.NaN;
+    const x = (reading.values[a] as { raw: number }).raw;
+    const b = reading.values.findIndex((v) => v.property === 'pm25_b');
+    if (b < 0) return draft.broken[a] ? Number.NaN : x;
+    if ((draft.reasons[a] as number) & PLACEHOLDER) return Number.NaN;
+    const y = (reading.values[b] as { raw: number }).raw;
+    const use = channelUse(
+      { value: x, failed: draft.broken[a] === true || wasDead(reading.thingNum, PM25) },
+      { value: y, failed: draft.broken[b] === true || wasDead(reading.thingNum, PM25_B) },
+    );
+    return use === 'mean' && channelsTest(x, y) === FLAG.fail ? Number.NaN : useValue(use, x, y);
+  }
+
+  /** What the spatial test adds to PM2.5, and what it takes back: a jump that neighbours share is no spike. */
+  function spatial(reading: RawReading, draft: Draft, answer: SpatialAnswer): void {
+    if (!answer.evaluated) return;
+    const size = Math.abs(answer.z);
+    const limit = answer.z > 0 ? SPATIAL.suspectHigh : SPATIAL.suspectLow;
+    const flagged = size > limit && !answer.event && !answer.confirmed;
+    for (const [i, v] of reading.values.entries()) {
+      const n = num(v.property);
+      if (!PARTICLES.has(n)) continue;
+      const reasons = draft.reasons[i] as number;
+      if (!flagged && reasons & reason('spike') && draft.flags[i] === FLAG.suspect) {
+        draft.reasons[i] = reasons & ~reason('spike');
+        // Nothing else that makes a value suspect may be lost with the spike.
+        if (!(reasons & SUSPECTING)) draft.flags[i] = FLAG.good;
+      }
+      if (n !== PM25) continue;
+      draft.flags[i] = worse(
+        draft.flags[i] as Flag,
+        !flagged ? FLAG.good : size > SPATIAL.fail ? FLAG.fail : FLAG.suspect,
+      );
+      if (flagged) draft.reasons[i] = (draft.reasons[i] as number) | reason('spatial');
+      if (answer.event) draft.reasons[i] = (draft.reasons[i] as number) | reason('event');
+    }
+  }
+
+  function judge(slice: readonly RawReading[]): CheckedReading[] {
+    const drafts = slice.map((reading) => instant(reading));
+    const entries: SliceEntry[] = slice.map((reading, k) => {
+      const site = sites.get(reading.thingNum);
+      if (site !== 0) rememberWeather(site, reading, drafts[k] as Draft);
+      const pm25 = reading.values.some((v) => v.property === 'pm25');
+      return {
+        site: pm25 ? site : 0,
+        t: Math.max(1, Math.floor(reading.phenomenonTime / 1000)),
+        pm25: pm25 && site !== 0 ? forField(reading, drafts[k] as Draft) : Number.NaN,
+      };
+    });
+    const answers = judgeSlice(sites, tiles, entries);
+    return slice.map((reading, k) => {
+      const draft = drafts[k] as Draft;
+      const answer = answers[k] as SpatialAnswer;
+      load(reading);
+      aimWeather(reading);
+      for (let i = 0; i < reading.values.length; i++) history(reading, draft, i, answer, weather);
+      together(reading, draft, answer.expected);
+      spatial(reading, draft, answer);
+      return checked(reading, draft);
+    });
+  }
+
+  function rememberWeather(site: number, reading: RawReading, draft: Draft): void {
+    for (const [i, v] of reading.values.entries()) {
+      if (draft.flags[i] !== FLAG.good) continue;
+      if (v.property === 'temperature') sites.write(site, S.temperature, v.raw);
+      else if (v.property === 'humidity') sites.write(site, S.humidity, v.raw < 99.9 ? v.raw : Number.NaN);
+      else continue;
+      sites.writeInteger(site, S.weatherTime, Math.max(0, Math.floor(reading.phenomenonTime / 1000)));
+    }
+  }
+
+  function aimWeather(reading: RawReading): void {
+    weather.site = sites.get(reading.thingNum);
+    weather.temperature = weather.humidity = Number.NaN;
+    if (weather.site === 0) return;
+    if (Number.isNaN(values[TEMPERATURE]) && Number.isNaN(values[HUMIDITY])) return;
+    const tile = tiles.tileOf(weather.site);
+    if (!tile) return;
+    refreshWeather(sites, tile, Math.floor(reading.phenomenonTime / 1000));
+    weather.temperature = tile.temperature;
+    weather.humidity = tile.humidity;
+  }
+
+  const checked = (reading: RawReading, draft: Draft): CheckedReading => ({
+    ...reading,
+    stage: 'checked',
+    values: reading.values.map((v, i): CheckedValue => ({
+      property: v.property,
+      raw: v.raw,
+      flag: draft.flags[i] as Flag,
+      reasons: draft.reasons[i] as number,
+    })),
+  });
+
+  function duplicate(reading: RawReading): CheckedReading {
+    const draft = instant(reading);
+    for (let i = 0; i < draft.flags.length; i++) {
+      draft.flags[i] = FLAG.fail;
+      draft.reasons[i] = (draft.reasons[i] as number) | reason('duplicate');
+    }
+    return checked(reading, draft);
+  }
+
   function check(readings: readonly RawReading[]): CheckedReading[] {
-    const seen = new Map<number, Set<EpochMs>>();
     const order = readings.map((_, i) => i);
     order.sort(
       (a, b) => (readings[a] as RawReading).phenomenonTime - (readings[b] as RawReading).phenomenonTime || a - b,
     );
     const out: CheckedReading[] = [];
     out.length = readings.length;
+    let slice: number[] = [];
+    const inSlice = new Map<number, EpochMs>();
+    const flush = (): void => {
+      const judged = judge(slice.map((k) => readings[k] as RawReading));
+      for (const [i, k] of slice.entries()) out[k] = judged[i] as CheckedReading;
+      slice = [];
+      inSlice.clear();
+    };
     for (const k of order) {
       const reading = readings[k] as RawReading;
-      const draft = instant(reading);
-      const times = seen.get(reading.thingNum);
-      if (times?.has(reading.phenomenonTime)) {
-        for (let i = 0; i < draft.flags.length; i++) {
-          draft.flags[i] = FLAG.fail;
-          draft.reasons[i] = (draft.reasons[i] as number) | reason('duplicate');
-        }
-      } else {
-        if (times) times.add(reading.phenomenonTime);
-        else seen.set(reading.thingNum, new Set([reading.phenomenonTime]));
-        for (let i = 0; i < reading.values.length; i++) history(reading, draft, i, Number.NaN);
-        together(reading, draft, Number.NaN);
+      const t = reading.phenomenonTime;
+      const same = inSlice.get(reading.thingNum);
+      if (same === t) {
+        out[k] = duplicate(reading);
+        continue;
       }
-      out[k] = {
-        ...reading,
-        stage: 'checked',
-        values: reading.values.map((v, i): CheckedValue => ({
-          property: v.property,
-          raw: v.raw,
-          flag: draft.flags[i] as Flag,
-          reasons: draft.reasons[i] as number,
-        })),
-      };
+      const start = slice[0];
+      if (same !== undefined || (start !== undefined && t - (readings[start] as RawReading).phenomenonTime > SLICE_MS))
+        flush();
+      slice.push(k);
+      inSlice.set(reading.thingNum, t);
     }
+    if (slice.length > 0) flush();
     return out;
   }
 
+  function setBox(box: StageBox): void {
+    const { lat, lon, num: thingNum } = box;
+    const placed = isPlace(lat, lon) && box.exposure !== 'indoor' && box.exposure !== 'mobile';
+    const site = sites.get(thingNum);
+    if (site !== 0 && placed) {
+      const km = distanceKm(sites.read(site, S.lat), sites.read(site, S.lon), lat as number, lon as number);
+      if (km < MOVE_KM) return;
+    }
+    if (site !== 0) {
+      // Another place is another site: nothing learnt at the old one holds.
+      tiles.remove(site);
+      sites.byThing.set(thingNum, 0);
+    }
+    if (placed) tiles.add(sites.add(thingNum, lat as number, lon as number));
+  }
+
   return {
-    setBox: () => {},
+    setBox,
     setStation: () => {},
     check,
     advance: () => {},
-    snapshot: () => serialize({ version: SNAPSHOT_VERSION, streams: streams.snapshot() }),
+    snapshot: () =>
+      serialize({
+        version: SNAPSHOT_VERSION,
+        streams: streams.snapshot(),
+        sites: sites.snapshot(),
+        tiles: tiles.snapshot(),
+      } satisfies QcState),
     restore(bytes) {
-      const state = deserialize(bytes) as { version: number; streams: ReturnType<Streams['snapshot']> };
-      if (state.version !== SNAPSHOT_VERSION) throw new Error(`QC state of version ${state.version} cannot be read`);
+      const state = deserialize(bytes) as QcState;
+      if (state.version !== SNAPSHOT_VERSION)
+        throw new Error(`QC state of version ${state.version} cannot be read by this program; start without it`);
       streams.restore(state.streams);
+      sites.restore(state.sites);
+      tiles.restore(state.tiles);
     },
   };
+}
+
+interface QcState {
+  version: number;
+  streams: StreamsState;
+  sites: SitesState;
+  tiles: NodeState;
 }

@@ -45,15 +45,18 @@ export function deadChipTest(temperature: number, humidity: number): Flag {
   return WITH_DEAD_HUMIDITY.some((code) => near(temperature, code)) ? FLAG.fail : FLAG.notEvaluated;
 }
 
+/** Next to nothing: 0, or less than a twentieth of what is around (a dying fan lets single particles through). */
+export const isNearZero = (x: number, around: number): boolean => x < 0.5 || x <= 0.05 * around;
+
 /**
- * Particle matter of exactly 0 for more than an hour while the air around is not clean: a dead fan or laser (calibration note §8.1 S2).
- * @param zeroS how long the value has been 0 [s]
+ * Particle matter next to nothing for more than an hour while the air around is not clean: a dead fan or laser (calibration note §8.1 S2).
+ * @param lowS how long the value has been so [s]
  * @param around what neighbours or the second channel say [µg/m³], NaN = not known
  */
-export function stuckZeroTest(x: number, zeroS: number, around: number): Flag {
-  if (x !== 0) return FLAG.good;
+export function stuckZeroTest(x: number, lowS: number, around: number): Flag {
+  if (!isNearZero(x, around)) return FLAG.good;
   if (Number.isNaN(around)) return FLAG.notEvaluated;
-  return zeroS > 3600 && around > 5 ? FLAG.fail : FLAG.good;
+  return lowS > 3600 && around > 5 ? FLAG.fail : FLAG.good;
 }
 
 /**

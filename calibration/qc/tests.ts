@@ -25,6 +25,8 @@ export interface ValueContext {
   runS: number;
   evidenceRange: number;
   equalS: number;
+  /** For how long the value has been next to nothing beside `around` [s]. */
+  lowS: number;
   /** What neighbours say of this property, in its unit. */
   around: number;
   sunElevation: number;
@@ -69,7 +71,7 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     reason: 'stuck_zero',
     for: PARTICLES,
     kind: 'history',
-    test: (c) => stuckZeroTest(c.x, c.equalS, c.around),
+    test: (c) => stuckZeroTest(c.x, c.lowS, c.around),
   },
   {
     id: 'S2',

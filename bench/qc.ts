@@ -1,0 +1,113 @@
+/** `node bench/qc.ts [--all]`: quality control against the peers' rules, on injected faults. `--all` adds the slow LOO-kriging references. */
+import { type Qc, createQc } from '../calibration/qc/qc.ts';
+import { FLAG } from '../model/flags.ts';
+import type { RawReading } from '../model/observation.ts';
+import {
+  type BenchBox,
+  type Detector,
+  FAULTS,
+  FAULT_SET,
+  type Score,
+  hasFaultSet,
+  inject,
+  loadFaultSet,
+  pool,
+  rates,
+  score,
+} from './qc_faults.ts';
+import { adf, airGradient, buddy, logMedian, looKriging } from './qc_peers.ts';
+
+export function rawReading(num: number, t: number, values: RawReading['values']): RawReading {
+  return {
+    stage: 'raw',
+    thing: `box-${num}`,
+    thingNum: num,
+    phenomenonTime: t,
+    resultTime: t,
+    clock: 'box',
+    seq: 0,
+    values,
+  };
+}
+
+export function qcOf(boxes: readonly { lat: number; lon: number }[]): Qc {
+  const qc = createQc();
+  for (const [i, b] of boxes.entries())
+    qc.setBox({
+      id: `box-${i + 1}`,
+      num: i + 1,
+      lat: b.lat,
+      lon: b.lon,
+      sensor: 'PMS5003T',
+      field: '',
+      trusted: true,
+      exposure: 'outdoor',
+    });
+  return qc;
+}
+
+/** Lamppost's own: flag 3 or 4, the live answer of each hour. */
+export const lamppost: Detector = (boxes, rows, times) => {
+  const qc = qcOf(boxes);
+  return rows.map((row, h) => {
+    const t = times[h] as number;
+    const slice = row.flatMap((x, i) => (x ? [rawReading(i + 1, t, [{ property: 'pm25', raw: x.value }])] : []));
+    qc.advance(t);
+    const flagged = new Map(
+      qc.check(slice).map((r) => {
+        const flag = r.values[0]?.flag;
+        return [r.thingNum - 1, flag === FLAG.suspect || flag === FLAG.fail] as const;
+      }),
+    );
+    return row.map((_, i) => flagged.get(i) ?? null);
+  });
+};
+
+const line = (s: Score): string => {
+  const r = rates(s);
+  return `${r.precision.toFixed(2)}/${r.recall.toFixed(2)}/${r.f1.toFixed(3)}/${(100 * r.fpr).toFixed(2)}`;
+};
+
+export function measure(
+  name: string,
+  detector: Detector,
+  groups: Record<string, BenchBox[]>,
+  times: readonly number[],
+  seed = 7,
+): Score {
+  const scores = Object.values(groups).map((boxes) => {
+    const rows = inject(boxes, seed);
+    return score(rows, detector(boxes, rows, times));
+  });
+  const all = pool(scores);
+  const faults = all.byFault.map(([found, n], i) => `${FAULTS[i]} ${(found / n).toFixed(2)}`).join(' ');
+  console.log(`${name.padEnd(26)} ${scores.map(line).join('  ')}  pooled ${line(all)}  ${faults}`);
+  return all;
+}
+
+if (import.meta.main) {
+  if (!hasFaultSet()) console.log(`skipped: ${FAULT_SET} is not there`);
+  else {
+    const set = loadFaultSet();
+    console.log(
+      `P/R/F1/FPR % on injected faults: ${Object.entries(set.cities)
+        .map(([k, b]) => `${k} ${b.length}`)
+        .join(', ')}`,
+    );
+    const t0 = performance.now();
+    measure('Lamppost', lamppost, set.cities, set.times);
+    console.log(`  ${(((performance.now() - t0) * 1000) / 76306).toFixed(1)} µs per reading`);
+    measure('ADF 3 km', adf(3), set.cities, set.times);
+    measure('AirGradient', airGradient, set.cities, set.times);
+    measure('titanlib buddy', buddy, set.cities, set.times);
+    measure('log median z>5', logMedian, set.cities, set.times);
+    if (process.argv.includes('--all')) {
+      measure('LOO-OK z>3.5', looKriging(3.5, false), set.cities, set.times);
+      measure('LOO-OK z>3.5 + offset', looKriging(3.5, true), set.cities, set.times);
+      measure('LOO-OK z>5 + offset', looKriging(5, true), set.cities, set.times);
+    }
+    const towns = Object.fromEntries(set.towns.map((t, i) => [`town ${i + 1}`, t]));
+    measure('Lamppost, other towns', lamppost, towns, set.times, 11);
+    measure('Lamppost, one network', lamppost, { all: [...set.boxes] }, set.times, 11);
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * The country cut into tiles of some thirty boxes each, with a rim of neighbours around: small dense systems instead of one huge one.
+ * A tile's covariance matrix is inverted once and kept while its set of boxes stays; leave-one-out residuals then cost one row each.
+ * A box that is silent or excluded is not cut out of the matrix: its value is replaced by its own prediction, which gives the rest exactly
+ * the residuals they would have without it, but for the variance factor 1/(K⁻¹)_ii (a few per cent).
+ */
+import { distanceKm } from '../geo/distance.ts';
+import { covarianceMatrix, invertSpd } from '../geo/kriging.ts';
+import type { Place } from '../geo/neighbours.ts';
+
+/** Exponential covariance: length [km] and nugget (sill 1) of log PM2.5 after each site's own expectation is taken off. */
+export const FIELD = { lengthKm: 10, nugget: 0.5 } as const;
+
+/** Boxes whose verdict a tile gives, and boxes it looks at. */
+const CORE = 32;
+const TOTAL = 48;
+/** A neighbour further than this says nothing [km]. */
+const REACH_KM = 60;
+/** "Near" for the rule how many boxes a spatial test needs (calibration note §8.1 S7: within 15 km). */
+export const NEAR_KM = 15;
+
+export const STATUS = { missing: 0, present: 1, excluded: 2, fresh: 3 } as const;
+
+export interface Tile {
+  /** Sites, the core first. */
+  readonly members: Uint32Array;
+  readonly core: number;
+  /** K⁻¹, its row sums and their sum. */
+  readonly inverse: Float32Array;
+  readonly rowSums: Float64Array;
+  readonly total: number;
+  /** How many other members lie within NEAR_KM of each. */
+  readonly near: Uint8Array;
+  /** Per member: latest log value less the site's expectation, as seen and as used (imputed where missing or excluded). */
+  readonly seen: Float64Array;
+  readonly used: Float64Array;
+  readonly time: Float64Array;
+  readonly status: Uint8Array;
+  /** |innovation| over its standard deviation at the last evaluation; NaN = none. */
+  readonly norm: Float64Array;
+  /** Signed z at the last evaluation. */
+  readonly z: Float64Array;
+  /** Medians of temperature and humidity, and when they were taken [s]. */
+  weatherTime: number;
+  temperature: number;
+  humidity: number;
+  readonly spanKm: number;
+  /** Latest phenomenon time judged [s]. */
+  newest: number;
+}
+
+interface Leaf {
+  sites: number[];
+  tile: Tile | null;
+}
+interface Branch {
+  readonly axis: 'lat' | 'lon';
+  readonly at: number;
+  readonly low: Node;
+  readonly high: Node;
+}
+type Node = Leaf | Branch;
+
+/** A leaf or branch as it is kept in a snapshot. */
+export type NodeState =
+  | { sites: number[]; tile: (Omit<Tile, 'inverse' | 'rowSums'> & { inverse: null; rowSums: null }) | null }
+  | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
+
+export interface Membership {
+  readonly tile: Tile;
+  readonly at: number;
+}
+
+export class Tiles {
+  #root: Node = { sites: [], tile: null };
+  readonly #place: (site: number) => Place;
+  readonly #leafOf = new Map<number, Leaf>();
+  readonly #memberships = new Map<number, Membership[]>();
+
+  constructor(place: (site: number) => Place) {
+    this.#place = place;
+  }
+
+  add(site: number): void {
+    this.#root = this.#insert(this.#root, site);
+  }
+
+  remove(site: number): void {
+    const leaf = this.#leafOf.get(site);
+    if (!leaf) return;
+    leaf.sites = leaf.sites.filter((s) => s !== site);
+    this.#leafOf.delete(site);
+    this.#drop(leaf);
+    for (const m of this.#memberships.get(site) ?? []) m.tile.status[m.at] = STATUS.missing;
+    this.#memberships.delete(site);
+  }
+
+  /** The tile that judges a site; made when first asked for. */
+  tileOf(site: number): Tile | null {
+    const leaf = this.#leafOf.get(site);
+    if (!leaf) return null;
+    leaf.tile ??= this.#build(leaf);
+    return leaf.tile;
+  }
+
+  /** Every tile that looks at a site, with the site's place in it. */
+  memberships(site: number): readonly Membership[] {
+    return this.#memberships.get(site) ?? [];
+  }
+
+  #drop(leaf: Leaf): void {
+    const old = leaf.tile;
+    if (!old) return;
+    leaf.tile = null;
+    for (const site of old.members) {
+      const list = this.#memberships.get(site);
+      if (list)
+        this.#memberships.set(
+          site,
+          list.filter((m) => m.tile !== old),
+        );
+    }
+  }
+
+  #insert(node: Node, site: number): Node {
+    if ('axis' in node) {
+      const inLow = this.#place(site)[node.axis] < node.at;
+      const child = inLow ? node.low : node.high;
+      const next = this.#insert(child, site);
+      if (next === child) return node;
+      return inLow ? { ...node, low: next } : { ...node, high: next };
+    }
+    this.#drop(node);
+    node.sites.push(site);
+    this.#leafOf.set(site, node);
+    return node.sites.length > CORE ? this.#split(node) : node;
+  }
+
+  /** Halves a leaf across its longer side, at the median. Sites on one spot stay together. */
+  #split(leaf: Leaf): Node {
+    const places = leaf.sites.map((s) => this.#place(s));
+    const lats = places.map((p) => p.lat);
+    const lons = places.map((p) => p.lon);
+    const width = (Math.max(...lons) - Math.min(...lons)) * Math.cos(((lats[0] as number) * Math.PI) / 180);
+    const height = Math.max(...lats) - Math.min(...lats);
+    const axis = width > height ? 'lon' : 'lat';
+    const values = (axis === 'lon' ? lons : lats).toSorted((a, b) => a - b);
+    const at = values[values.length >> 1] as number;
+    const side = (low: boolean): Leaf => ({
+      sites: leaf.sites.filter((s) => this.#place(s)[axis] < at === low),
+      tile: null,
+    });
+    const [low, high] = [side(true), side(false)];
+    if (low.sites.length === 0) return leaf;
+    for (const child of [low, high]) for (const s of child.sites) this.#leafOf.set(s, child);
+    return { axis, at, low, high };
+  }
+
+  /** Sites near a place that lie in other leaves, nearest first. */
+  #around(centre: Place, km: number, skip: Leaf): { site: number; km: number }[] {
+    const found: { site: number; km: number }[] = [];
+    const dLat = km / 111.2;
+    const dLon = km / (111.2 * Math.max(0.01, Math.cos((centre.lat * Math.PI) / 180)));
+    const walk = (node: Node): void => {
+      if ('axis' in node) {
+        const x = centre[node.axis];
+        const d = node.axis === 'lat' ? dLat : dLon;
+        if (x - d < node.at) walk(node.low);
+        if (x + d >= node.at) walk(node.high);
+      } else if (node !== skip) {
+        for (const site of node.sites) {
+          const p = this.#place(site);
+          const distance = distanceKm(centre.lat, centre.lon, p.lat, p.lon);
+          if (distance <= km) found.push({ site, km: distance });
+        }
+      }
+    };
+    walk(this.#root);
+    return found.sort((a, b) => a.km - b.km || a.site - b.site);
+  }
+
+  /** The tree with what its tiles remember; matrices are made again from the places. */
+  snapshot(): NodeState {
+    const save = (node: Node): NodeState =>
+      'axis' in node
+        ? { axis: node.axis, at: node.at, low: save(node.low), high: save(node.high) }
+        : { sites: node.sites, tile: node.tile && { ...node.tile, inverse: null, rowSums: null } };
+    return save(this.#root);
+  }
+
+  /** The pool of places must have been restored before. */
+  restore(from: NodeState): void {
+    this.#leafOf.clear();
+    this.#memberships.clear();
+    const load = (node: NodeState): Node => {
+      if ('axis' in node) return { axis: node.axis, at: node.at, low: load(node.low), high: load(node.high) };
+      const leaf: Leaf = { sites: node.sites, tile: null };
+      for (const site of leaf.sites) this.#leafOf.set(site, leaf);
+      if (node.tile) {
+        const { members } = node.tile;
+        leaf.tile = { ...node.tile, ...this.#system(Array.from(members, (s) => this.#place(s))) };
+        for (const [at, site] of members.entries()) {
+          const list = this.#memberships.get(site);
+          if (list) list.push({ tile: leaf.tile, at });
+          else this.#memberships.set(site, [{ tile: leaf.tile, at }]);
+        }
+      }
+      return leaf;
+    };
+    this.#root = load(from);
+  }
+
+  #system(places: readonly Place[]): Pick<Tile, 'inverse' | 'rowSums' | 'total'> {
+    const n = places.length;
+    const inverse = Float32Array.from(invertSpd(covarianceMatrix(places, FIELD.lengthKm, FIELD.nugget), n));
+    const rowSums = new Float64Array(n);
+    let total = 0;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
+      total += rowSums[i] as number;
+    }
+    return { inverse, rowSums, total };
+  }
+
+  #build(leaf: Leaf): Tile {
+    const places = leaf.sites.map((s) => this.#place(s));
+    const middle = (values: number[]): number => (Math.min(...values) + Math.max(...values)) / 2;
+    const centre = { lat: middle(places.map((p) => p.lat)), lon: middle(places.map((p) => p.lon)) };
+    const radius = Math.max(0, ...places.map((p) => distanceKm(centre.lat, centre.lon, p.lat, p.lon)));
+    const wanted = Math.max(0, TOTAL - leaf.sites.length);
+    // Look no wider than needed: a dense city has its rim within a kilometre or two.
+    let rim: { site: number; km: number }[] = [];
+    const limit = Math.min(radius + REACH_KM, 2 * REACH_KM);
+    for (let km = Math.max(1, radius * 1.3); ; km = Math.min(limit, km * 2)) {
+      rim = this.#around(centre, km, leaf);
+      if (rim.length >= wanted || km >= limit) break;
+    }
+    const members = Uint32Array.from([...leaf.sites, ...rim.slice(0, wanted).map((r) => r.site)]);
+    const n = members.length;
+    const all = Array.from(members, (s) => this.#place(s));
+    const near = new Uint8Array(n);
+    for (const [i, a] of all.entries())
+      for (const [j, b] of all.entries())
+        if (i !== j && distanceKm(a.lat, a.lon, b.lat, b.lon) <= NEAR_KM) near[i] = (near[i] as number) + 1;
+    const tile: Tile = {
+      members,
+      core: leaf.sites.length,
+      ...this.#system(all),
+      near,
+      seen: new Float64Array(n),
+      used: new Float64Array(n),
+      time: new Float64Array(n),
+      status: new Uint8Array(n),
+      norm: new Float64Array(n).fill(Number.NaN),
+      z: new Float64Array(n),
+      weatherTime: 0,
+      temperature: Number.NaN,
+      humidity: Number.NaN,
+      spanKm: radius,
+      newest: 0,
+    };
+    for (const [at, site] of members.entries()) {
+      const list = this.#memberships.get(site);
+      // A box that already speaks elsewhere brings its latest value along.
+      const known = list?.[0];
+      if (known) {
+        tile.seen[at] = tile.used[at] = known.tile.seen[known.at] as number;
+        tile.time[at] = known.tile.time[known.at] as number;
+        tile.status[at] = known.tile.status[known.at] as number;
+        tile.norm[at] = known.tile.norm[known.at] as number;
+      }
+      if (list) list.push({ tile, at });
+      else this.#memberships.set(site, [{ tile, at }]);
+    }
+    return tile;
+  }
+}
+
+/** Mean of the field by generalised least squares from the tile's used values. */
+export function tileMean(tile: Tile): number {
+  let sum = 0;
+  for (let i = 0; i < tile.used.length; i++) sum += (tile.rowSums[i] as number) * (tile.used[i] as number);
+  return sum / tile.total;
+}
+
+/** Used value of a member less its prediction from all others. */
+export function looResidual(tile: Tile, i: number, mean: number): number {
+  const { inverse, used } = tile;
+  const n = used.length;
+  let sum = 0;
+  for (let j = i * n, k = 0; k < n; j++, k++) sum += (inverse[j] as number) * ((used[k] as number) - mean);
+  return sum / (inverse[i * n + i] as number);
+}
+
+/** Puts predictions in the place of members that are missing or excluded (Gauss–Seidel; the matrix is well conditioned by its nugget). */
+export function impute(tile: Tile, rounds: number): number {
+  const { status, used } = tile;
+  let mean = tileMean(tile);
+  for (let round = 0; round < rounds; round++) {
+    let moved = 0;
+    for (let i = 0; i < used.length; i++) {
+      if (status[i] === STATUS.present || status[i] === STATUS.fresh) continue;
+      const r = looResidual(tile, i, mean);
+      used[i] = (used[i] as number) - r;
+      moved = Math.max(moved, Math.abs(r));
+    }
+    mean = tileMean(tile);
+    if (moved < 1e-3) break;
+  }
+  return mean;
+}
