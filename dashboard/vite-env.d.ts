@@ -1,1 +1,12 @@
 /// <reference types="vite/client" />
+
+declare module 'virtual:towns' {
+  import type { PlaceRow } from './places/atlas.ts';
+  const places: PlaceRow[];
+  export default places;
+}
+declare module 'virtual:villages' {
+  import type { PlaceRow } from './places/atlas.ts';
+  const places: PlaceRow[];
+  export default places;
+}

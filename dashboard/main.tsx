@@ -1,0 +1,24 @@
+/** Entry of every page: finds the page of the address and draws it. */
+import { effect } from '@preact/signals';
+import { render } from 'preact';
+import './style/tokens.css';
+import './style/base.css';
+import './style/map.css';
+import { lang } from './state/app.ts';
+import { t } from './i18n/index.ts';
+import { pageOf } from './pages/index.ts';
+
+effect(() => {
+  document.documentElement.lang = lang.value === 'en' ? 'en' : 'zh-Hant-TW';
+});
+
+const app = document.getElementById('app') as HTMLElement;
+const page = pageOf(location.pathname);
+const { default: Page } = await page.load();
+effect(() => {
+  document.title = page.title ? `${t(page.title)} · ${t('app.name')}` : `${t('app.name')} · ${t('app.tagline')}`;
+});
+render(<Page params={page.params} />, app);
+
+if ('serviceWorker' in navigator && import.meta.env.PROD && !navigator.webdriver)
+  void navigator.serviceWorker.register('/sw.js').catch(() => undefined);

@@ -1,0 +1,75 @@
+/**
+ * Boxes that would lie on top of each other, gathered into cells of the screen at one zoom. A cell shows the median of the
+ * values that count, so that one broken box does not colour it. Reference stations are never gathered.
+ */
+import { KIND, type BoxTable } from '../data/table.ts';
+import type { Hideable, Level } from '../state/url.ts';
+import { counts, isHidden, rowView } from './marks.ts';
+import { relativeX, relativeY } from './points.ts';
+
+export interface Cluster {
+  readonly x: number;
+  readonly y: number;
+  /** Boxes gathered. */
+  readonly boxes: number;
+  /** Of them, how many values count. */
+  readonly used: number;
+  /** NaN when none counts. */
+  readonly median: number;
+}
+
+export interface Clustering {
+  readonly clusters: readonly Cluster[];
+  /** 1 for each row that is inside a cluster and not drawn by itself. */
+  readonly inside: Uint8Array;
+}
+
+const CELL_PX = 58;
+
+export const median = (sorted: readonly number[] | Float64Array): number => {
+  const n = sorted.length;
+  if (n === 0) return NaN;
+  const half = n >> 1;
+  return n % 2 === 1 ? (sorted[half] as number) : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
+};
+
+/** @param zoom whole zoom level: the grid stays put while one zooms within it */
+export function cluster(t: BoxTable, zoom: number, level: Level, hide: readonly Hideable[], now: number): Clustering {
+  const cell = CELL_PX / (512 * 2 ** zoom);
+  const cells = new Map<number, number[]>();
+  const inside = new Uint8Array(t.length);
+  for (let row = 0; row < t.length; row++) {
+    if (t.kind[row] === KIND.station) continue;
+    const v = rowView(t, row, level, now);
+    if (isHidden(t, row, v.status, hide)) continue;
+    const cx = Math.floor((relativeX(t.lon[row] as number) + 1) / cell);
+    const cy = Math.floor((relativeY(t.lat[row] as number) + 1) / cell);
+    const key = cx * 67_108_864 + cy;
+    const list = cells.get(key);
+    if (list) list.push(row);
+    else cells.set(key, [row]);
+  }
+  const clusters: Cluster[] = [];
+  for (const rows of cells.values()) {
+    if (rows.length < 2) continue;
+    let x = 0;
+    let y = 0;
+    const values: number[] = [];
+    for (const row of rows) {
+      inside[row] = 1;
+      x += relativeX(t.lon[row] as number);
+      y += relativeY(t.lat[row] as number);
+      const v = rowView(t, row, level, now);
+      if (counts(t, row, v)) values.push(v.value);
+    }
+    values.sort((a, b) => a - b);
+    clusters.push({
+      x: x / rows.length,
+      y: y / rows.length,
+      boxes: rows.length,
+      used: values.length,
+      median: median(values),
+    });
+  }
+  return { clusters, inside };
+}

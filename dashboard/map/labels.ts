@@ -1,0 +1,88 @@
+/** Values as text over the points, on a canvas of its own: any font, any script, no glyph server. */
+import type { Map as MapLibre } from 'maplibre-gl';
+import { inkOn } from '../scales/scales.ts';
+
+export interface Label {
+  readonly lon: number;
+  readonly lat: number;
+  readonly text: string;
+  /** `#rrggbb` of what lies under it. */
+  readonly under: string;
+  readonly size: number;
+  readonly alpha: number;
+}
+
+export class LabelCanvas {
+  readonly #canvas = document.createElement('canvas');
+  readonly #map: MapLibre;
+  #labels: readonly Label[] = [];
+  /** Place of a ring drawn round the chosen box. */
+  #chosen: { lon: number; lat: number; radius: number; colour: string } | null = null;
+  #me: { lon: number; lat: number } | null = null;
+
+  constructor(map: MapLibre) {
+    this.#map = map;
+    this.#canvas.className = 'map-labels';
+    this.#canvas.setAttribute('aria-hidden', 'true');
+    map.getCanvasContainer().append(this.#canvas);
+    map.on('render', () => this.#draw());
+  }
+
+  set(labels: readonly Label[]): void {
+    this.#labels = labels;
+    this.#map.triggerRepaint();
+  }
+
+  choose(place: { lon: number; lat: number; radius: number; colour: string } | null): void {
+    this.#chosen = place;
+    this.#map.triggerRepaint();
+  }
+
+  me(place: { lon: number; lat: number } | null): void {
+    this.#me = place;
+    this.#map.triggerRepaint();
+  }
+
+  #draw(): void {
+    const gl = this.#map.getCanvas();
+    const ratio = this.#map.getPixelRatio();
+    if (this.#canvas.width !== gl.width || this.#canvas.height !== gl.height) {
+      this.#canvas.width = gl.width;
+      this.#canvas.height = gl.height;
+      this.#canvas.style.width = gl.style.width;
+      this.#canvas.style.height = gl.style.height;
+    }
+    const c = this.#canvas.getContext('2d');
+    if (!c) return;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, gl.width, gl.height);
+    c.textAlign = 'center';
+    c.textBaseline = 'middle';
+    for (const l of this.#labels) {
+      const p = this.#map.project([l.lon, l.lat]);
+      c.globalAlpha = l.alpha;
+      c.font = `600 ${l.size}px "Noto Sans TC", system-ui, sans-serif`;
+      c.fillStyle = inkOn(l.under);
+      c.fillText(l.text, p.x, p.y + 0.5);
+    }
+    c.globalAlpha = 1;
+    if (this.#me) {
+      const p = this.#map.project([this.#me.lon, this.#me.lat]);
+      c.beginPath();
+      c.arc(p.x, p.y, 7, 0, 7);
+      c.fillStyle = '#1e6fd0';
+      c.fill();
+      c.lineWidth = 3;
+      c.strokeStyle = '#fff';
+      c.stroke();
+    }
+    if (this.#chosen) {
+      const p = this.#map.project([this.#chosen.lon, this.#chosen.lat]);
+      c.beginPath();
+      c.arc(p.x, p.y, this.#chosen.radius, 0, 7);
+      c.lineWidth = 3;
+      c.strokeStyle = this.#chosen.colour;
+      c.stroke();
+    }
+  }
+}

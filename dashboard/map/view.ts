@@ -1,0 +1,450 @@
+/** The map on the page: base map, points, labels; draws from the table and the view state, reports clicks and moves. */
+import {
+  Map as MapLibre,
+  NavigationControl,
+  ScaleControl,
+  AttributionControl,
+  setWorkerUrl,
+  type GeoJSONSource,
+} from 'maplibre-gl';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import 'maplibre-gl/dist/maplibre-gl.css';
+import { KIND, type BoxTable } from '../data/table.ts';
+import type { Palette } from '../scales/scales.ts';
+import type { ViewState } from '../state/url.ts';
+import { baseStyle, DARK, LIGHT, loadLand } from './base.ts';
+import { cluster, type Clustering, type Cluster } from './clusters.ts';
+import { LabelCanvas, type Label } from './labels.ts';
+import { colours, freshness, GREY, isHidden, rowView, SHAPE, shapeOf, type RowView } from './marks.ts';
+import { ORIGIN, PointLayer, radiusAt, relativeX, relativeY, type PointArrays } from './points.ts';
+
+setWorkerUrl(workerUrl);
+
+/** More boxes than this in sight, below this zoom: they are gathered. */
+const CLUSTER_ABOVE = 260;
+const CLUSTER_BELOW_ZOOM = 12;
+const LABELS_FROM_ZOOM = 12.2;
+const MAX_LABELS = 500;
+const PICK_PX = 22;
+
+export interface MapEvents {
+  readonly moved: (lat: number, lon: number, zoom: number, byUser: boolean) => void;
+  readonly picked: (row: number) => void;
+  readonly hovered: (row: number, x: number, y: number) => void;
+}
+
+export interface Shown {
+  readonly view: ViewState;
+  readonly palette: Palette;
+  readonly lang: 'zh-TW' | 'en';
+  readonly dark: boolean;
+  readonly now: number;
+}
+
+export const formatShort = (value: number): string => {
+  const a = Math.abs(value);
+  const text = a >= 99.5 ? value.toFixed(0) : a >= 9.95 ? value.toFixed(0) : value.toFixed(1);
+  return text === '-0' || text === '-0.0' ? '0' : text.replace('-', '−');
+};
+
+const emptyArrays = (): PointArrays => ({
+  length: 0,
+  position: new Float32Array(0),
+  colour: new Uint8Array(0),
+  mark: new Uint8Array(0),
+});
+
+export class MapView {
+  readonly map: MapLibre;
+  readonly points = new PointLayer('lamppost-points');
+  readonly clusterPoints = new PointLayer('lamppost-clusters');
+  readonly labels: LabelCanvas;
+  readonly #table: BoxTable;
+  readonly #events: MapEvents;
+  #shown: Shown;
+  #arrays = emptyArrays();
+  #clustering: Clustering | null = null;
+  #clusterKey = '';
+  #frame = 0;
+  #labelFrame = 0;
+  #pending: Set<number> | 'all' | null = null;
+  #ready = false;
+  #byUser = false;
+  readonly #whenReady: (() => void)[] = [];
+
+  constructor(container: HTMLElement, table: BoxTable, shown: Shown, events: MapEvents, interactive = true) {
+    this.#table = table;
+    this.#events = events;
+    this.#shown = shown;
+    const custom = document.querySelector<HTMLMetaElement>('meta[name="lamppost-map-style"]')?.content ?? '';
+    const external = /^https?:\/\//.test(custom);
+    this.map = new MapLibre({
+      container,
+      style: external ? custom : baseStyle(shown.dark ? DARK : LIGHT, shown.lang),
+      center: [shown.view.lon, shown.view.lat],
+      zoom: shown.view.zoom,
+      minZoom: 5,
+      maxZoom: 18,
+      pitchWithRotate: false,
+      dragRotate: false,
+      touchPitch: false,
+      maxPitch: 0,
+      renderWorldCopies: false,
+      attributionControl: false,
+      fadeDuration: 0,
+      interactive,
+    });
+    this.map.touchZoomRotate.disableRotation();
+    this.map.keyboard.disableRotation();
+    this.map.addControl(new AttributionControl({ compact: true }), 'bottom-right');
+    if (interactive) {
+      this.map.addControl(new NavigationControl({ showCompass: false }), 'bottom-right');
+      this.map.addControl(new ScaleControl({ maxWidth: 90 }), 'bottom-right');
+    }
+    this.labels = new LabelCanvas(this.map);
+    this.map.on('load', () => this.#attach(!external));
+    this.map.on('movestart', (e) => {
+      this.#byUser = 'originalEvent' in e && e.originalEvent !== undefined;
+    });
+    this.map.on('moveend', () => {
+      const c = this.map.getCenter();
+      this.#recluster();
+      this.#relabel();
+      events.moved(c.lat, c.lng, this.map.getZoom(), this.#byUser);
+    });
+    this.map.on('zoom', () => this.#recluster());
+    this.map.on('click', (e) => this.#click(e.point.x, e.point.y));
+    let hover = 0;
+    this.map.on('mousemove', (e) => {
+      cancelAnimationFrame(hover);
+      hover = requestAnimationFrame(() => {
+        const row = this.pick(e.point.x, e.point.y);
+        this.map.getCanvas().style.cursor = row >= 0 || this.#pickCluster(e.point.x, e.point.y) ? 'pointer' : '';
+        events.hovered(row, e.point.x, e.point.y);
+      });
+    });
+    this.map.on('mouseout', () => events.hovered(-1, 0, 0));
+  }
+
+  #attach(builtIn: boolean): void {
+    this.map.addLayer(this.points);
+    this.map.addLayer(this.clusterPoints);
+    this.#ready = true;
+    this.redraw();
+    for (const f of this.#whenReady) f();
+    if (!builtIn) return;
+    void this.#drawLand();
+  }
+
+  async #drawLand(): Promise<void> {
+    const set = (id: string, data: GeoJSON.GeoJSON): void => void this.map.getSource<GeoJSONSource>(id)?.setData(data);
+    try {
+      const land = await loadLand();
+      set('nation', land.nation);
+      set('county-lines', { type: 'Feature', properties: {}, geometry: land.countyLines });
+      set('town-lines', { type: 'Feature', properties: {}, geometry: land.townLines });
+    } catch {
+      return; // The points are worth showing without land; the next page load tries again.
+    }
+  }
+
+  /** Runs `f` once layers can be added. */
+  ready(f: () => void): void {
+    if (this.#ready) f();
+    else this.#whenReady.push(f);
+  }
+
+  show(shown: Shown): void {
+    const old = this.#shown;
+    this.#shown = shown;
+    if (old.dark !== shown.dark || old.lang !== shown.lang) this.#restyle();
+    this.redraw();
+  }
+
+  #restyle(): void {
+    const c = this.#shown.dark ? DARK : LIGHT;
+    for (const layer of baseStyle(c, this.#shown.lang).layers) {
+      if (!this.map.getLayer(layer.id)) continue;
+      for (const [key, value] of Object.entries(layer.paint ?? {}))
+        this.map.setPaintProperty(layer.id, key as 'line-color', value as string);
+      if (layer.type === 'symbol') this.map.setLayoutProperty(layer.id, 'text-field', layer.layout?.['text-field']);
+    }
+  }
+
+  /** Some rows changed; drawn with the next frame. */
+  changed(rows: Int32Array | null): void {
+    if (rows === null || this.#pending === 'all') this.#pending = 'all';
+    else {
+      this.#pending ??= new Set();
+      for (const row of rows) this.#pending.add(row);
+    }
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      const pending = this.#pending;
+      this.#pending = null;
+      if (pending === 'all' || this.#table.length !== this.#arrays.length) this.redraw();
+      else if (pending) {
+        const list = Int32Array.from(pending);
+        const paint = this.#painter();
+        for (const row of list) paint(row);
+        this.points.touch(list);
+        this.#clusterKey = '';
+        this.#recluster();
+        this.#relabel();
+      }
+    });
+  }
+
+  redraw(): void {
+    const t = this.#table;
+    if (this.#arrays.position.length < t.length * 2) {
+      const capacity = Math.max(1024, Math.ceil(t.length * 1.5));
+      this.#arrays = {
+        length: 0,
+        position: new Float32Array(capacity * 2),
+        colour: new Uint8Array(capacity * 4),
+        mark: new Uint8Array(capacity * 4),
+      };
+    }
+    const { position } = this.#arrays;
+    for (let row = this.#arrays.length; row < t.length; row++) {
+      position[row * 2] = relativeX(t.lon[row] as number);
+      position[row * 2 + 1] = relativeY(t.lat[row] as number);
+    }
+    this.#arrays = { ...this.#arrays, length: t.length };
+    this.#clusterKey = '';
+    this.#recluster();
+    const paint = this.#painter();
+    for (let row = 0; row < t.length; row++) paint(row);
+    this.points.ink = this.#shown.dark ? [0.93, 0.95, 0.96] : [0.09, 0.14, 0.18];
+    this.points.paper = this.#shown.dark ? [0.1, 0.15, 0.19] : [1, 0.99, 0.96];
+    this.clusterPoints.paper = this.points.paper;
+    this.points.set(this.#arrays);
+    this.#relabel();
+  }
+
+  #painter(): (row: number) => void {
+    const t = this.#table;
+    const { view, palette, now } = this.#shown;
+    const at = view.time ?? now;
+    const ramp = colours(palette);
+    const { colour, mark } = this.#arrays;
+    const inside = this.#clustering?.inside;
+    const stationsOnly = view.layer === 'stations';
+    const noBoxes = view.layer === 'towns' || view.layer === 'field';
+    return (row) => {
+      const v = rowView(t, row, view.level, at);
+      const station = t.kind[row] === KIND.station;
+      const shape = shapeOf(t, row, v.status);
+      const grey = v.status === 'silent' || v.status === 'refused';
+      const [r, g, b] = grey ? GREY : ramp.of(v.value);
+      const hidden =
+        isHidden(t, row, v.status, view.hide) ||
+        inside?.[row] === 1 ||
+        (stationsOnly && !station) ||
+        (noBoxes && !station && this.map.getZoom() < 11);
+      colour[row * 4] = r;
+      colour[row * 4 + 1] = g;
+      colour[row * 4 + 2] = b;
+      colour[row * 4 + 3] = Math.round(255 * (grey ? 0.75 : freshness(t, row, v.time, at)));
+      mark[row * 4] = SHAPE[shape];
+      mark[row * 4 + 1] = t.claimed[row] === 0 ? 1 : 0;
+      mark[row * 4 + 2] = 0;
+      mark[row * 4 + 3] = hidden ? 0 : station ? 3 : grey ? 1 : 2;
+    };
+  }
+
+  /** Rows in sight, with a margin; the table is scanned, which takes a third of a millisecond for 100,000 rows. */
+  rowsInSight(marginPx = 0): number[] {
+    const t = this.#table;
+    const { clientWidth: w, clientHeight: h } = this.map.getContainer();
+    const sw = this.map.unproject([-marginPx, h + marginPx]);
+    const ne = this.map.unproject([w + marginPx, -marginPx]);
+    const found: number[] = [];
+    for (let row = 0; row < t.length; row++) {
+      const lon = t.lon[row] as number;
+      const lat = t.lat[row] as number;
+      if (lon >= sw.lng && lon <= ne.lng && lat >= sw.lat && lat <= ne.lat) found.push(row);
+    }
+    return found;
+  }
+
+  #recluster(): void {
+    if (!this.#ready) return;
+    const { view, now } = this.#shown;
+    const zoom = Math.floor(this.map.getZoom() * 2) / 2;
+    const wanted = view.layer === 'boxes' && zoom < CLUSTER_BELOW_ZOOM && this.rowsInSight().length > CLUSTER_ABOVE;
+    const key = wanted ? `${zoom}` : 'none';
+    if (key === this.#clusterKey) return;
+    const before = this.#clustering;
+    this.#clusterKey = key;
+    this.#clustering = wanted ? cluster(this.#table, zoom, view.level, view.hide, view.time ?? now) : null;
+    this.#drawClusters(this.#clustering?.clusters ?? []);
+    if (before || this.#clustering) {
+      const paint = this.#painter();
+      for (let row = 0; row < this.#arrays.length; row++) paint(row);
+      this.points.set(this.#arrays);
+    }
+  }
+
+  #clusterRadius(c: Cluster): number {
+    return Math.min(27, 12 + Math.log2(c.boxes) * 2.2);
+  }
+
+  #drawClusters(list: readonly Cluster[]): void {
+    const n = list.length;
+    const arrays: PointArrays = {
+      length: n,
+      position: new Float32Array(n * 2),
+      colour: new Uint8Array(n * 4),
+      mark: new Uint8Array(n * 4),
+    };
+    const ramp = colours(this.#shown.palette);
+    list.forEach((c, i) => {
+      arrays.position.set([c.x, c.y], i * 2);
+      const [r, g, b] = Number.isNaN(c.median) ? GREY : ramp.of(c.median);
+      arrays.colour.set([r, g, b, Number.isNaN(c.median) ? 150 : 255], i * 4);
+      arrays.mark.set([SHAPE.cluster, 0, Math.round(this.#clusterRadius(c) * 8), 2], i * 4);
+    });
+    this.clusterPoints.set(arrays);
+  }
+
+  #relabel(): void {
+    this.#labelFrame ||= requestAnimationFrame(() => {
+      this.#labelFrame = 0;
+      this.labels.set(this.#makeLabels());
+    });
+  }
+
+  #makeLabels(): Label[] {
+    const t = this.#table;
+    const { view, palette, now } = this.#shown;
+    const at = view.time ?? now;
+    const ramp = colours(palette);
+    const hex = (c: readonly [number, number, number]): string =>
+      `#${c.map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+    const labels: Label[] = [];
+    if (this.#clustering)
+      for (const c of this.#clustering.clusters) {
+        if (labels.length >= MAX_LABELS) break;
+        if (Number.isNaN(c.median)) continue;
+        const p = this.#clusterPlace(c);
+        labels.push({
+          ...p,
+          text: formatShort(c.median),
+          under: hex(ramp.of(c.median)),
+          size: this.#clusterRadius(c) > 19 ? 14 : 12,
+          alpha: 1,
+        });
+      }
+    const zoom = this.map.getZoom();
+    if (zoom < LABELS_FROM_ZOOM) return labels;
+    const taken: { x: number; y: number }[] = [];
+    const radius = radiusAt(zoom);
+    const rows = this.rowsInSight(20);
+    rows.sort((a, b) => (t.kind[b] as number) - (t.kind[a] as number));
+    for (const row of rows) {
+      if (labels.length >= MAX_LABELS) break;
+      const v = rowView(t, row, view.level, at);
+      if (
+        (v.status !== 'ok' && v.status !== 'suspect') ||
+        (this.#arrays.mark[row * 4 + 3] ?? 0) === 0 ||
+        t.claimed[row] === 0
+      )
+        continue;
+      const place = { lon: t.lon[row] as number, lat: t.lat[row] as number };
+      const p = this.map.project(place);
+      if (taken.some((q) => Math.abs(q.x - p.x) < radius * 1.6 && Math.abs(q.y - p.y) < radius * 1.2)) continue;
+      taken.push(p);
+      labels.push({
+        ...place,
+        text: formatShort(v.value),
+        under: hex(ramp.of(v.value)),
+        size: radius > 13 ? 12 : 10.5,
+        alpha: Math.max(0.75, freshness(t, row, v.time, at)),
+      });
+    }
+    return labels;
+  }
+
+  #clusterPlace(c: Cluster): { lon: number; lat: number } {
+    const y = c.y + ORIGIN.y;
+    return {
+      lon: (c.x + ORIGIN.x) * 360 - 180,
+      lat: (Math.atan(Math.exp(Math.PI * (1 - 2 * y))) * 360) / Math.PI - 90,
+    };
+  }
+
+  /** The drawn Thing under a pixel, the nearest one; −1 = none. */
+  pick(x: number, y: number): number {
+    const t = this.#table;
+    const reach = Math.max(PICK_PX * 0.6, radiusAt(this.map.getZoom()) + 4);
+    const at = this.map.unproject([x, y]);
+    const edge = this.map.unproject([x + reach, y + reach]);
+    const dLon = Math.abs(edge.lng - at.lng);
+    const dLat = Math.abs(edge.lat - at.lat);
+    let best = -1;
+    let bestDistance = Infinity;
+    for (let row = 0; row < this.#arrays.length; row++) {
+      const ex = ((t.lon[row] as number) - at.lng) / dLon;
+      const ey = ((t.lat[row] as number) - at.lat) / dLat;
+      const d = ex * ex + ey * ey;
+      if (d > 1 || (this.#arrays.mark[row * 4 + 3] ?? 0) === 0) continue;
+      // What is drawn on top wins between two that are about as near.
+      const rank = d - 0.15 * (this.#arrays.mark[row * 4 + 3] as number);
+      if (rank < bestDistance) {
+        bestDistance = rank;
+        best = row;
+      }
+    }
+    return best;
+  }
+
+  #pickCluster(x: number, y: number): Cluster | undefined {
+    return this.#clustering?.clusters.find((c) => {
+      const p = this.map.project(this.#clusterPlace(c));
+      return Math.hypot(p.x - x, p.y - y) <= this.#clusterRadius(c);
+    });
+  }
+
+  #click(x: number, y: number): void {
+    const row = this.pick(x, y);
+    if (row >= 0) return this.#events.picked(row);
+    const hit = this.#pickCluster(x, y);
+    if (hit)
+      this.map.easeTo({
+        center: this.#clusterPlace(hit),
+        zoom: Math.min(CLUSTER_BELOW_ZOOM + 0.3, this.map.getZoom() + 2),
+      });
+  }
+
+  describe(row: number): RowView {
+    const { view, now } = this.#shown;
+    return rowView(this.#table, row, view.level, view.time ?? now);
+  }
+
+  choose(row: number): void {
+    this.labels.choose(
+      row < 0
+        ? null
+        : {
+            lon: this.#table.lon[row] as number,
+            lat: this.#table.lat[row] as number,
+            radius: radiusAt(this.map.getZoom()) + 7,
+            colour: this.#shown.dark ? '#ffc861' : '#17242f',
+          },
+    );
+  }
+
+  fly(lat: number, lon: number, zoom: number): void {
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    if (calm) this.map.jumpTo({ center: [lon, lat], zoom });
+    else this.map.flyTo({ center: [lon, lat], zoom, speed: 1.8 });
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(this.#labelFrame);
+    this.map.remove();
+  }
+}

@@ -1,0 +1,89 @@
+/** The boxes round a place as a table: for keyboards, screen readers and everybody who prefers a list. */
+import { distanceM } from '../../model/geo.ts';
+import { property } from '../../model/properties.ts';
+import { table, tableVersion } from '../data/feed.ts';
+import { KIND } from '../data/table.ts';
+import { ago, distance, num, t, type Key } from '../i18n/index.ts';
+import { isHidden, rowView, shapeOf } from '../map/marks.ts';
+import { classOf } from '../scales/scales.ts';
+import { currentPalette, view } from '../state/app.ts';
+import { minute } from '../state/time.ts';
+import { ShapeIcon } from './shape.tsx';
+
+const LENGTH = 40;
+
+export function List({
+  lat,
+  lon,
+  onPick,
+  onClose,
+}: {
+  lat: number;
+  lon: number;
+  onPick: (id: string) => void;
+  onClose: () => void;
+}) {
+  void tableVersion.value;
+  const { level, hide } = view.value;
+  const now = view.value.time ?? minute.value;
+  const p = property(view.value.property);
+  const near: { row: number; d: number }[] = [];
+  for (let row = 0; row < table.length; row++) {
+    if (isHidden(table, row, rowView(table, row, level, now).status, hide)) continue;
+    near.push({ row, d: distanceM(lat, lon, table.lat[row] as number, table.lon[row] as number) });
+  }
+  near.sort((a, b) => a.d - b.d);
+  return (
+    <section class="list card" aria-labelledby="list-title" onKeyDown={(e) => e.key === 'Escape' && onClose()}>
+      <header>
+        <div>
+          <h2 id="list-title">{t('list.title')}</h2>
+          <p class="small">{t('list.note')}</p>
+        </div>
+        <button type="button" class="close" onClick={onClose} aria-label={t('panel.close')}>
+          ×
+        </button>
+      </header>
+      <div class="scroll" tabIndex={0} role="region" aria-labelledby="list-title">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t('list.name')}</th>
+              <th scope="col">{t('list.distance')}</th>
+              <th scope="col">{p.unitLabel || t('list.value')}</th>
+              <th scope="col">{t('list.status')}</th>
+              <th scope="col">{t('list.age')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {near.slice(0, LENGTH).map(({ row, d }) => {
+              const v = rowView(table, row, level, now);
+              const good = v.status === 'ok' || v.status === 'suspect';
+              const pal = currentPalette.value;
+              return (
+                <tr key={row}>
+                  <th scope="row">
+                    <ShapeIcon
+                      shape={shapeOf(table, row, v.status)}
+                      hollow={table.claimed[row] === 0 && good}
+                      colour={good ? (pal.classes[classOf(pal, v.value)]?.color ?? '') : ''}
+                      size={16}
+                    />
+                    <button type="button" class="link" onClick={() => onPick(table.ids[row] as string)}>
+                      <bdi>{table.names[row] || table.ids[row]}</bdi>
+                    </button>
+                    {table.kind[row] === KIND.station && <span class="tag">{t('legend.station')}</span>}
+                  </th>
+                  <td>{distance(d)}</td>
+                  <td>{good ? num(v.value, p.resolution) : '–'}</td>
+                  <td>{t(`status.${v.status}` as Key)}</td>
+                  <td>{Number.isNaN(v.time) ? '–' : ago(now - v.time)}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

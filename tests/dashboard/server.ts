@@ -1,0 +1,268 @@
+/**
+ * A server for the pages alone: the HTTP shapes of the real one out of `city.ts`. Used by the end-to-end tests and the map bench;
+ * by hand: `node tests/dashboard/server.ts --port 8090 --boxes 300`.
+ */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { isPropertyKey, type PropertyKey } from '../../model/properties.ts';
+import { DAY, HOUR, MINUTE, formatTime, parseTime } from '../../model/time.ts';
+import { city, feature, type FakeCity, type FakeThing } from './city.ts';
+
+export const DIST = fileURLToPath(new URL('../../dist/dashboard/', import.meta.url));
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
+};
+
+export interface PageServer {
+  readonly url: string;
+  readonly city: FakeCity;
+  /** Sends the feature of a Thing to every open stream. */
+  push(thing: FakeThing, property: PropertyKey, value: number): void;
+  /** Answers nothing any more (connections are cut) until `comeBack`. */
+  goAway(): Promise<void>;
+  comeBack(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PageServerOptions {
+  readonly boxes?: number;
+  readonly seed?: number;
+  readonly port?: number;
+  /** Live observations a second; 0 = only what is pushed. */
+  readonly rate?: number;
+  readonly now?: () => number;
+}
+
+const duration = (text: string | null): number =>
+  ({ PT1H: HOUR, PT3H: 3 * HOUR, P1D: DAY, PT10M: 10 * MINUTE })[text ?? ''] ?? 0;
+
+export async function startServer(options: PageServerOptions = {}): Promise<PageServer> {
+  const now = options.now ?? Date.now;
+  const country = city(options.boxes ?? 300, options.seed ?? 1);
+  const byId = new Map(country.things.map((t) => [t.id, t]));
+  const streams = new Set<{ res: ServerResponse; property: string; level: string | null }>();
+
+  const item = (t: FakeThing): unknown => ({
+    id: t.id,
+    name: t.name,
+    nativeId: t.kind === 'box' && !t.claimed ? `74DA3895${t.id.slice(-4)}` : '',
+    format: 'json',
+    kind: t.kind,
+    lat: t.lat,
+    lon: t.lon,
+    claimed: t.claimed,
+    exposure: t.exposure,
+    sensors: t.kind === 'box' ? ['PMS5003', 'SHT31'] : ['BAM-1020'],
+    properties: t.kind === 'box' ? ['pm25', 'pm10', 'temperature', 'humidity'] : ['pm25', 'pm10'],
+    licence: 'CC-BY-4.0',
+    attribution: t.kind === 'box' ? 'Lamppost test city' : 'Ministry of the test city',
+    lastSeen: formatTime(now()),
+    health: null,
+    places: [{ lat: t.lat, lon: t.lon, from: '2026-01-15T00:00:00Z' }],
+  });
+
+  const observations = (t: FakeThing, q: URLSearchParams): unknown[] => {
+    const property = q.get('property') as PropertyKey;
+    const level = q.get('level') === 'raw' ? 'raw' : 'corrected';
+    const from = parseTime(q.get('from') ?? '') ?? now() - DAY;
+    const to = Math.min(parseTime(q.get('to') ?? '') ?? now(), now());
+    const bin = duration(q.get('interval'));
+    const step = bin || (t.kind === 'station' ? HOUR : 5 * MINUTE);
+    const born = now() - 400 * DAY;
+    const out: unknown[] = [];
+    const end = t.mood === 'silent' ? Math.min(to, now() - 9 * HOUR) : to;
+    let start = Math.ceil(Math.max(from, born) / step) * step;
+    if (t.mood === 'single') start = Math.max(start, Math.floor((now() - HOUR) / step) * step);
+    for (let at = start; at < end && out.length < 20_000; at += step) {
+      if (bin === 0 && Math.floor(at / (7 * HOUR)) % 5 === 4 && (at / HOUR) % 7 < 1.5) continue;
+      const v = country.value(t, property, level, bin ? at + bin / 2 : at);
+      if (!v) continue;
+      out.push({
+        ...v,
+        time: undefined,
+        property,
+        level,
+        unit: 'ug/m3',
+        phenomenonTime: formatTime(at),
+        ...(bin ? { phenomenonTimeEnd: formatTime(at + bin), count: Math.round(bin / (5 * MINUTE)), coverage: 1 } : {}),
+      });
+      if (t.mood === 'single') break;
+    }
+    return out;
+  };
+
+  const json = (res: ServerResponse, status: number, body: unknown, zip = false): void => {
+    const text = JSON.stringify(body);
+    const headers: Record<string, string> = {
+      'content-type': status === 200 ? 'application/json' : 'application/problem+json',
+      'cache-control': 'no-cache',
+    };
+    if (zip && text.length > 2000)
+      res.writeHead(status, { ...headers, 'content-encoding': 'gzip' }).end(gzipSync(text, { level: 1 }));
+    else res.writeHead(status, headers).end(text);
+  };
+
+  const file = (res: ServerResponse, path: string): void => {
+    const wanted = normalize(join(DIST, path));
+    const isFile = wanted.startsWith(DIST) && existsSync(wanted) && statSync(wanted).isFile();
+    const chosen = isFile ? wanted : join(DIST, 'index.html');
+    if (!isFile && extname(path) !== '') return void res.writeHead(404).end();
+    res.writeHead(200, {
+      'content-type': TYPES[extname(chosen)] ?? 'application/octet-stream',
+      'cache-control': 'no-cache',
+    });
+    createReadStream(chosen).pipe(res);
+  };
+
+  let server: Server;
+  let port = options.port ?? 0;
+  const listen = async (): Promise<void> => {
+    server = createServer((req, res) => {
+      const url = new URL(req.url ?? '/', 'http://localhost');
+      const property = url.searchParams.get('property') ?? 'pm25';
+      const level = url.searchParams.get('level') === 'raw' ? 'raw' : 'corrected';
+      const zip = /gzip/.test(String(req.headers['accept-encoding']));
+      const one = /^\/api\/v1\/(boxes|stations)\/([^/]+)(\/observations)?$/.exec(url.pathname);
+      if (url.pathname === '/api/v1/latest.geojson') {
+        if (!isPropertyKey(property)) return json(res, 400, { title: 'unknown property', status: 400 });
+        const at = now();
+        const features = country.things.map((t) => feature(t, property, level, country.latest(t, property, level, at)));
+        return json(res, 200, { type: 'FeatureCollection', features }, zip);
+      }
+      if (url.pathname === '/api/v1/frames') {
+        const from = parseTime(url.searchParams.get('from') ?? '') ?? NaN;
+        const to = parseTime(url.searchParams.get('to') ?? '') ?? NaN;
+        if (!isPropertyKey(property) || !(to - from <= 8 * DAY))
+          return json(res, 400, { title: 'impossible span', status: 400 });
+        const start = Math.floor(from / HOUR) * HOUR;
+        const hours = Math.max(0, Math.ceil((Math.min(to, now()) - start) / HOUR));
+        const series = country.things.filter((t) => t.mood !== 'empty' && t.mood !== 'single');
+        return json(
+          res,
+          200,
+          {
+            property,
+            level,
+            unit: 'ug/m3',
+            start: formatTime(start),
+            step: 'PT1H',
+            hours,
+            ids: series.map((t) => t.id),
+            values: series.map((t) =>
+              Array.from({ length: hours }, (_, i) =>
+                t.mood === 'silent' && i > hours - 10
+                  ? null
+                  : (country.value(t, property, level, start + i * HOUR + HOUR / 2)?.value ?? null),
+              ),
+            ),
+          },
+          zip,
+        );
+      }
+      if (one) {
+        const t = byId.get(one[2] as string);
+        if (!t || (one[1] === 'stations') !== (t.kind === 'station' || Boolean(one[3])))
+          if (!t || !one[3]) return json(res, 404, { title: 'not found', status: 404 });
+        return json(res, 200, one[3] ? { items: observations(t, url.searchParams), next: null } : item(t), zip);
+      }
+      if (url.pathname === '/api/v1/stream') {
+        res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+        res.write(': hello\n\n');
+        const stream = { res, property, level: url.searchParams.get('level') };
+        streams.add(stream);
+        res.on('close', () => streams.delete(stream));
+        return;
+      }
+      if (url.pathname.startsWith('/api/')) return json(res, 404, { title: 'not found', status: 404 });
+      file(res, decodeURIComponent(url.pathname));
+    });
+    await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+    port = (server.address() as AddressInfo).port;
+  };
+  await listen();
+
+  const send = (property: string, level: string, body: unknown): void => {
+    const text = `event: observation\nid: ${now()}\ndata: ${JSON.stringify(body)}\n\n`;
+    for (const s of streams) if (s.property === property && (s.level === null || s.level === level)) s.res.write(text);
+  };
+  let turn = 0;
+  const rate = options.rate ?? 0;
+  const ticker =
+    rate > 0
+      ? setInterval(() => {
+          if (streams.size === 0) return;
+          const property = ([...streams][0]?.property ?? 'pm25') as PropertyKey;
+          for (let i = 0; i < Math.max(1, rate / 10); i++) {
+            const t = country.things[turn++ % country.things.length] as FakeThing;
+            if (t.kind === 'station' || t.mood === 'silent' || t.mood === 'stale') continue;
+            for (const level of ['corrected', 'raw'] as const) {
+              const v = country.value(t, property, level, Math.floor(now() / 1000) * 1000);
+              if (v) send(property, level, feature(t, property, level, v));
+            }
+          }
+        }, 100)
+      : undefined;
+
+  const shut = (): Promise<void> => {
+    for (const s of streams) s.res.destroy();
+    server.closeAllConnections();
+    return new Promise((done) => void server.close(() => done()));
+  };
+  return {
+    get url() {
+      return `http://127.0.0.1:${port}`;
+    },
+    city: country,
+    push(thing, property, value) {
+      const time = Math.floor(now() / 1000) * 1000;
+      for (const level of ['corrected', 'raw'] as const)
+        send(
+          property,
+          level,
+          feature(thing, property, level, {
+            time,
+            value,
+            flag: 1,
+            reasons: [],
+            lo90: level === 'raw' ? null : value - 3,
+            hi90: level === 'raw' ? null : value + 3,
+            model: 'pms-l4-push',
+            correctionLevel: 'L4',
+          }),
+        );
+    },
+    goAway: shut,
+    comeBack: listen,
+    async close() {
+      clearInterval(ticker);
+      await shut();
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: '8090' },
+      boxes: { type: 'string', default: '300' },
+      rate: { type: 'string', default: '5' },
+    },
+  });
+  const server = await startServer({
+    port: Number(values.port),
+    boxes: Number(values.boxes),
+    rate: Number(values.rate),
+  });
+  console.log(server.url);
+}
