@@ -14,7 +14,7 @@ const PA_PER_MMHG = 133.322387415;
 
 export const celsiusFromFahrenheit = (f: number): number => tidy(((f - 32) * 5) / 9);
 export const celsiusFromKelvin = (k: number): number => tidy(k - 273.15);
-export const hPaFromPa = (pa: number): number => pa / 100;
+export const hPaFromPa = (pa: number): number => tidy(pa / 100);
 export const hPaFromKPa = (kPa: number): number => tidy(kPa * 10);
 export const hPaFromMmHg = (mmHg: number): number => tidy((mmHg * PA_PER_MMHG) / 100);
 /** One inch is 25.4 mm exactly. */

@@ -8,7 +8,7 @@ export const MAX_PAYLOAD = 16 * 1024 * 1024;
 export const MAX_BOX_PAYLOAD = 1024 * 1024;
 /** Notes kept per reading, and the longest of them in characters: they are for a person, and a sender must not fill the disk with them. */
 export const MAX_NOTES = 12;
-const MAX_NOTE = 160;
+const MAX_NOTE = 240;
 /** Longest native id in characters. */
 const MAX_NATIVE_ID = 64;
 
