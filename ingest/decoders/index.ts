@@ -1,10 +1,45 @@
 /** All formats Lamppost understands. A new one is its file and a line in `decoders`. */
 import type { Decoder } from '../decoder.ts';
 import { airbox } from './airbox.ts';
+import { airgradient } from './airgradient.ts';
+import { airrohr } from './airrohr.ts';
+import { anysense } from './anysense.ts';
+import { canairio } from './canairio.ts';
+import { esphome } from './esphome.ts';
 import { json } from './json.ts';
 import { lass } from './lass.ts';
+import { lassPortal } from './lass-portal.ts';
+import { maps } from './maps.ts';
+import { moenv } from './moenv.ts';
+import { openaq } from './openaq.ts';
+import { opensensemap } from './opensensemap.ts';
+import { purpleair } from './purpleair.ts';
+import { sensorCommunity } from './sensor-community.ts';
+import { sensorthings } from './sensorthings.ts';
+import { smartcitizen } from './smartcitizen.ts';
+import { tasmota } from './tasmota.ts';
 
-export const decoders: readonly Decoder[] = [json, lass, airbox];
+export const decoders: readonly Decoder[] = [
+  json,
+  lass,
+  maps,
+  anysense,
+  airbox,
+  airrohr,
+  opensensemap,
+  airgradient,
+  purpleair,
+  esphome,
+  tasmota,
+  smartcitizen,
+  canairio,
+  sensorthings,
+  // What feeds bring.
+  lassPortal,
+  sensorCommunity,
+  openaq,
+  moenv,
+];
 
 const byFormat = new Map(decoders.map((d) => [d.format, d]));
 
