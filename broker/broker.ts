@@ -1,0 +1,525 @@
+/**
+ * The MQTT broker: boxes in, live topics out. It knows topics, credentials and packets, never what a payload means.
+ *
+ * What it promises (each has a test in `tests/broker/`; `docs/broker.md` tells it to operators):
+ *  - a publish of readings is acknowledged (PUBACK, PUBREC) only after `accept` resolved for it;
+ *  - who may not publish on a topic is disconnected, counted and logged, and nothing of it is kept;
+ *  - limits work by not reading on, so what was sent is taken later and not dropped;
+ *  - whatever bytes come, only the connection they came on is closed.
+ */
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Server as TlsServer } from 'node:tls';
+import { Aedes } from 'aedes';
+import type { Client, PublishPacket } from 'aedes';
+import type { Packet } from '../model/packet.ts';
+import type { Clock } from '../model/time.ts';
+import type { Registry } from '../registry/registry.ts';
+import { identify, mayRead, ownedClientId, publishRight } from './access.ts';
+import type { PublishRight, User } from './access.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionHost, Transport } from './connection.ts';
+import {
+  AddressCount,
+  DEFAULT_LIMITS,
+  MAX_CLIENT_ID,
+  MAX_STATUS_BYTES,
+  MAX_TOPIC_BYTES,
+  addressKey,
+} from './limits.ts';
+import type { Limits } from './limits.ts';
+import { SILENT, limited } from './log.ts';
+import type { Log } from './log.ts';
+import { keepRetained } from './retained.ts';
+import type { Persistence } from './retained.ts';
+import { newStats } from './stats.ts';
+import type { BrokerStats, Refusal } from './stats.ts';
+import { parseOpenTopics } from './topic.ts';
+import { webSockets } from './websocket.ts';
+
+export interface BrokerOptions {
+  readonly registry: Pick<Registry, 'authenticate' | 'principal'>;
+  /**
+   * Resolves when the packet is durable: the acknowledgement leaves then. Rejects = not now: the broker holds the packet, tries
+   * again, and at last closes the connection so that the box sends again. The payload may share memory with other packets.
+   */
+  readonly accept: (packet: Packet) => Promise<void>;
+  readonly clock?: Clock;
+  /** 0 = any free port. @default 1883 */
+  readonly port?: number;
+  /** @default all addresses */
+  readonly host?: string;
+  /** PEM files; read again when they change (renewed certificates). */
+  readonly tls?: { readonly port: number; readonly cert: string; readonly key: string };
+  /** Filters on which anybody may publish and that anybody may read. @default [] */
+  readonly openTopics?: readonly string[];
+  readonly limits?: Partial<Limits>;
+  /** A token that is admin without being in the registry; '' = none. */
+  readonly adminToken?: string;
+  /** WebSocket clients are counted by the last X-Forwarded-For address. @default false */
+  readonly trustProxy?: boolean;
+  readonly log?: Log;
+  /** `boxes/<id>/status` as the box, its will or a bridge published it. */
+  readonly onStatus?: (box: string, status: string) => void;
+  /** A SensorThings topic published by a writer's token; acknowledged when it resolves, refused when it rejects. */
+  readonly onSensorThings?: (topic: string, payload: Uint8Array, user: User) => Promise<void>;
+  /** How often overdue connections are looked for [ms]. @default 1000 */
+  readonly sweepMs?: number;
+}
+
+export interface Broker {
+  readonly port: number;
+  /** null = TLS is off */
+  readonly tlsPort: number | null;
+  /** For the HTTP server's `upgrade` event, for requests to `/mqtt`. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** A message of the server's own, such as a live observation. Costs nothing while nobody subscribes. */
+  publish(topic: string, payload: string | Uint8Array, options?: { retain?: boolean; qos?: 0 | 1 }): void;
+  /** Whether anybody subscribes to SensorThings topics at the moment. */
+  hasLiveSubscribers(): boolean;
+  /** A copy. */
+  stats(): BrokerStats;
+  /** Stops reading, waits (at most `graceMs`) until what was read is acknowledged, and closes everything. @default 5000 */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Live messages waiting in aedes' emitter past which further ones are left out. */
+const MAX_LIVE_WAITING = 10_000;
+
+class Refused extends Error {}
+
+/** @throws Error naming the port, file or topic filter that is wrong */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const clock = options.clock ?? Date.now;
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const log = options.log ?? SILENT;
+  const warn = limited(log, 20, clock);
+  const openTopics = parseOpenTopics(options.openTopics ?? []);
+  const adminToken = options.adminToken ?? '';
+  const stats = newStats();
+  const connections = new Set<Connection>();
+  const addresses = new AddressCount(limits.maxConnectionsPerAddress);
+  let openReaders = 0;
+  let sensorThingsReaders = 0;
+  let nextNumber = 1;
+  let closing = false;
+
+  const count = (reason: Refusal): void => {
+    stats.refused[reason] = (stats.refused[reason] ?? 0) + 1;
+  };
+  const whoIs = (c: Connection): object => ({
+    address: c.address,
+    user: c.user.kind === 'box' ? c.user.id : c.user.kind === 'token' ? `token ${c.user.name}` : '',
+    client: c.clientId,
+  });
+
+  // --- what waits: acknowledgements of this turn, and sockets that wait for memory
+
+  let dirty: Connection[] = [];
+  const waiting = new Set<Connection>();
+  function flushAll(): void {
+    const now = dirty;
+    dirty = [];
+    for (const c of now) c.flush();
+    if (waiting.size > 0 && stats.pendingBytes < limits.maxPendingBytes / 2) {
+      const all = [...waiting];
+      waiting.clear();
+      for (const c of all) c.memoryFreed();
+    }
+  }
+
+  const host: ConnectionHost = {
+    limits,
+    stats,
+    clock,
+    accept: options.accept,
+    publishRight: (c, topic) => publishRight(c.user, topic, openTopics),
+    refuse(c, reason, detail) {
+      count(reason);
+      warn({ ...whoIs(c), reason, ...(detail === undefined ? {} : { detail }) }, 'refused');
+    },
+    forward(topic, payload, qos) {
+      if (openReaders > 0) emit(topic, payload, qos, false);
+    },
+    flushSoon(c) {
+      if (dirty.length === 0) setImmediate(flushAll);
+      if (dirty.at(-1) !== c) dirty.push(c);
+    },
+    waitForMemory: (c) => void waiting.add(c),
+  };
+
+  // --- aedes: CONNECT, subscriptions, wills, status, QoS 2
+
+  const aedes = await Aedes.createBroker({
+    concurrency: 100,
+    connectTimeout: limits.authenticateMs + 60_000, // ours comes first
+    drainTimeout: 20_000,
+    // Prefixed ids are longer than what 3.1 allows; ours is the limit.
+    maxClientsIdLength: 1_000_000,
+    preConnect(client, packet, done) {
+      const c = client.conn as Connection;
+      const deny = (code: number, reason: Refusal, detail?: string): void => {
+        c.sayRefused(code);
+        host.refuse(c, reason, detail);
+        done(new Refused(reason), false);
+      };
+      const { clientId } = packet;
+      c.clientId = clientId;
+      if (closing) return deny(3, 'too-many-connections', 'the broker is closing');
+      if (clientId.length > MAX_CLIENT_ID) {
+        c.clientId = clientId.slice(0, MAX_CLIENT_ID);
+        return deny(2, 'client-id', `longer than ${MAX_CLIENT_ID}`);
+      }
+      // [MQTT-3.1.3-8]; 3.1 has no empty ids at all
+      if (clientId === '' && (!packet.clean || packet.protocolVersion === 3))
+        return deny(2, 'client-id', 'empty without clean session');
+      let user: User | null;
+      try {
+        user = identify({ username: packet.username, password: packet.password }, options.registry, adminToken);
+      } catch (error) {
+        log.error({ error: (error as Error).message }, 'the registry could not be asked');
+        return deny(3, 'credentials', 'registry');
+      }
+      if (!user) return deny(4, 'credentials', packet.username);
+      c.user = user;
+      if (packet.will) {
+        const problem = willProblem(user, packet.will.topic, packet.will.payload.length);
+        if (problem) return deny(5, 'will-not-allowed', problem);
+      }
+      c.keepAliveMs = (packet.keepalive ?? 0) * 1000;
+      // Ours is the keep-alive: aedes does not see the publishes that prove the client alive.
+      packet.keepalive = 0;
+      // No sessions are kept: a subscriber that was away reads the gap over HTTP, and strangers cannot fill our memory.
+      packet.clean = true;
+      packet.clientId = ownedClientId(user, clientId, c.number);
+      done(null, true);
+    },
+    authorizePublish(client, packet, done) {
+      authorize(client, packet).then(
+        () => setImmediate(done, null),
+        (error: Error) => setImmediate(done, error),
+      );
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const c = client.conn as Connection;
+      const { topic } = subscription;
+      const allowed = c.subscriptions < limits.maxSubscriptions && topic.length <= MAX_TOPIC_BYTES;
+      if (!allowed || !mayRead(c.user, topic, openTopics)) {
+        host.refuse(c, 'subscribe', topic.slice(0, MAX_TOPIC_BYTES));
+        done(null, null); // SUBACK 0x80
+        return;
+      }
+      c.subscriptions++;
+      const sensorThings = topic.startsWith('v1.1') || /^[#+]/.test(topic);
+      if (sensorThings && !c.readsSensorThings) {
+        c.readsSensorThings = true;
+        sensorThingsReaders++;
+      }
+      if (!topic.startsWith('v1.1') && !c.readsOpen) {
+        c.readsOpen = true;
+        openReaders++;
+      }
+      done(null, subscription);
+    },
+    authorizeForward(client, packet) {
+      const c = client.conn as Connection;
+      if (!mayRead(c.user, packet.topic, openTopics)) return null;
+      if (c.lagBytes > limits.maxLagBytes) {
+        stats.liveDropped++;
+        if (packet.qos === 0) return null;
+        // QoS 1 may not be left out: who asked for it and does not read is let go.
+        host.refuse(c, 'slow-subscriber');
+        c.destroy();
+        return null;
+      }
+      return packet;
+    },
+  });
+  const persistence = keepRetained((aedes as unknown as { persistence: Persistence }).persistence);
+  aedes.on('clientReady', (client) => (client.conn as Connection).ready());
+  aedes.on('clientError', (client, error) => closedBy(client, error));
+  aedes.on('connectionError', (client, error) => closedBy(client, error));
+  (aedes as unknown as NodeJS.EventEmitter).on('error', (error: Error) => log.error({ error: error.message }, 'aedes'));
+
+  function closedBy(client: Client, error: Error): void {
+    const c = client.conn as Connection;
+    if (error instanceof Refused || !c.address) return;
+    // Broken packets end here; a socket that went away does too, and is nobody's fault.
+    if (c.isReady || /parse|packet|invalid|must|protocol|short|flag/i.test(error.message)) {
+      count('malformed');
+      warn({ ...whoIs(c), reason: 'malformed', detail: error.message }, 'closed');
+    }
+  }
+
+  function willProblem(user: User, topic: string, bytes: number): string {
+    if (topic.length === 0 || topic.length > MAX_TOPIC_BYTES || /[#+\0]/.test(topic)) return 'no topic name';
+    const right = publishRight(user, topic, openTopics);
+    if (right.kind === 'refused') return `${topic}: ${right.reason}`;
+    if (right.kind === 'sensorthings') return `${topic}: no wills on SensorThings topics`;
+    return right.kind === 'status' && bytes > MAX_STATUS_BYTES ? 'status too long' : '';
+  }
+
+  /** For what aedes handles. Fires for wills too, whose connection is gone, and again for every QoS 2 publish sent again. */
+  async function authorize(client: Client | null, packet: PublishPacket): Promise<void> {
+    const c = client?.conn as Connection | undefined;
+    if (!client || !c) throw new Refused('a publish of nobody');
+    const topic = packet.topic;
+    const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
+    const right: PublishRight = publishRight(c.user, topic, openTopics);
+    const refuse = (reason: Refusal): never => {
+      host.refuse(c, reason, topic.slice(0, MAX_TOPIC_BYTES));
+      throw new Refused(reason);
+    };
+    switch (right.kind) {
+      case 'refused':
+        return refuse(right.reason);
+      case 'status':
+        if (payload.length > MAX_STATUS_BYTES) return refuse('status-too-long');
+        packet.retain = true;
+        options.onStatus?.(right.box, payload.toString('utf8'));
+        return undefined;
+      case 'sensorthings': {
+        packet.retain = false;
+        if (!options.onSensorThings) return refuse('sensorthings-refused');
+        try {
+          await options.onSensorThings(topic, payload, c.user);
+        } catch (error) {
+          log.debug({ error: (error as Error).message, topic }, 'SensorThings publish refused');
+          return refuse('sensorthings-refused');
+        }
+        return undefined;
+      }
+      default: {
+        // Readings are events; a retained one would greet every new subscriber as if it were fresh.
+        packet.retain = false;
+        const id = packet.messageId ?? 0;
+        if (packet.qos === 2 && (await isRepeated(client, packet))) return undefined;
+        await held(c.packetOf(topic, right.sender, id, payload));
+        stats.accepted++;
+        return undefined;
+      }
+    }
+  }
+
+  /** Whether this QoS 2 publish is in the journal already and only waits for its PUBREL [MQTT-4.3.3-2]. */
+  const isRepeated = (client: Client, packet: PublishPacket): Promise<boolean> =>
+    persistence.incomingGetPacket(client, packet).then(
+      () => true,
+      () => false,
+    );
+
+  /** `accept`, tried again for as long as a packet may be held. */
+  async function held(packet: Packet): Promise<void> {
+    const since = clock();
+    for (;;) {
+      try {
+        await options.accept(packet);
+        return;
+      } catch (error) {
+        stats.held++;
+        if (closing || clock() - since >= limits.holdMs) {
+          count('journal-refuses');
+          throw new Refused('journal-refuses', { cause: error });
+        }
+        await new Promise((resolve) => setTimeout(resolve, limits.retryMs));
+      }
+    }
+  }
+
+  function emit(topic: string, payload: string | Uint8Array, qos: 0 | 1, retain: boolean): void {
+    const emitter = (aedes as unknown as { mq: { length: number } }).mq;
+    if (!retain && emitter.length > MAX_LIVE_WAITING) {
+      stats.liveDropped++;
+      return;
+    }
+    const bytes =
+      typeof payload === 'string' ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    aedes.publish({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false }, (error) => {
+      if (error) log.debug({ error: error.message, topic }, 'live message not sent');
+    });
+  }
+
+  // --- connections
+
+  /** The key to give back, or null when there is no room for another connection from that address. */
+  function admit(address: string | undefined): string | null {
+    const key = addressKey(address);
+    const reason: Refusal | null =
+      stats.connections >= limits.maxConnections
+        ? 'too-many-connections'
+        : addresses.enter(key)
+          ? null
+          : 'too-many-from-address';
+    if (reason) {
+      count(reason);
+      warn({ address, reason }, 'refused');
+      return null;
+    }
+    stats.connections++;
+    stats.connectionsTotal++;
+    return key;
+  }
+
+  function leave(key: string): void {
+    stats.connections--;
+    addresses.leave(key);
+  }
+
+  function attach(transport: Transport, address: string, request?: IncomingMessage): void {
+    const c = new Connection(host, transport, nextNumber++, address);
+    connections.add(c);
+    c.once('close', () => {
+      connections.delete(c);
+      waiting.delete(c);
+      if (c.readsOpen) openReaders--;
+      if (c.readsSensorThings) sensorThingsReaders--;
+    });
+    aedes.handle(c, request);
+  }
+
+  function onSocket(socket: Socket, isEncrypted: boolean): void {
+    const key = closing ? null : admit(socket.remoteAddress);
+    if (key === null) {
+      socket.destroy();
+      return;
+    }
+    socket.once('close', () => leave(key));
+    if (!isEncrypted) attach(socket, socket.remoteAddress ?? '');
+  }
+
+  const plain: Server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) =>
+    onSocket(socket, false),
+  );
+  await listening(plain, options.port ?? 1883, options.host);
+
+  let secure: TlsServer | null = null;
+  if (options.tls) {
+    const { cert, key, port } = options.tls;
+    try {
+      const server = createTlsServer({
+        cert: readPem(cert),
+        key: readPem(key),
+        handshakeTimeout: limits.authenticateMs,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+      });
+      secure = server;
+      server.on('connection', (socket) => onSocket(socket, true));
+      server.on('secureConnection', (socket) => attach(socket, socket.remoteAddress ?? ''));
+      server.on('tlsClientError', (error, socket) => {
+        log.debug({ error: error.message, address: socket.remoteAddress }, 'TLS handshake failed');
+        socket.destroy();
+      });
+      await listening(server, port, options.host);
+      for (const file of [cert, key])
+        watchFile(file, { interval: 30_000, persistent: false }, () => {
+          try {
+            server.setSecureContext({ cert: readPem(cert), key: readPem(key) });
+            log.info({ file }, 'certificate read again');
+          } catch (error) {
+            log.error({ error: (error as Error).message }, 'the changed certificate is not usable, the former stays');
+          }
+        });
+    } catch (error) {
+      plain.close();
+      secure?.close();
+      aedes.close();
+      throw error;
+    }
+  }
+
+  const webSocket = webSockets({
+    maxPayload: limits.maxPacketBytes + 64 * 1024,
+    trustProxy: options.trustProxy ?? false,
+    admit,
+    leave,
+    attach,
+  });
+
+  const sweep = setInterval(() => {
+    const now = clock();
+    for (const c of connections) {
+      const reason = c.overdue(now);
+      if (!reason) continue;
+      count(reason);
+      log.debug({ ...whoIs(c), reason }, 'closed');
+      c.destroy();
+    }
+  }, options.sweepMs ?? 1000);
+  sweep.unref();
+
+  return {
+    port: (plain.address() as AddressInfo).port,
+    tlsPort: secure ? (secure.address() as AddressInfo).port : null,
+    handleUpgrade: (request, socket, head) => webSocket.handleUpgrade(request, socket, head),
+
+    publish(topic, payload, { retain = false, qos = 0 } = {}) {
+      if (retain || sensorThingsReaders > 0 || (openReaders > 0 && !topic.startsWith('v1.1')))
+        emit(topic, payload, qos, retain);
+    },
+
+    hasLiveSubscribers: () => sensorThingsReaders > 0,
+
+    stats: () => ({ ...stats, refused: { ...stats.refused } }),
+
+    async close(graceMs = 5000) {
+      if (closing) return;
+      closing = true;
+      clearInterval(sweep);
+      if (options.tls) {
+        unwatchFile(options.tls.cert);
+        unwatchFile(options.tls.key);
+      }
+      const closed = [plain, secure].map(
+        (server) => new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve())),
+      );
+      const grace = new AbortController();
+      await Promise.race([
+        Promise.all([...connections].map((c) => c.finish())),
+        new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, graceMs);
+          grace.signal.addEventListener('abort', () => clearTimeout(timer));
+        }),
+      ]);
+      grace.abort();
+      await new Promise<void>((resolve) => aedes.close(resolve));
+      for (const c of connections) c.destroy();
+      webSocket.close();
+      await Promise.all(closed);
+    },
+  };
+}
+
+function readPem(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Error(`cannot read ${file} for MQTT over TLS: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function listening(server: Server, port: number, host: string | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(
+        new Error(
+          error.code === 'EADDRINUSE'
+            ? `MQTT port ${port} is taken by another program; stop it or choose another port`
+            : `cannot listen for MQTT on port ${port}: ${error.message}`,
+          { cause: error },
+        ),
+      );
+    server.once('error', failed);
+    // A national outage ends with everybody reconnecting at once.
+    server.listen({ port, host, backlog: 4096 }, () => {
+      server.off('error', failed);
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
