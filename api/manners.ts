@@ -1,0 +1,159 @@
+/** How every answer behaves: request ids, CORS, rate limits told in headers, strong ETags, compression, security headers, 405. */
+import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import compress from '@fastify/compress';
+import cors from '@fastify/cors';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyRequest } from 'fastify';
+import type { App } from './context.ts';
+import type { Gatekeeper } from './gatekeeper.ts';
+import type { RateLimits } from './options.ts';
+import { Problem } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Which budget a call is charged to; `none` for probes. Default `read`. */
+    budget?: 'read' | 'register' | 'none';
+  }
+}
+
+const WINDOW_S = 60;
+export const DEFAULT_LIMITS: RateLimits = {
+  read: 6000,
+  register: 60,
+  loopbackRead: 600_000,
+  loopbackRegister: 60_000,
+};
+/** A valid key or token raises the limits this much. */
+const KNOWN_FACTOR = 10;
+
+const CODINGS = /-(?:br|gzip|deflate|zstd)"$/;
+
+/** If-None-Match: a list compared weakly (RFC 9110 §13.1.2); the tag of any coding of the same content counts. */
+export function matchesEtag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  if (header.trim() === '*') return true;
+  const plain = etag.replace(CODINGS, '"');
+  return (header.match(/"[^"]*"/g) ?? []).some((tag) => tag === etag || tag.replace(CODINGS, '"') === plain);
+}
+
+/** A client's own request id when it is harmless, else a new one. */
+export function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomBytes(9).toString('base64url');
+}
+
+const isLoopback = (address: string): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
+
+/**
+ * For pages only: own scripts, workers of the map library, tiles and glyphs of whatever https style the operator chose.
+ * Any site may embed them; they hold no session that could be abused.
+ */
+export const PAGE_CSP =
+  "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob: https:; " +
+  "connect-src 'self' https: wss: ws:; worker-src 'self' blob:; child-src 'self' blob:; font-src 'self' data: https:; " +
+  "object-src 'none'; base-uri 'self'; form-action 'self'";
+
+export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimits | false): Promise<void> {
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id', 'Deprecation', 'Sunset', 'Content-Disposition'], // prettier-ignore
+    maxAge: 86_400,
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'strict-origin-when-cross-origin',
+      'cross-origin-resource-policy': 'cross-origin',
+    });
+  });
+
+  if (limits) await rateLimits(app, gatekeeper, limits);
+
+  // Before compression: the tag names the content; afterwards the coding is added, since a strong tag means the same bytes.
+  app.addHook('onSend', async (request, reply, payload) => {
+    const type = String(reply.getHeader('content-type') ?? '');
+    if (type.startsWith('text/html') && !reply.hasHeader('content-security-policy')) {
+      reply.header('content-security-policy', PAGE_CSP);
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return payload;
+    if (reply.statusCode !== 200 || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return payload;
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache');
+    if (reply.hasHeader('etag') || String(reply.getHeader('cache-control')).includes('no-store')) return payload;
+    const etag = `"${createHash('sha256').update(payload).digest('base64url').slice(0, 22)}"`;
+    reply.header('etag', etag);
+    if (!matchesEtag(request.headers['if-none-match'], etag)) return payload;
+    reply.code(304).removeHeader('content-length');
+    return '';
+  });
+  await app.register(compress, { global: true, encodings: ['br', 'gzip', 'deflate'], threshold: 1024 });
+  app.addHook('onRoute', (route) => {
+    const own = route.onSend === undefined ? [] : Array.isArray(route.onSend) ? route.onSend : [route.onSend];
+    route.onSend = [
+      ...own,
+      async (_request, reply, payload) => {
+        const coding = reply.getHeader('content-encoding');
+        const etag = reply.getHeader('etag');
+        if (typeof coding === 'string' && typeof etag === 'string' && !CODINGS.test(etag)) {
+          reply.header('etag', etag.replace(/"$/, `-${coding}"`));
+        }
+        return payload;
+      },
+    ];
+  });
+}
+
+/** RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11: structured lists with quota, window and what is left. */
+async function rateLimits(app: App, gatekeeper: Gatekeeper, limits: RateLimits): Promise<void> {
+  await app.register(rateLimit, { global: false, cache: 20_000 });
+  const known = (request: FastifyRequest): boolean => {
+    const secret = /^Bearer +(\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1];
+    return secret !== undefined && gatekeeper.open(secret) !== null;
+  };
+  const budget = (plain: number, loopback: number) =>
+    app.createRateLimit({
+      timeWindow: WINDOW_S * 1000,
+      max: (request: FastifyRequest) =>
+        (isLoopback(request.ip) ? loopback : plain) * (known(request) ? KNOWN_FACTOR : 1),
+    });
+  const budgets = {
+    read: budget(limits.read, limits.loopbackRead),
+    register: budget(limits.register, limits.loopbackRegister),
+  };
+  app.addHook('onRequest', async (request, reply) => {
+    const name = request.routeOptions.config?.budget ?? 'read';
+    if (name === 'none') return;
+    const state = await budgets[name](request);
+    if (state.isAllowed) return;
+    const left = Math.max(0, state.ttlInSeconds);
+    reply.header('ratelimit-policy', `"${name}";q=${state.max};w=${WINDOW_S}`);
+    reply.header('ratelimit', `"${name}";r=${state.remaining};t=${left}`);
+    if (state.isExceeded) {
+      throw new Problem(
+        'too-many-requests',
+        `More than ${state.max} requests in ${WINDOW_S} s; try again in ${left} s`,
+        {
+          headers: { 'retry-after': String(Math.max(1, left)) },
+        },
+      );
+    }
+  });
+}
+
+/** Addresses and their methods, so that a wrong method is told from a wrong address. Register before the routes. */
+export function methodsOf(app: App): (path: string) => string[] {
+  const routes: { pattern: RegExp; methods: string[] }[] = [];
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.includes('*')) return;
+    const source = url
+      .split('/')
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replace(/:[A-Za-z]+/g, '[^/]+'))
+      .join('/');
+    routes.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
+  });
+  return (path) => [...new Set(routes.filter((r) => r.pattern.test(path)).flatMap((r) => r.methods))];
+}

@@ -1,0 +1,54 @@
+/** The built web pages and the dumps as files; without pages, a plain one that names the calls. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { App, Context } from './context.ts';
+
+const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Lamppost</title>
+<h1>Lamppost</h1><p>The web pages are not built. The data are there all the same:</p>
+<ul><li><a href="/api/v1/boxes">boxes</a><li><a href="/api/v1/latest.geojson?property=pm25">latest PM2.5</a>
+<li><a href="/api/docs">every call</a><li><a href="/healthz">health</a></ul>`;
+
+/** Addresses that the pages themselves route (design §7). */
+const PAGE = /^\/(?:$|register\/?$|data\/?$|methods\/?$|boxes\/[^/]+\/?$)/;
+
+export async function pages(
+  app: App,
+  context: Context,
+): Promise<(request: FastifyRequest, reply: FastifyReply) => FastifyReply | null> {
+  const { dashboard = '', dumps = '' } = context.options;
+  const built = dashboard !== '' && existsSync(join(dashboard, 'index.html'));
+  if (dumps !== '') {
+    await app.register(fastifyStatic, {
+      root: dumps,
+      prefix: '/dumps/',
+      decorateReply: !built,
+      acceptRanges: true,
+      index: false,
+      list: false,
+    });
+  }
+  if (built) {
+    await app.register(fastifyStatic, {
+      root: dashboard,
+      prefix: '/',
+      wildcard: true,
+      index: false,
+      // Vite puts a hash of the content into these names.
+      setHeaders(response, path) {
+        response.header(
+          'cache-control',
+          path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+        );
+      },
+    });
+  }
+  return (request, reply) => {
+    const path = request.url.split('?', 1)[0] as string;
+    if ((request.method !== 'GET' && request.method !== 'HEAD') || !PAGE.test(path)) return null;
+    if (!built) return path === '/' ? reply.code(200).type('text/html; charset=utf-8').send(PLAIN) : null;
+    const name = `${path.split('/')[1] ?? ''}.html`;
+    return reply.code(200).sendFile(name !== '.html' && existsSync(join(dashboard, name)) ? name : 'index.html');
+  };
+}

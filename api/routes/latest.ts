@@ -1,0 +1,193 @@
+/**
+ * `GET /api/v1/latest.geojson`: where every box hangs and what it said last. The whole network of one property and level is kept as
+ * bytes, built at most once a second and only when something changed; beyond `STREAM_FROM` features it is written as it is read.
+ */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import { z } from 'zod';
+import { property, type PropertyKey } from '../../model/properties.ts';
+import { DAY } from '../../model/time.ts';
+import type { App, Context } from '../context.ts';
+import { inBbox } from '../geometry.ts';
+import { observationText, type Level } from '../observation.ts';
+import { bbox, duration, level, propertyKey, type Bbox } from '../parameters.ts';
+import { slotView } from '../rows.ts';
+import { featureCollection, problemAnswers } from '../schemas.ts';
+import { matchesEtag } from '../manners.ts';
+
+const HEAD = '{"type":"FeatureCollection","features":[';
+const TAIL = ']}';
+const STREAM_FROM = 50_000;
+const CHUNK = 2000;
+/** Under a flow of readings the bytes are at most this old [ms]; building them may take a twentieth of the time. */
+const MAX_AGE = 1000;
+
+const gzipped = promisify(gzip);
+const brotlied = promisify(brotliCompress);
+type Coding = 'identity' | 'gzip' | 'br';
+
+interface Built {
+  readonly column: number;
+  readonly things: number;
+  readonly at: number;
+  readonly cost: number;
+  readonly body: Buffer;
+  readonly etag: string;
+  readonly coded: Map<Coding, Promise<Buffer>>;
+}
+
+export interface LatestFilter {
+  readonly property: PropertyKey;
+  readonly level: Level;
+  readonly bbox?: Bbox | undefined;
+  readonly maxAge?: number | undefined;
+  readonly kind?: 'box' | 'station' | undefined;
+}
+
+/** Feature texts, in the order the boxes were first heard. */
+export function* features(context: Context, filter: LatestFilter, now: number): Generator<string> {
+  const p = property(filter.property);
+  const c = context.latest.column(p.num);
+  if (!c) return;
+  const since = filter.maxAge === undefined ? -Infinity : now - filter.maxAge;
+  const size = c.size;
+  for (let slot = 0; slot < size; slot++) {
+    if ((c.time[slot] as number) < since) continue;
+    const thing = context.things.get(c.thing[slot] as number);
+    if (!thing || thing.retired || (filter.kind && thing.kind !== filter.kind)) continue;
+    if (filter.bbox && !(thing.place && inBbox(filter.bbox, thing.place.lon, thing.place.lat))) continue;
+    yield thing.head + observationText(p, filter.level, slotView(context, c, slot)) + thing.tail;
+  }
+}
+
+/** Writes on only as fast as the client reads, and lets other requests pass between two pieces. */
+async function* written(context: Context, filter: LatestFilter, now: number): AsyncGenerator<string> {
+  let piece = HEAD;
+  let first = true;
+  let n = 0;
+  for (const text of features(context, filter, now)) {
+    piece += first ? text : `,${text}`;
+    first = false;
+    if (++n % CHUNK === 0) {
+      yield piece;
+      piece = '';
+      await new Promise(setImmediate);
+    }
+  }
+  yield piece + TAIL;
+}
+
+const query = z.strictObject({
+  property: propertyKey.default('pm25'),
+  level: level.default('raw'),
+  bbox: bbox.optional(),
+  maxAge: duration(31 * DAY)
+    .optional()
+    .describe('Leave out boxes whose newest value is older, as ISO 8601 duration'),
+  kind: z.enum(['box', 'station']).optional().describe('Only boxes, or only reference stations'),
+});
+
+export function latestRoutes(app: App, context: Context): void {
+  const kept = new Map<string, Built>();
+
+  function whole(key: PropertyKey, level: Level): Built | null {
+    const column = context.latest.column(property(key).num);
+    if ((column?.size ?? 0) > STREAM_FROM) return null;
+    const name = `${key} ${level}`;
+    const version = column?.version ?? 0;
+    const things = context.things.refresh();
+    const now = performance.now();
+    const old = kept.get(name);
+    if (old && old.things === things) {
+      if (old.column === version || now - old.at < Math.min(MAX_AGE, old.cost * 20)) return old;
+    }
+    const body = Buffer.from(HEAD + [...features(context, { property: key, level }, 0)].join(',') + TAIL);
+    const built: Built = {
+      column: version,
+      things,
+      at: performance.now(),
+      cost: performance.now() - now,
+      body,
+      etag: createHash('sha256').update(body).digest('base64url').slice(0, 22),
+      coded: new Map([['identity', Promise.resolve(body)]]),
+    };
+    kept.set(name, built);
+    return built;
+  }
+
+  function coded(built: Built, coding: Coding): Promise<Buffer> {
+    let bytes = built.coded.get(coding);
+    if (!bytes) {
+      bytes =
+        coding === 'gzip'
+          ? gzipped(built.body, { level: 4 })
+          : brotlied(built.body, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
+      built.coded.set(coding, bytes);
+    }
+    return bytes;
+  }
+
+  app.get(
+    '/api/v1/latest.geojson',
+    {
+      compress: false,
+      schema: {
+        operationId: 'getLatest',
+        summary: 'The newest value of every box, as GeoJSON',
+        description:
+          'A refused value is `null` with its reasons; null is never 0. Places of boxes whose owners hide them are grid cell centres.',
+        tags: ['observations'],
+        querystring: query,
+        response: {
+          200: { description: 'Features', content: { 'application/geo+json': { schema: featureCollection } } },
+          ...problemAnswers,
+        },
+      },
+    },
+    async (request, reply) => {
+      const q = request.query;
+      if (context.models.name(1) === '') await context.models.learn();
+      reply
+        .type('application/geo+json; charset=utf-8')
+        .header('cache-control', 'public, max-age=1')
+        .header('vary', 'accept-encoding');
+      const coding = preferred(request.headers['accept-encoding']);
+      const built = q.bbox || q.maxAge !== undefined || q.kind ? null : whole(q.property, q.level);
+      if (built) {
+        const etag = coding === 'identity' ? `"${built.etag}"` : `"${built.etag}-${coding}"`;
+        reply.header('etag', etag);
+        if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+        if (coding !== 'identity') reply.header('content-encoding', coding);
+        return reply.send(await coded(built, coding));
+      }
+      context.things.refresh();
+      const size = context.latest.column(property(q.property).num)?.size ?? 0;
+      const now = context.clock();
+      if (size > STREAM_FROM) return reply.send(Readable.from(written(context, q, now), { highWaterMark: 2 }));
+      const text = HEAD + [...features(context, q, now)].join(',') + TAIL;
+      const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
+      reply.header('etag', etag);
+      if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+      return reply.send(text);
+    },
+  );
+}
+
+/** The better of the codings that are kept; `q=0` and anything unknown mean plain. */
+function preferred(header: string | string[] | undefined): Coding {
+  const wanted = new Map(
+    String(header ?? '')
+      .slice(0, 500)
+      .split(',')
+      .map((part) => {
+        const [name = '', ...parameters] = part.trim().toLowerCase().split(';');
+        const q = parameters.map((p) => /^\s*q=([0-9.]+)$/.exec(p)?.[1]).find((v) => v !== undefined);
+        return [name, Number(q ?? 1)] as const;
+      }),
+  );
+  const [br, gz] = [wanted.get('br') ?? 0, wanted.get('gzip') ?? 0];
+  if (br > 0 && br >= gz) return 'br';
+  return gz > 0 ? 'gzip' : 'identity';
+}

@@ -1,0 +1,227 @@
+/** The shapes of answers (design §7): they make the OpenAPI document, and the tests hold every answer against them. */
+import { z } from 'zod';
+import { PROPERTIES, type PropertyKey } from '../model/properties.ts';
+
+const rfc3339 = z.string().meta({ format: 'date-time' });
+const key = z.enum(PROPERTIES.map((p) => p.key) as [PropertyKey, ...PropertyKey[]]);
+const flag = z
+  .union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(9)])
+  .describe('QARTOD: 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing');
+
+export const problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    instance: z.string().optional(),
+    errors: z.array(z.object({ field: z.string(), detail: z.string() })).optional(),
+  })
+  .describe('RFC 9457 problem');
+
+const answer = (description: string) => ({ description, content: { 'application/problem+json': { schema: problem } } });
+/** What any call may answer when it cannot. */
+export const problemAnswers = {
+  '4xx': answer('The request cannot be answered as it stands'),
+  '5xx': answer('A failure on our side'),
+};
+
+const value = {
+  property: key,
+  value: z.number().nullable().describe('null: missing or refused, see reasons; never 0 in its place'),
+  unit: z.string().describe('UCUM'),
+  level: z.enum(['raw', 'corrected']),
+  flag,
+  reasons: z.array(z.string()).describe('<property>.<code>'),
+  lo90: z.number().nullable().describe('Ends of the 90 % interval; given with corrected values'),
+  hi90: z.number().nullable(),
+  model: z.string().nullable(),
+  correctionLevel: z.string().nullable().describe('L0–L5; + = the own station of the box took part'),
+};
+
+export const featureProperties = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  nativeId: z.string().describe('Public name in its own network'),
+  kind: z.enum(['box', 'station']),
+  ...value,
+  phenomenonTime: rfc3339,
+  claimed: z.boolean(),
+  exposure: z.enum(['outdoor', 'indoor', 'mobile', 'unknown']),
+  placePrecision: z.enum(['exact', 'grid']).describe('grid: the centre of a cell, the true place is hidden'),
+  licence: z.string().nullable(),
+  attribution: z.string().nullable(),
+});
+
+export const feature = z.strictObject({
+  type: z.literal('Feature'),
+  id: z.number().int(),
+  geometry: z.strictObject({ type: z.literal('Point'), coordinates: z.tuple([z.number(), z.number()]) }).nullable(),
+  properties: featureProperties,
+});
+export const featureCollection = z.strictObject({ type: z.literal('FeatureCollection'), features: z.array(feature) });
+
+export const thing = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  nativeId: z.string(),
+  format: z.string(),
+  kind: z.enum(['box', 'station']),
+  lat: z.number().nullable(),
+  lon: z.number().nullable(),
+  placePrecision: z.enum(['exact', 'grid']),
+  claimed: z.boolean(),
+  exposure: z.enum(['outdoor', 'indoor', 'mobile', 'unknown']),
+  sensors: z.array(z.string()),
+  properties: z.array(key).describe('Observed properties'),
+  project: z.string(),
+  licence: z.string().nullable(),
+  lastSeen: rfc3339.nullable().describe('When its newest reading was received'),
+  lastSeenLocal: rfc3339.nullable(),
+  health: z
+    .enum(['ok', 'suspect', 'offline', 'unknown'])
+    .describe('suspect: the newest values carry flags 3 or 4; offline: silent for an hour; unknown: not heard lately'),
+  retired: z.boolean(),
+  distance: z.number().optional().describe('[m], where a point was asked about'),
+});
+export const thingList = z.strictObject({ items: z.array(thing), next: z.string().nullable() });
+
+export const licenceInfo = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  offered: z.boolean(),
+  attributionRequired: z.boolean(),
+  shareAlikeRequired: z.boolean(),
+  commercialUseAllowed: z.boolean(),
+  redistributionAllowed: z.boolean(),
+  modificationAllowed: z.boolean(),
+});
+
+export const thingDetail = thing.extend({
+  height: z.number().nullable(),
+  createdAt: rfc3339,
+  attribution: z.string().nullable(),
+  attributionText: z.string().describe('Ready to copy'),
+  licenceDetail: licenceInfo.nullable(),
+  extra: z.record(z.string(), z.string()).describe('Further public facts, such as township or lamp post number'),
+  places: z.array(
+    z.strictObject({
+      lat: z.number(),
+      lon: z.number(),
+      height: z.number().nullable(),
+      from: rfc3339,
+      to: rfc3339.nullable(),
+    }),
+  ),
+  latest: z.array(
+    z
+      .strictObject({ ...value, phenomenonTime: rfc3339, corrected: z.number().nullable() })
+      .describe('raw, with the corrected value beside it'),
+  ),
+});
+
+export const observation = z.strictObject({
+  phenomenonTime: rfc3339.describe('UTC; start of the interval for aggregates'),
+  localTime: rfc3339,
+  ...value,
+  licence: z.string().nullable(),
+});
+export const aggregate = observation.extend({
+  phenomenonTimeEnd: rfc3339,
+  count: z.number().int().describe('Values that took part'),
+  total: z.number().int().describe('Readings in the interval, flagged ones included'),
+  coverage: z.number().min(0).max(1).nullable().describe('count by the number expected at the usual pace of the box'),
+  min: z.number().nullable(),
+  max: z.number().nullable(),
+  percentiles: z.record(z.string(), z.number().nullable()).optional(),
+});
+export const observationList = z.strictObject({
+  items: z.array(z.union([aggregate, observation])),
+  next: z.string().nullable(),
+});
+
+export const compareList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      phenomenonTime: rfc3339,
+      localTime: rfc3339,
+      phenomenonTimeEnd: rfc3339.optional(),
+      property: key,
+      unit: z.string(),
+      raw: z.number().nullable(),
+      corrected: z.number().nullable(),
+      lo90: z.number().nullable(),
+      hi90: z.number().nullable(),
+      difference: z.number().nullable().describe('corrected − raw'),
+      flag,
+      reasons: z.array(z.string()),
+      model: z.string().nullable(),
+      correctionLevel: z.string().nullable(),
+      licence: z.string().nullable(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+
+export const readingsAccepted = z.strictObject({ accepted: z.number().int() });
+export const registered = thing.extend({
+  key: z.string().describe('Password of the box; shown only here'),
+  ownerToken: z.string().describe("For the owner's calls; shown only here"),
+  ownerUrl: z.string(),
+  mqtt: z.strictObject({ topic: z.string(), username: z.string() }),
+  readingsUrl: z.string(),
+});
+
+export const licenceList = z.strictObject({ items: z.array(licenceInfo), next: z.null() });
+export const modelInfo = z.looseObject({ id: z.string() });
+export const modelList = z.strictObject({ items: z.array(modelInfo), next: z.null() });
+export const eventList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.number().int(),
+      time: rfc3339,
+      localTime: rfc3339,
+      kind: z.string(),
+      thing: z.string(),
+      property: z.string(),
+      detail: z.string(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+export const rejectList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.number().int(),
+      receivedAt: rfc3339,
+      via: z.string(),
+      topic: z.string(),
+      thing: z.string().nullable(),
+      code: z.string(),
+      detail: z.string(),
+      payload: z.string(),
+      payloadEncoding: z.enum(['utf-8', 'base64']),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+export const propertyList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      key,
+      name: z.strictObject({ zh: z.string(), en: z.string() }),
+      unit: z.string(),
+      unitLabel: z.string(),
+      resolution: z.number(),
+      plausible: z.tuple([z.number(), z.number()]),
+      gross: z.tuple([z.number(), z.number()]),
+      source: z.string(),
+    }),
+  ),
+  next: z.null(),
+});
+export const healthReport = z.strictObject({
+  status: z.enum(['ok', 'degraded', 'starting']),
+  parts: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), problem: z.string() })),
+});

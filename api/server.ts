@@ -1,0 +1,170 @@
+/** The HTTP side as a whole: design §7. A new API format is a folder or file with a `…Routes(app, context)` and a line in `startApi`. */
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import Fastify from 'fastify';
+import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { DAY, SECOND } from '../model/time.ts';
+import type { App, Checked, Context } from './context.ts';
+import { Gatekeeper } from './gatekeeper.ts';
+import { LiveStream } from './live.ts';
+import { localTimeIn } from './localtime.ts';
+import { DEFAULT_LIMITS, manners, methodsOf, requestId } from './manners.ts';
+import { ModelNames } from './models.ts';
+import type { Api, ApiLogger, ApiOptions } from './options.ts';
+import { pages } from './pages.ts';
+import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
+import { boxRoutes } from './routes/boxes.ts';
+import { latestRoutes } from './routes/latest.ts';
+import { observationRoutes } from './routes/observations.ts';
+import { operationRoutes } from './routes/operations.ts';
+import { writeRoutes } from './routes/readings.ts';
+import { recordRoutes } from './routes/records.ts';
+import { streamRoutes } from './routes/stream.ts';
+import { ThingCache } from './things.ts';
+
+export type { Api, ApiEvent, ApiLogger, ApiOptions, PartHealth, RateLimits } from './options.ts';
+export { LatestTable } from './latest.ts';
+
+const SILENT: ApiLogger = { info() {}, warn() {}, error() {} };
+/** Running requests get this long at the end [ms]. */
+const GRACE = 3 * SECOND;
+
+const DESCRIPTION = `Open data of community sensor boxes and reference stations. Reading needs no key.
+A value always travels with its property, UCUM unit, level (raw or corrected), QARTOD flag, reasons, and, corrected, its model and 90 % interval; null is never 0.
+Times are RFC 3339 in UTC, the start of an interval; local times stand beside them. Errors are problem+json (RFC 9457).`;
+
+/** Resolves when the port is open and the table of latest values is filled. @throws Error when the port cannot be had */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const logger = options.logger ?? SILENT;
+  const clock = options.clock ?? Date.now;
+  const timezone = options.timezone ?? 'Asia/Taipei';
+  const closing = new AbortController();
+  const gatekeeper = new Gatekeeper(options.registry, options.adminToken ?? '');
+  const app = Fastify({
+    trustProxy: options.trustProxy ?? false,
+    genReqId: requestId,
+    requestIdHeader: false,
+    bodyLimit: 256 * 1024,
+    // A request has to arrive within this; answers may stream on for longer.
+    requestTimeout: 30 * SECOND,
+    keepAliveTimeout: 72 * SECOND,
+    http: { headersTimeout: 15 * SECOND, maxHeaderSize: 16 * 1024 },
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: false },
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, toProblem(error)),
+    clientErrorHandler(error, socket) {
+      const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+      if (socket.writable)
+        socket.end(rawProblem(status, 'The bytes received are no HTTP request that can be answered'));
+      else socket.destroy();
+    },
+  }).withTypeProvider<Checked>() as unknown as App;
+
+  const context: Context = {
+    options,
+    registry: options.registry,
+    store: options.store,
+    latest: options.latest,
+    things: new ThingCache(options.registry),
+    models: new ModelNames(options.store),
+    gatekeeper,
+    clock,
+    logger,
+    timezone,
+    localTime: localTimeIn(timezone),
+    run: randomBytes(5).toString('hex'),
+    closing: closing.signal,
+    baseUrl: (request) => (options.publicUrl || `${request.protocol}://${request.host}`).replace(/\/+$/, ''),
+  };
+  const live = new LiveStream(context, options.streamBuffer ?? 50_000);
+  let warm = false;
+
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are typed and tested against their schemas; checking each one again at run time would cost more than making it.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler(problemHandler(logger));
+  app.removeContentTypeParser('text/plain');
+  const methods = methodsOf(app);
+  await manners(app, gatekeeper, options.rateLimit ?? DEFAULT_LIMITS);
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Lamppost',
+        version: '1.0.0',
+        description: DESCRIPTION,
+        license: { name: 'Each box carries its own licence', url: '/api/v1/licences' },
+      },
+      servers: [{ url: options.publicUrl || '/' }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'Box key, owner token, writer token or admin token' },
+        },
+      },
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(swaggerUi, { routePrefix: '/api/docs', staticCSP: true, uiConfig: { deepLinking: true } });
+
+  boxRoutes(app, context);
+  latestRoutes(app, context);
+  observationRoutes(app, context);
+  writeRoutes(app, context);
+  streamRoutes(app, context, live);
+  recordRoutes(app, context);
+  operationRoutes(app, context, live, () => warm);
+  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  const page = await pages(app, context);
+
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] as string;
+    const answer = page(request, reply);
+    if (answer) return answer;
+    const allowed = methods(path);
+    if (allowed.length > 0 && !allowed.includes(request.method)) {
+      const allow = [...allowed, 'OPTIONS'].join(', ');
+      return sendProblem(
+        reply,
+        new Problem('method-not-allowed', `This address knows ${allow}`, { headers: { allow } }),
+      );
+    }
+    return sendProblem(reply, new Problem('not-found', 'Nothing lives at this address; /api/docs lists the calls'));
+  });
+
+  await app.listen({ host: options.host ?? '127.0.0.1', port: options.port });
+  const { port } = app.server.address() as AddressInfo;
+  try {
+    await context.models.learn();
+    options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? 7 * DAY)));
+    warm = true;
+  } catch (error) {
+    await app.close();
+    throw new Error('the store could not be read at the start of the API', { cause: error });
+  }
+
+  return {
+    port,
+    url: (options.publicUrl || `http://${options.host ?? '127.0.0.1'}:${port}`).replace(/\/+$/, ''),
+    server: app.server,
+    live(rows) {
+      const taken = options.latest.apply(rows);
+      if (taken.length === 0) return;
+      if (context.models.knows(rows.model, rows.length)) live.publish(rows, taken);
+      else
+        context.models.learn().then(
+          () => live.publish(rows, taken),
+          (error: unknown) => logger.error({ error: String(error) }, 'model names could not be read'),
+        );
+    },
+    async close() {
+      closing.abort(new Error('the server is stopping'));
+      live.close();
+      const force = setTimeout(() => app.server.closeAllConnections(), GRACE);
+      await app.close();
+      clearTimeout(force);
+    },
+  };
+}
