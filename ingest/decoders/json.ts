@@ -10,8 +10,8 @@ import { parseTime } from '../../model/time.ts';
 import type { Decoded, DecodedReading, Decoder } from '../decoder.ts';
 import { isPlace, MAX_BOX_PAYLOAD, note, rejected, shown, textOf, type Value } from './text.ts';
 
-/** Most readings in one batch: nearly two days of minutes. */
-export const MAX_BATCH = 2500;
+/** Most readings in one batch: three and a half days of minutes. */
+export const MAX_BATCH = 5000;
 /** Most keys in one reading; twice the properties there are. */
 const MAX_KEYS = 80;
 

@@ -4,8 +4,8 @@ import type { Decoded } from '../decoder.ts';
 
 /** Longest payload any decoder looks at, in bytes; a whole national feed in one file is about 3 MB. */
 export const MAX_PAYLOAD = 16 * 1024 * 1024;
-/** Longest payload of one box: a batch of 2500 readings fits. */
-export const MAX_BOX_PAYLOAD = 1024 * 1024;
+/** Longest payload of one box: a batch of 5000 readings fits. */
+export const MAX_BOX_PAYLOAD = 2 * 1024 * 1024;
 /** Notes kept per reading, and the longest of them in characters: they are for a person, and a sender must not fill the disk with them. */
 export const MAX_NOTES = 12;
 const MAX_NOTE = 240;

@@ -64,7 +64,7 @@ describe('our JSON', () => {
     [`[${Array.from({ length: MAX_BATCH + 1 }, () => '{"pm25":1}').join(',')}]`, 'too-long'],
     [`{${Array.from({ length: 100 }, (_, i) => `"k${i}":1`).join(',')},"pm25":1}`, 'no-values'],
     ['['.repeat(100_000), 'bad-json'],
-    [`{"pm25":1,"x":"${'y'.repeat(2_000_000)}"}`, 'too-long'],
+    [`{"pm25":1,"x":"${'y'.repeat(2_200_000)}"}`, 'too-long'],
   ])('refuses %.40s', (text, code) => {
     const d = decode(text);
     expect(d).toMatchObject({ ok: false, code });
