@@ -1,21 +1,25 @@
 /**
  * The calibration stage put together: QC, then correction.
  */
-import { QualityControl } from './checks.ts';
+import { deserialize, serialize } from 'node:v8';
 import { Correction, type CorrectionOptions } from './correction/correction.ts';
+import { createQc } from './checks.ts';
 import type { CalibrationStage } from './stage.ts';
 
 export type StageOptions = CorrectionOptions;
 
 export function createStage(options: StageOptions = {}): CalibrationStage {
-  const qc = new QualityControl();
+  const qc = createQc();
   const correction = new Correction(options);
   return {
     setBox: (box) => {
       qc.setBox(box);
       correction.setBox(box);
     },
-    setStation: (station) => correction.setStation(station),
+    setStation: (station) => {
+      qc.setStation(station);
+      correction.setStation(station);
+    },
     setColocations: (pairs) => correction.setColocations(pairs),
     check: (readings) => qc.check(readings),
     correct: (readings) => correction.correct(readings),
@@ -24,7 +28,11 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
       qc.advance(now);
       correction.advance(now);
     },
-    snapshot: () => correction.snapshot(),
-    restore: (bytes) => correction.restore(bytes),
+    snapshot: () => serialize({ qc: qc.snapshot(), correction: correction.snapshot() }),
+    restore: (bytes) => {
+      const found = deserialize(bytes) as { qc: Uint8Array; correction: Uint8Array };
+      qc.restore(found.qc);
+      correction.restore(found.correction);
+    },
   };
 }

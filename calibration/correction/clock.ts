@@ -1,0 +1,158 @@
+/**
+ * Finds a reference clock that is off: the lag at which the station fits the boxes beside it best. Done before anything is fitted,
+ * because a few hours of clock error cost more than any choice of model gains (calibration note §0.11).
+ *
+ * A lag is believed only on evidence by days: the regression's squared error must fall by 4 % and the daily gains must be
+ * consistent (t ≥ 3.5 over at least 5 days), which a chance maximum among fifty lags does not reach.
+ */
+import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
+import { lowerBound, type History } from './history.ts';
+
+const RANGE_MS = 14 * HOUR;
+const MIN_DAYS = 5;
+const MIN_PAIRS = 80;
+const MIN_GAIN = 0.04;
+const MIN_T = 3.5;
+
+export interface ClockFinding {
+  /** To be added to the station's labels [ms]. */
+  readonly lagMs: number;
+  readonly gain: number;
+  readonly t: number;
+  readonly days: number;
+}
+
+interface Scan {
+  /** Squared error by day. */
+  readonly byDay: Map<number, number>;
+  readonly total: number;
+  readonly pairs: number;
+}
+
+/**
+ * @param time labels of the station, ascending
+ * @param current the correction in force; another lag has to beat that one
+ */
+export function scanClock(
+  time: readonly EpochMs[],
+  y: readonly number[],
+  histories: readonly History[],
+  stepMs: number,
+  current: number,
+  since: EpochMs,
+): ClockFinding | null {
+  const from = lowerBound(time, since);
+  if (time.length - from < (stepMs >= DAY / 2 ? 20 : MIN_PAIRS)) return null;
+  const fine = histories.some((h) => h.interval > 0 && h.interval <= stepMs / 3);
+  const daily = stepMs >= DAY / 2;
+  const grid = daily ? stepMs : fine ? stepMs / 2 : stepMs;
+  const range = daily ? 2 * stepMs : RANGE_MS;
+  const boxes = histories.map((h) => toGrid(h, stepMs));
+  const base = scan(time, y, from, boxes, stepMs, current);
+  if (!base) return null;
+  let best: { lag: number; scan: Scan } | null = null;
+  for (let lag = -range; lag <= range; lag += grid) {
+    if (lag === current) continue;
+    const s = scan(time, y, from, boxes, stepMs, lag);
+    if (s && (!best || s.total < best.scan.total)) best = { lag, scan: s };
+  }
+  if (!best || !(best.scan.total < (1 - MIN_GAIN) * base.total)) return null;
+  const gains: number[] = [];
+  for (const [day, sse] of base.byDay) {
+    const other = best.scan.byDay.get(day);
+    if (other !== undefined) gains.push(sse - other);
+  }
+  if (gains.length < (daily ? 20 : MIN_DAYS)) return null;
+  const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
+  const variance = gains.reduce((a, b) => a + (b - mean) ** 2, 0) / (gains.length - 1);
+  const t = mean / Math.sqrt(variance / gains.length + 1e-12);
+  if (t < MIN_T) return null;
+  return { lagMs: best.lag, gain: 1 - best.scan.total / base.total, t, days: gains.length };
+}
+
+interface Grid {
+  readonly start: number;
+  readonly binMs: number;
+  /** √x per bin: peaks must not decide alone. */
+  readonly x: Float64Array;
+}
+
+function toGrid(h: History, stepMs: number): Grid {
+  const { binMs } = h;
+  const start = h.time[0] ?? 0;
+  const n = h.time.length === 0 ? 0 : ((h.time.at(-1) as number) - start) / binMs + 1;
+  const x = new Float64Array(n).fill(NaN);
+  const spread = Math.max(1, Math.min(Math.round(stepMs / binMs), Math.round(h.interval / binMs)));
+  h.time.forEach((t, i) => {
+    const value = Math.sqrt(Math.max(0, (h.x[i] as number) / (h.count[i] as number)));
+    const at = (t - start) / binMs;
+    // A slow reading stands for the bins until the next one.
+    x[at] = value;
+    for (let k = 1; k < spread && at + k < n; k++) x[at + k] = value;
+  });
+  return { start, binMs, x };
+}
+
+function scan(
+  time: readonly number[],
+  y: readonly number[],
+  from: number,
+  boxes: readonly Grid[],
+  stepMs: number,
+  lag: number,
+): Scan | null {
+  const days: number[] = [];
+  const xs: number[] = [];
+  const ys: number[] = [];
+  let all = 0;
+  const byDay = new Map<number, number>();
+  let total = 0;
+  for (const box of boxes) {
+    days.length = xs.length = ys.length = 0;
+    const per = Math.max(1, Math.round(stepMs / box.binMs));
+    for (let i = from; i < time.length; i++) {
+      const at = Math.round(((time[i] as number) + lag - box.start) / box.binMs);
+      if (at < 0 || at + per > box.x.length) continue;
+      let sum = 0;
+      let n = 0;
+      for (let k = 0; k < per; k++) {
+        const v = box.x[at + k] as number;
+        if (!Number.isNaN(v)) {
+          sum += v;
+          n++;
+        }
+      }
+      if (n < 0.74 * per) continue;
+      xs.push(sum / n);
+      ys.push(Math.sqrt(Math.max(0, y[i] as number)));
+      days.push(Math.floor((time[i] as number) / DAY));
+    }
+    const n = xs.length;
+    if (n < 20) continue;
+    let mx = 0;
+    let my = 0;
+    for (let i = 0; i < n; i++) {
+      mx += xs[i] as number;
+      my += ys[i] as number;
+    }
+    mx /= n;
+    my /= n;
+    let sxx = 0;
+    let sxy = 0;
+    for (let i = 0; i < n; i++) {
+      sxx += ((xs[i] as number) - mx) ** 2;
+      sxy += ((xs[i] as number) - mx) * ((ys[i] as number) - my);
+    }
+    // A lag that only fits with the sign turned is no fit.
+    const slope = sxx > 0 ? Math.max(0, sxy / sxx) : 0;
+    for (let i = 0; i < n; i++) {
+      const r = (ys[i] as number) - my - slope * ((xs[i] as number) - mx);
+      const e = (r * r) / n;
+      total += e;
+      const day = days[i] as number;
+      byDay.set(day, (byDay.get(day) ?? 0) + e);
+    }
+    all += n;
+  }
+  return all === 0 ? null : { byDay, total, pairs: all };
+}

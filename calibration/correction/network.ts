@@ -1,0 +1,88 @@
+/**
+ * Level L4 in a dense network: the regression of this very hour over all stations with boxes near them, and the log-ratio that is left
+ * at each station, kriged. A model of another day transfers badly; the hourly refresh is what wins (calibration note §2.4).
+ */
+import type { EpochMs } from '../../model/time.ts';
+import { fitRobust, newRows } from './linear.ts';
+import { krige, type SpatialEstimate, type Spot } from './spatial.ts';
+import type { CorrectionSettings } from './settings.ts';
+
+/** A station in one reference step: what the boxes there showed (or the pooled model made of it), and the reference. */
+export interface StationStep {
+  readonly station: string;
+  readonly spot: Spot;
+  readonly x: number;
+  readonly y: number;
+  /** 1 = this step; less for earlier ones. */
+  readonly weight: number;
+}
+
+export interface Network {
+  readonly time: EpochMs;
+  readonly intercept: number;
+  readonly slope: number;
+  readonly stations: readonly string[];
+  readonly spots: readonly Spot[];
+  readonly logRatios: readonly number[];
+  /** Whether x is raw PM2.5 or the pooled model's answer. */
+  readonly on: 'raw' | 'pooled';
+  readonly yMax: number;
+}
+
+export const MIN_STATIONS = 8;
+const OFFSET = 2;
+const MAX_LOG_RATIO = Math.LN2;
+
+const line = (n: { intercept: number; slope: number }, x: number): number => Math.max(1, n.intercept + n.slope * x);
+
+export function fitNetwork(
+  steps: readonly StationStep[],
+  time: EpochMs,
+  on: 'raw' | 'pooled',
+  pool: string,
+  without = '',
+): Network | null {
+  const rows = newRows(2);
+  for (const s of steps) {
+    if (s.station === without) continue;
+    rows.x.push(1, s.x);
+    rows.y.push(s.y);
+    rows.w.push(s.weight);
+    rows.n++;
+  }
+  if (rows.n < MIN_STATIONS - 1) return null;
+  const plantower = pool.startsWith('plantower');
+  const prior =
+    on === 'pooled'
+      ? { mean: [0, 1], spread: [5, 0.3] }
+      : { mean: [2, plantower ? 0.5 : 0.8], spread: [10, plantower ? 0.35 : 0.8] };
+  const fit = fitRobust(rows, prior, 1.345, 0.5, 12);
+  if (!fit) return null;
+  const [intercept, slope] = fit.beta as [number, number];
+  if (slope < 0) return null;
+  const now = steps.filter((s) => s.weight === 1 && s.station !== without);
+  return {
+    time,
+    intercept,
+    slope,
+    on,
+    stations: now.map((s) => s.station),
+    spots: now.map((s) => s.spot),
+    logRatios: now.map((s) =>
+      clampLog(Math.log((Math.max(0, s.y) + OFFSET) / (line({ intercept, slope }, s.x) + OFFSET))),
+    ),
+    yMax: Math.max(...now.map((s) => s.y)),
+  };
+}
+
+const clampLog = (r: number): number => Math.min(2 * MAX_LOG_RATIO, Math.max(-2 * MAX_LOG_RATIO, r));
+
+export const ratioAt = (network: Network, place: Spot, settings: CorrectionSettings): SpatialEstimate =>
+  krige(network.spots, network.logRatios, place, settings.fieldLengthKm, settings.fieldNugget);
+
+/** @param share how much of the kriged log-ratio still counts, 1 at first, falling with age */
+export function applyNetwork(network: Network, x: number, logRatio: number, share: number): number {
+  const g = line(network, x);
+  const r = Math.min(MAX_LOG_RATIO, Math.max(-MAX_LOG_RATIO, logRatio * share));
+  return (g + OFFSET) * Math.exp(r) - OFFSET;
+}

@@ -1,0 +1,87 @@
+/**
+ * Level L5: a box's own co-location, shrunken onto the pooled model (calibration note §2.3). The difference to the pooled model is
+ * fitted around the means of the window with a prior of mean zero, so few days move little and many days decide.
+ */
+import type { EpochMs } from '../../model/time.ts';
+import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
+import { dot, fitRobust, newRows } from './linear.ts';
+import { varianceWeight, type Betas, type Pairs, type PooledModel } from './pooled.ts';
+import type { CorrectionSettings } from './settings.ts';
+
+export interface OwnModel {
+  readonly betas: Betas;
+  readonly pairs: number;
+  readonly days: number;
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  readonly scale: number;
+}
+
+const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
+
+export function fitOwn(
+  pairs: Pairs,
+  pooled: PooledModel,
+  now: EpochMs,
+  correlated: number,
+  settings: CorrectionSettings,
+): OwnModel | null {
+  const n = pairs.time.length;
+  if (n === 0) return null;
+  const betas: Betas = {};
+  const days = new Set<number>();
+  let scale = pooled.scale;
+  for (const t of pairs.time) days.add(Math.floor(t / 86_400_000));
+  for (const set of SETS) {
+    const base = pooled.betas[set];
+    if (!base) continue;
+    const p = featureCount(set, settings);
+    const rows = newRows(p);
+    const row = new Float64Array(p);
+    const means = new Float64Array(p);
+    let total = 0;
+    for (let i = 0; i < n; i++) {
+      const rh = pairs.rh[i] as number;
+      const temp = pairs.temp[i] as number;
+      const richest = featureSet(rh, temp);
+      if ((set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
+      const x = pairs.x[i] as number;
+      const w =
+        (0.5 ** ((now - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) *
+        varianceWeight(x, settings);
+      if (w < 1e-6) continue;
+      fillFeatures(row, 0, set, settings, x, rh, temp);
+      for (let k = 0; k < p; k++) {
+        rows.x.push(row[k] as number);
+        means[k] = (means[k] as number) + w * (row[k] as number);
+      }
+      rows.y.push((pairs.y[i] as number) - dot(row, 0, base));
+      rows.w.push(w);
+      rows.n++;
+      total += w;
+    }
+    if (rows.n === 0) continue;
+    for (let k = 1; k < p; k++) means[k] = (means[k] as number) / total;
+    for (let i = 0; i < rows.n; i++) {
+      for (let k = 1; k < p; k++) rows.x[i * p + k] = (rows.x[i * p + k] as number) - (means[k] as number);
+    }
+    const spread = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
+    if (settings.interactions && set !== 'P') spread.push(0.05);
+    if (settings.curvature) spread.push(0.3);
+    const fit = fitRobust(rows, { mean: spread.map(() => 0), spread }, settings.huber, 1);
+    if (!fit) continue;
+    const beta = base.map((b, k) => b + (fit.beta[k] as number));
+    for (let k = 1; k < p; k++) beta[0] = (beta[0] as number) - (fit.beta[k] as number) * (means[k] as number);
+    betas[set] = beta;
+    scale = fit.scale;
+  }
+  if (Object.keys(betas).length === 0) return null;
+  return {
+    betas,
+    pairs: n,
+    days: days.size,
+    from: pairs.time[0] as number,
+    to: pairs.time[n - 1] as number,
+    scale,
+  };
+}

@@ -1,0 +1,222 @@
+/** Level L3: one linear model per sensor type from all pairs of box and reference, robust, recent pairs first, towards a published prior. */
+import type { EpochMs } from '../../model/time.ts';
+import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
+import { accumulate, dot, fitRobust, newNormal, newRows, solve, type Normal, type Prior, type Rows } from './linear.ts';
+import type { CorrectionSettings } from './settings.ts';
+
+export interface Pairs {
+  readonly station: string;
+  readonly time: readonly EpochMs[];
+  readonly y: readonly number[];
+  readonly x: readonly number[];
+  readonly rh: readonly number[];
+  readonly temp: readonly number[];
+  /** How much of a co-located pair these count for. */
+  readonly weight: number;
+}
+
+export type Betas = Partial<Record<FeatureSet, number[]>>;
+
+export interface PooledModel {
+  readonly betas: Betas;
+  /** The same without one station: what a box there would get if it had no station. */
+  readonly without: Readonly<Record<string, Betas>>;
+  readonly scale: number;
+  readonly pairs: number;
+  readonly days: number;
+  readonly stations: readonly string[];
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  readonly range: Range;
+  readonly guards: readonly string[];
+}
+
+/** 1st and 99th percentile of the covariates in the fit, largest x and y. */
+export interface Range {
+  readonly xMax: number;
+  readonly yMax: number;
+  readonly rh: readonly [number, number];
+  readonly temp: readonly [number, number];
+}
+
+const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
+const FLOOR = 1.5;
+const MAX_ROWS = 120_000;
+
+/** Slopes a sensor class can have: outside, the data are no co-location (calibration note §8.3). */
+const slopeRange = (pool: string): readonly [number, number] =>
+  pool.startsWith('plantower') ? [0.15, 1.4] : [0.05, 4];
+
+/** Barkjohn 2021 in centred features for Plantower; for other optics only "about proportional". */
+export function poolPrior(pool: string, set: FeatureSet, settings: CorrectionSettings): Prior {
+  const plantower = pool.startsWith('plantower');
+  const mean = plantower ? [1.44, 0.524] : [2, 0.8];
+  const spread = plantower ? [4, 0.25] : [8, 0.6];
+  if (set !== 'P') {
+    mean.push(plantower ? -0.862 : 0);
+    spread.push(1);
+  }
+  if (set === 'PRT') {
+    mean.push(0);
+    spread.push(1.5);
+  }
+  if (settings.interactions && set !== 'P') {
+    mean.push(0);
+    spread.push(0.2);
+  }
+  if (settings.curvature) {
+    mean.push(0);
+    spread.push(1);
+  }
+  return { mean, spread };
+}
+
+export const varianceWeight = (x: number, settings: CorrectionSettings): number =>
+  Number.isFinite(settings.varianceKnee) ? 1 / (1 + Math.max(0, x) / settings.varianceKnee) ** 2 : 1;
+
+export function fitPooled(
+  pool: string,
+  series: readonly Pairs[],
+  now: EpochMs,
+  correlated: number,
+  settings: CorrectionSettings,
+): PooledModel | null {
+  const total = series.reduce((sum, s) => sum + s.time.length, 0);
+  if (total === 0) return null;
+  const stride = Math.max(1, Math.ceil(total / MAX_ROWS));
+  const perStation = new Map<string, number>();
+  for (const s of series) if (s.time.length > 0) perStation.set(s.station, (perStation.get(s.station) ?? 0) + 1);
+  const rows: Record<FeatureSet, Rows> = {
+    P: newRows(featureCount('P', settings)),
+    PR: newRows(featureCount('PR', settings)),
+    PRT: newRows(featureCount('PRT', settings)),
+  };
+  const stationOf: Record<FeatureSet, string[]> = { P: [], PR: [], PRT: [] };
+  const xs: number[] = [];
+  const ys: number[] = [];
+  const rhs: number[] = [];
+  const temps: number[] = [];
+  const days = new Set<number>();
+  let from = Infinity;
+  let to = -Infinity;
+  for (const s of series) {
+    // Boxes that share a station share its noise: two boxes are not two places.
+    const share = s.weight / Math.sqrt(perStation.get(s.station) ?? 1) / correlated;
+    for (let i = 0; i < s.time.length; i += stride) {
+      const time = s.time[i] as number;
+      const x = s.x[i] as number;
+      const y = s.y[i] as number;
+      const rh = s.rh[i] as number;
+      const temp = s.temp[i] as number;
+      const w = share * stride * 0.5 ** ((now - time) / settings.pooledHalfLifeMs) * varianceWeight(x, settings);
+      if (w < 1e-6) continue;
+      const richest = featureSet(rh, temp);
+      for (const set of SETS) {
+        if (set === 'PRT' && richest !== 'PRT') continue;
+        if (set === 'PR' && richest === 'P') continue;
+        const into = rows[set];
+        fillFeatures(into.x, into.n * into.p, set, settings, x, rh, temp);
+        into.y.push(y);
+        into.w.push(w);
+        into.n++;
+        stationOf[set].push(s.station);
+      }
+      xs.push(x);
+      ys.push(y);
+      if (!Number.isNaN(rh)) rhs.push(rh);
+      if (!Number.isNaN(temp)) temps.push(temp);
+      days.add(Math.floor(time / 86_400_000));
+      from = Math.min(from, time);
+      to = Math.max(to, time);
+    }
+  }
+  if (xs.length === 0) return null;
+  const betas: Betas = {};
+  const without: Record<string, Betas> = {};
+  const guards: string[] = [];
+  const [lowest, highest] = slopeRange(pool);
+  let scale = FLOOR;
+  const stations = [...perStation.keys()];
+  for (const set of SETS) {
+    const r = rows[set];
+    if (r.n < 3 * r.p) continue;
+    const prior = poolPrior(pool, set, settings);
+    const fit = fitRobust(r, prior, settings.huber, FLOOR);
+    if (!fit) continue;
+    const slope = fit.beta[1] as number;
+    if (slope < lowest || slope > highest) {
+      guards.push(`${set}: slope ${slope.toFixed(3)} outside ${lowest}–${highest}`);
+      continue;
+    }
+    betas[set] = fit.beta;
+    if (set === 'P' || scale === FLOOR) scale = fit.scale;
+    if (stations.length < 2) continue;
+    // One pass gives every station's part; what is left when it is taken away is the model that has not seen it.
+    const whole = newNormal(r.p);
+    const parts = new Map<string, Normal>(stations.map((name) => [name, newNormal(r.p)]));
+    for (let i = 0; i < r.n; i++) {
+      const w = fit.weights[i] as number;
+      accumulate(whole, r.x, i * r.p, r.y[i] as number, w);
+      accumulate(parts.get(stationOf[set][i] as string) as Normal, r.x, i * r.p, r.y[i] as number, w);
+    }
+    for (const [name, part] of parts) {
+      const rest: Normal = {
+        p: r.p,
+        a: whole.a.map((v, i) => v - (part.a[i] as number)),
+        b: whole.b.map((v, i) => v - (part.b[i] as number)),
+      };
+      const beta = solve(rest, prior, fit.scale);
+      if (beta) (without[name] ??= {})[set] = beta;
+    }
+  }
+  if (Object.keys(betas).length === 0) return null;
+  return {
+    betas,
+    without,
+    scale,
+    pairs: total,
+    days: days.size,
+    stations,
+    from,
+    to,
+    range: {
+      xMax: quantile(xs, 0.995),
+      yMax: Math.max(...sample(ys)),
+      rh: rhs.length > 0 ? [quantile(rhs, 0.01), quantile(rhs, 0.99)] : [0, 100],
+      temp: temps.length > 0 ? [quantile(temps, 0.01), quantile(temps, 0.99)] : [-40, 60],
+    },
+    guards,
+  };
+}
+
+const sample = (v: number[]): number[] => {
+  const stride = Math.ceil(v.length / 5000);
+  return stride <= 1 ? v : v.filter((_, i) => i % stride === 0);
+};
+
+function quantile(values: number[], q: number): number {
+  const v = Float64Array.from(sample(values)).sort();
+  return v[Math.min(v.length - 1, Math.floor(q * v.length))] as number;
+}
+
+const scratch = new Float64Array(8);
+const clamp = (v: number, [lo, hi]: readonly [number, number]): number => (v < lo ? lo : v > hi ? hi : v);
+
+/** NaN when no set of coefficients serves the inputs that are there. Covariates are held within what the fit has seen. */
+export function applyBetas(
+  betas: Betas,
+  range: Range,
+  settings: CorrectionSettings,
+  x: number,
+  rh: number,
+  temp: number,
+): number {
+  const richest = featureSet(rh, temp);
+  for (const set of SETS) {
+    const beta = betas[set];
+    if (!beta || (set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
+    fillFeatures(scratch, 0, set, settings, x, clamp(rh, range.rh), clamp(temp, range.temp));
+    return dot(scratch, 0, beta);
+  }
+  return NaN;
+}

@@ -1,0 +1,56 @@
+/** The numbers the correction runs on, in one place; where a number was chosen by measurement, docs/methods.md has the table. */
+import { DAY, HOUR } from '../../model/time.ts';
+
+export interface CorrectionSettings {
+  /** Pairs older than this are forgotten [ms]. */
+  readonly memoryMs: number;
+  /** Half-life of a pair's weight in the pooled model [ms]. */
+  readonly pooledHalfLifeMs: number;
+  /** Half-life of a pair's weight in a box's own correction [ms]. */
+  readonly ownHalfLifeMs: number;
+  /** Prior standard deviations of a box's own coefficients around the pooled ones: intercept [µg/m³], slope, RH and T [per 10]. */
+  readonly ownSpread: readonly [number, number, number, number];
+  /** Hourly residuals are alike: this many count as one. */
+  readonly correlatedPairs: number;
+  /** How much the answer is moved by the short-term residual of the station (0 = off). */
+  readonly shortTerm: number;
+  /** Standard deviations after which a residual counts less (Huber). */
+  readonly huber: number;
+  readonly interactions: boolean;
+  readonly curvature: boolean;
+  readonly fieldLengthKm: number;
+  readonly fieldNugget: number;
+  readonly neighbourShrink: number;
+  readonly scanClocks: boolean;
+  /** Variance grows as (1 + ŷ/this)² in fits; Infinity = plain least squares. */
+  readonly varianceKnee: number;
+}
+
+export const SETTINGS: CorrectionSettings = {
+  memoryMs: 180 * DAY,
+  pooledHalfLifeMs: 45 * DAY,
+  ownHalfLifeMs: 20 * DAY,
+  ownSpread: [1.5, 0.1, 0.5, 0.5],
+  correlatedPairs: 6,
+  shortTerm: 1,
+  huber: 2,
+  interactions: false,
+  curvature: false,
+  fieldLengthKm: 30,
+  fieldNugget: 2,
+  neighbourShrink: 0,
+  scanClocks: true,
+  varianceKnee: Infinity,
+};
+
+/** A box is beside a station within this distance [km] (L5: 50 m). */
+export const COLOCATED_KM = 0.05;
+/** Boxes within this distance speak about the air at a station [km]. */
+export const NEAR_KM = 3;
+export const NEAR_BOXES = 15;
+/** Own co-location is used from so many days and pairs on (hourly pairs; of daily ones 7). */
+export const OWN_MIN_DAYS = 7;
+export const OWN_MIN_PAIRS = 100;
+/** History of box readings kept for pairing and for the scan of clocks. */
+export const HISTORY_MS = 45 * DAY;
+export const FIT_HOUR = 3 * HOUR;
