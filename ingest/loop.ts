@@ -58,13 +58,14 @@ export interface IngestLoop {
   readonly done: Promise<void>;
   /** The last record processed. */
   seq(): number;
-  /** Finishes the batch in hand, saves the state. */
-  stop(): Promise<void>;
+  /** Works on what the journal still holds for at most `drainMs` (default 10 s; the rest stays there), saves the state. */
+  stop(drainMs?: number): Promise<void>;
 }
 
 /** The loop was told to end while something kept failing; what was not stored stays in the journal. */
 class Stopped extends Error {}
 
+const DRAIN = 10 * SECOND;
 const MAX_RETRY = 10 * SECOND;
 
 export function startLoop(options: LoopOptions): IngestLoop {
@@ -77,6 +78,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
   const saveBytes = options.saveEvery?.bytes ?? 192 * 2 ** 20;
   const saveMs = options.saveEvery?.ms ?? 5 * MINUTE;
   const stopping = new AbortController();
+  let draining = false;
   const stopped = stopping.signal;
   const models = modelNumbers(store);
 
@@ -84,6 +86,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
   let saved = 0;
   let savedAt = clock();
   let bytesSince = 0;
+  let stageProblem = '';
   /** The append under way; the next batch is decoded and checked meanwhile. */
   let appending: Promise<void> = Promise.resolve();
 
@@ -145,7 +148,8 @@ export function startLoop(options: LoopOptions): IngestLoop {
     if (records.length === 0) return false;
     for (const record of records) bytesSince += record.bytes.length;
     const batch = pipeline.process(records);
-    if (batch.problem) options.onProblem(batch.problem);
+    if (batch.problem !== stageProblem) options.onProblem(batch.problem);
+    stageProblem = batch.problem;
     if (!noted) await persist('noting a batch', () => folder.noteBatch(batch.seq));
     seq = batch.seq;
     if (batch.seq <= checkpoint) return true;
@@ -182,6 +186,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
       const moved = await step(Infinity, checkpoint, false);
       const due = seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs;
       if (due && seq > saved) await save();
+      if (!moved && draining) break;
       if (!moved) await pause(idle);
       else if (reader.lastSeq() - seq < batchRecords) await pause(Math.max(0, batchEvery - (clock() - began)));
     }
@@ -200,13 +205,17 @@ export function startLoop(options: LoopOptions): IngestLoop {
   return {
     done,
     seq: () => seq,
-    async stop() {
-      stopping.abort();
+    async stop(drainMs = DRAIN) {
+      draining = true;
+      const late = setTimeout(() => stopping.abort(), drainMs);
+      if (drainMs === 0) stopping.abort();
       try {
         await done;
       } catch (error) {
         if (!(error instanceof Stopped)) throw error;
         options.onProblem(error.message);
+      } finally {
+        clearTimeout(late);
       }
     },
   };

@@ -1,0 +1,51 @@
+/** What the pipeline thread and the thread that started it say to each other. */
+import type { MessagePort } from 'node:worker_threads';
+import type { EpochMs } from '../model/time.ts';
+import type { ObservationColumns } from '../store/store.ts';
+
+export interface PipelineThreadData {
+  readonly role: 'pipeline';
+  readonly registryPath: string;
+  readonly journalFolder: string;
+  /** State of the pipeline. */
+  readonly folder: string;
+  readonly maxUnclaimed: number;
+  readonly storePort: MessagePort;
+}
+
+/** One batch that the store has taken. */
+export interface CommitMessage {
+  readonly type: 'commit';
+  readonly seq: number;
+  readonly packets: number;
+  readonly rows: ObservationColumns;
+  readonly stored: number;
+  /** Dropped as redelivery or by the store. */
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly rejects: Readonly<Record<string, number>>;
+  readonly newest: EpochMs;
+  readonly backlog: number;
+}
+
+export interface RecomputeRequest {
+  /** inclusive */
+  readonly from: EpochMs;
+  /** exclusive */
+  readonly to: EpochMs;
+  /** Only this box; '' = all. */
+  readonly box: string;
+}
+
+export type FromPipeline =
+  | CommitMessage
+  | { readonly type: 'started'; readonly seq: number }
+  | { readonly type: 'problem'; readonly problem: string }
+  | { readonly type: 'trim'; readonly upTo: number }
+  | { readonly type: 'progress'; readonly id: number; readonly done: number }
+  | { readonly type: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: string };
+
+export type ToPipeline =
+  | { readonly type: 'stop' }
+  | ({ readonly type: 'recompute'; readonly id: number } & RecomputeRequest)
+  | { readonly type: 'cancel'; readonly id: number };

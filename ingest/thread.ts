@@ -1,0 +1,154 @@
+/** The pipeline thread as seen by the thread that started it: restarts it when it dies, keeps counts, passes rows on. */
+import { Worker, type MessagePort } from 'node:worker_threads';
+import { SECOND, type EpochMs } from '../model/time.ts';
+import type { ObservationColumns } from '../store/store.ts';
+import type { CommitMessage, FromPipeline, PipelineThreadData, RecomputeRequest, ToPipeline } from './messages.ts';
+
+export interface PipelineStatus {
+  readonly running: boolean;
+  /** In words for the operator; '' = all is well. */
+  readonly problem: string;
+  readonly seq: number;
+  readonly backlog: number;
+  /** Receive time of the newest packet in the store; 0 = none since the start. */
+  readonly newest: EpochMs;
+}
+
+export interface PipelineThreadOptions {
+  /** The program whose worker side calls `runPipelineThread`. */
+  readonly entry: URL;
+  readonly data: Omit<PipelineThreadData, 'storePort' | 'role'>;
+  /** A new port to the store for each start of the thread. */
+  readonly storePort: () => Promise<MessagePort> | MessagePort;
+  readonly onRows: (rows: ObservationColumns) => void;
+  readonly onCommit: (commit: CommitMessage) => void;
+  readonly onTrim: (upTo: number) => void;
+  readonly onProblem: (problem: string) => void;
+}
+
+export interface PipelineThread {
+  status(): PipelineStatus;
+  recompute(request: RecomputeRequest, progress: (done: number) => void, signal: AbortSignal): Promise<unknown>;
+  /** Finishes the batch in hand and saves the state. */
+  stop(): Promise<void>;
+}
+
+const MAX_RESTART_WAIT = 30 * SECOND;
+
+/** Resolves when the thread runs for the first time; rejects when it cannot be started. */
+export async function startPipelineThread(options: PipelineThreadOptions): Promise<PipelineThread> {
+  let worker: Worker | null = null;
+  let stopping = false;
+  let restartWait = 250;
+  let timer: NodeJS.Timeout | undefined;
+  let status: PipelineStatus = { running: false, problem: '', seq: 0, backlog: 0, newest: 0 };
+  let exited: Promise<void> = Promise.resolve();
+  let nextId = 1;
+  const asked = new Map<
+    number,
+    { resolve: (r: unknown) => void; reject: (e: Error) => void; progress: (n: number) => void }
+  >();
+
+  const problem = (words: string): void => {
+    if (words === status.problem) return;
+    status = { ...status, problem: words };
+    options.onProblem(words);
+  };
+
+  async function start(onStarted: () => void, onFailed: (error: Error) => void): Promise<void> {
+    const storePort = await options.storePort();
+    const started = new Worker(options.entry, {
+      name: 'pipeline',
+      workerData: { ...options.data, role: 'pipeline', storePort } satisfies PipelineThreadData,
+      transferList: [storePort],
+    });
+    worker = started;
+    let died: Error | null = null;
+    started.on('message', (message: FromPipeline) => {
+      switch (message.type) {
+        case 'started':
+          status = { ...status, running: true };
+          onStarted();
+          return;
+        case 'commit':
+          restartWait = 250;
+          status = { ...status, seq: message.seq, backlog: message.backlog, newest: message.newest };
+          options.onCommit(message);
+          options.onRows(message.rows);
+          return;
+        case 'problem':
+          problem(message.problem);
+          return;
+        case 'trim':
+          options.onTrim(message.upTo);
+          return;
+        case 'progress':
+          asked.get(message.id)?.progress(message.done);
+          return;
+        case 'reply': {
+          const call = asked.get(message.id);
+          asked.delete(message.id);
+          if (message.error === undefined) call?.resolve(message.result);
+          else call?.reject(new Error(message.error));
+        }
+      }
+    });
+    started.on('error', (error) => (died = error instanceof Error ? error : new Error(String(error))));
+    exited = new Promise((resolve) => {
+      started.once('exit', () => {
+        worker = null;
+        status = { ...status, running: false };
+        const why = died?.message ?? 'it ended by itself';
+        for (const call of asked.values()) call.reject(new Error(`the pipeline ended: ${why}`));
+        asked.clear();
+        if (!stopping) {
+          problem(`the pipeline ended and is started again: ${why}`);
+          onFailed(new Error(`the pipeline cannot start: ${why}`, { cause: died }));
+          timer = setTimeout(() => {
+            const began = (): void => problem('');
+            start(began, () => undefined).catch((error: unknown) =>
+              problem(`the pipeline cannot start: ${String(error)}`),
+            );
+          }, restartWait);
+          restartWait = Math.min(restartWait * 2, MAX_RESTART_WAIT);
+        }
+        resolve();
+      });
+    });
+  }
+
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    clearTimeout(timer);
+    worker?.postMessage({ type: 'stop' } satisfies ToPipeline);
+    await exited;
+  };
+
+  try {
+    await new Promise<void>((resolve, reject) => {
+      start(resolve, reject).catch(reject);
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  return {
+    status: () => status,
+    recompute(request, progress, signal) {
+      return new Promise((resolve, reject) => {
+        if (!worker) {
+          reject(new Error('the pipeline does not run at the moment'));
+          return;
+        }
+        const id = nextId++;
+        asked.set(id, { resolve, reject, progress });
+        worker.postMessage({ type: 'recompute', id, ...request } satisfies ToPipeline);
+        signal.addEventListener('abort', () => worker?.postMessage({ type: 'cancel', id } satisfies ToPipeline), {
+          once: true,
+        });
+      });
+    },
+    stop,
+  };
+}

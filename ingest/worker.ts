@@ -1,0 +1,123 @@
+/** The pipeline as a worker thread: opens its own journal reader and registry, talks to the store over its port. */
+import { mkdirSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
+import type { CalibrationStage } from '../calibration/stage.ts';
+import type { JournalReader } from '../journal/journal.ts';
+import type { Registry } from '../registry/registry.ts';
+import { COLUMN_NAMES } from '../store/columns.ts';
+import type { ObservationStore, Reject } from '../store/store.ts';
+import type { Decoder } from './decoder.ts';
+import { startLoop } from './loop.ts';
+import type { FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
+import { createPipeline } from './pipeline.ts';
+import { recompute } from './recompute.ts';
+import { openStateFolder } from './state.ts';
+
+/** The implementations, as `main.ts` picks them in this thread. */
+export interface PipelineThreadParts {
+  readonly openRegistry: (path: string, options: { maxUnclaimed: number }) => Registry;
+  readonly openJournalReader: (
+    folder: string,
+    options: { onDamage: (d: { firstSeq: number; lastSeq: number }) => void },
+  ) => JournalReader;
+  readonly connectStore: (port: MessagePort) => ObservationStore;
+  readonly createStage: () => CalibrationStage;
+  readonly decoders: readonly Decoder[];
+  readonly decoderFor: (format: string) => Decoder | null;
+  readonly decoderForTopic: (topic: string) => Decoder | null;
+}
+
+function codes(rejects: readonly Reject[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { code } of rejects) counts[code] = (counts[code] ?? 0) + 1;
+  return counts;
+}
+
+/** Runs until told to stop; rejects when the pipeline cannot go on, and the thread is started anew. */
+export async function runPipelineThread(
+  port: MessagePort,
+  data: PipelineThreadData,
+  parts: PipelineThreadParts,
+): Promise<void> {
+  const send = (message: FromPipeline, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+  mkdirSync(data.folder, { recursive: true });
+  const registry = parts.openRegistry(data.registryPath, { maxUnclaimed: data.maxUnclaimed });
+  const store = parts.connectStore(data.storePort);
+  const folder = openStateFolder(data.folder);
+  const reader = parts.openJournalReader(data.journalFolder, {
+    onDamage: ({ firstSeq, lastSeq }) =>
+      send({
+        type: 'problem',
+        problem: `journal records ${firstSeq} to ${lastSeq} are damaged on disk and were left out`,
+      }),
+  });
+  const pipeline = createPipeline({
+    registry,
+    stage: parts.createStage(),
+    decoderFor: parts.decoderFor,
+    decoderForTopic: parts.decoderForTopic,
+    formats: parts.decoders.map((d) => d.format),
+    maxUnclaimed: data.maxUnclaimed,
+  });
+  const loop = startLoop({
+    reader,
+    store,
+    pipeline,
+    folder,
+    onCommit({ seq, packets, rows, rejects, redelivered, stored, duplicates, conflicts, newest, backlog }) {
+      send(
+        {
+          type: 'commit',
+          seq,
+          packets,
+          rows,
+          stored,
+          duplicates: duplicates + redelivered,
+          conflicts,
+          rejects: codes(rejects),
+          newest,
+          backlog,
+        },
+        COLUMN_NAMES.map((name) => rows[name].buffer as ArrayBuffer),
+      );
+    },
+    onProblem: (problem) => send({ type: 'problem', problem }),
+    onTrim: (upTo) => send({ type: 'trim', upTo }),
+  });
+
+  const running = new Map<number, AbortController>();
+  port.on('message', (message: ToPipeline) => {
+    if (message.type === 'stop') void loop.stop().catch(() => undefined);
+    else if (message.type === 'cancel') running.get(message.id)?.abort();
+    else {
+      const { id, from, to, box } = message;
+      const cancel = new AbortController();
+      running.set(id, cancel);
+      recompute({
+        store,
+        registry,
+        createStage: parts.createStage,
+        from,
+        to,
+        box,
+        signal: cancel.signal,
+        onProgress: (done) => send({ type: 'progress', id, done }),
+      })
+        .then((result) => send({ type: 'reply', id, result }))
+        .catch((error: unknown) =>
+          send({ type: 'reply', id, error: error instanceof Error ? error.message : String(error) }),
+        )
+        .finally(() => running.delete(id));
+    }
+  });
+  send({ type: 'started', seq: loop.seq() });
+  try {
+    await loop.done;
+  } finally {
+    for (const cancel of running.values()) cancel.abort();
+    folder.close();
+    await reader.close();
+    registry.close();
+    port.close();
+  }
+}
