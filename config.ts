@@ -181,6 +181,14 @@ export const SETTINGS = {
     'LAMPPOST_STA_SCRATCH',
     'An empty instance that anyone may write and delete through SensorThings, for conformance runs. Refuses to start on a folder with real boxes.',
   ),
+  mapStyle: setting({
+    env: 'LAMPPOST_MAP_STYLE',
+    schema: z.string().refine((s) => s === '' || isHttpUrl(s) || s.startsWith('/')),
+    byDefault: '',
+    doc: 'A MapLibre style to show instead of the built-in map of Taiwan. Taken into the web pages when they are built.',
+    allowed: 'a URL or a path on this server',
+    read: asText,
+  }),
   logLevel: setting<(typeof LOG_LEVELS)[number]>({
     env: 'LAMPPOST_LOG_LEVEL',
     schema: z.enum(LOG_LEVELS),
@@ -235,7 +243,7 @@ function similar(name: string, known: readonly string[]): string {
   const best = known
     .map((k) => [edits(name.toLowerCase(), k.toLowerCase()), k] as const)
     .sort((a, b) => a[0] - b[0])[0];
-  return best && best[0] <= 5 ? `; did you mean ${best[1]}?` : '';
+  return best && best[0] <= 3 ? `; did you mean ${best[1]}?` : '';
 }
 
 function shown(key: SettingKey, value: unknown): string {

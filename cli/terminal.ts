@@ -31,11 +31,16 @@ export function progress(what: string): { update(n: number): void; note(message:
   };
 }
 
-/** Fires at the first SIGINT or SIGTERM. A second one ends the process at once. */
+/** Within this time a second signal is the same one: Ctrl-C reaches npm, npx and us, and each of them passes it on. */
+const SAME_SIGNAL_MS = 1000;
+
+/** Fires at the first SIGINT or SIGTERM. A later one ends the process at once. */
 export function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(1);
+    if (controller.signal.aborted && Date.now() - first > SAME_SIGNAL_MS) process.exit(1);
+    if (!controller.signal.aborted) first = Date.now();
     controller.abort();
   };
   process.on('SIGINT', stop);

@@ -1,0 +1,54 @@
+/** Where everything lies in the data folder. */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface DataFolder {
+  readonly root: string;
+  readonly registry: string;
+  readonly journal: string;
+  readonly store: string;
+  /** State of the pipeline. */
+  readonly pipeline: string;
+  /** Below the store: DuckDB may write nowhere else. */
+  readonly dumps: string;
+  /** Local socket of the running server. */
+  readonly control: string;
+}
+
+/** Longest path of a Unix socket that every system takes [bytes]; sun_path has 104 on macOS, 108 on Linux. */
+const MAX_SOCKET_PATH = 100;
+
+export function dataFolder(root: string): DataFolder {
+  const inside = join(root, 'lamppost.sock');
+  const name = `lamppost-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`;
+  const control =
+    process.platform === 'win32'
+      ? `\\\\.\\pipe\\${name}`
+      : Buffer.byteLength(inside) <= MAX_SOCKET_PATH
+        ? inside
+        : join(tmpdir(), `${name}.sock`);
+  return {
+    root,
+    registry: join(root, 'registry.sqlite'),
+    journal: join(root, 'journal'),
+    store: join(root, 'store'),
+    pipeline: join(root, 'pipeline'),
+    dumps: join(root, 'store', 'dumps'),
+    control,
+  };
+}
+
+/** @throws Error that says what to do when the folder cannot be made */
+export function makeDataFolder(root: string): DataFolder {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new Error(
+      `cannot make the data folder ${root}: ${(cause as Error).message}; set LAMPPOST_DATA_DIR to a folder this user may write`,
+      { cause },
+    );
+  }
+  return dataFolder(root);
+}

@@ -1,0 +1,29 @@
+/** The parts a server is made of, as `main.ts` picks them; heavy ones are loaded when they are first asked for. */
+import type { MessagePort } from 'node:worker_threads';
+import type { Api, ApiOptions } from '../api/options.ts';
+import type { Broker, BrokerOptions } from '../broker/broker.ts';
+import type { Config } from '../config.ts';
+import type { JournalReader, JournalWriter } from '../journal/journal.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { BulkStore } from '../store/store.ts';
+
+/** A store, and more doors to it for other threads. */
+export interface OpenStore {
+  readonly store: BulkStore;
+  /** A port for one more thread, which makes a store of it with `connectStore`. */
+  readonly connect: () => MessagePort | Promise<MessagePort>;
+  readonly close: () => Promise<void>;
+  /** Rejects when the store's thread ends by itself: nothing goes on without it. */
+  readonly died: Promise<never>;
+}
+
+export interface Parts {
+  /** The program itself, for threads of it. */
+  readonly entry: URL;
+  readonly openRegistry: (path: string, options: { maxUnclaimed: number; readOnly?: boolean }) => Registry;
+  readonly openStore: (config: Config, folder: string) => Promise<OpenStore>;
+  readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
+  readonly openJournalReader: (folder: string) => Promise<JournalReader>;
+  readonly startBroker: (options: BrokerOptions) => Promise<Broker>;
+  readonly startApi: (options: ApiOptions) => Promise<Api>;
+}

@@ -1,0 +1,385 @@
+/**
+ * The server: opens the parts in the order in which they lean on each other, closes them in the other order.
+ *
+ *   registry → store → journal (numbered behind the store's checkpoint) → pipeline thread → API → broker → control socket
+ *
+ * Nothing is acknowledged before the journal is open; nothing is lost when any of the later parts fails or is killed.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Api, PartHealth } from '../api/options.ts';
+import { LatestTable } from '../api/latest.ts';
+import type { Broker } from '../broker/broker.ts';
+import type { Config } from '../config.ts';
+import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
+import type { JournalWriter } from '../journal/journal.ts';
+import { encodePacket, type Packet } from '../model/packet.ts';
+import { DAY, MINUTE, SECOND, dayName, parseTime, startOfDay } from '../model/time.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { StoreHealth } from '../store/store.ts';
+import {
+  askServer,
+  runningServer,
+  startControl,
+  type Control,
+  type ControlHandler,
+  type ControlRequest,
+} from './control.ts';
+import { makeDataFolder, type DataFolder } from './folder.ts';
+import { createLog, type Log } from './log.ts';
+import { createMetrics, type ServerMetrics } from './metrics.ts';
+import { webPages } from './pages.ts';
+import type { OpenStore, Parts } from './parts.ts';
+
+export const ROLES = ['broker', 'ingest', 'calibrate', 'api'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly parts: Parts;
+  readonly log: Log;
+  readonly roles?: readonly Role[];
+  /** Build and serve the web pages. @default true */
+  readonly pages?: boolean;
+  /** Before the listeners open, with the registry and data folder at hand (demo: makes its boxes). */
+  readonly prepare?: (registry: Registry, folder: DataFolder) => void;
+}
+
+export interface RunningServer {
+  /** null = that part does not run in this process. */
+  readonly http: number | null;
+  readonly mqtt: number | null;
+  readonly registry: Registry;
+  /** Rejects when a part dies without which nothing goes on. */
+  readonly failed: Promise<never>;
+  /** Finishes what is in hand, flushes, closes. */
+  close(): Promise<void>;
+}
+
+/** How often full days are moved out of the recent file. */
+const COMPACT_EVERY = 10 * MINUTE;
+const STORE_HEALTH_EVERY = 5 * SECOND;
+/** A pipeline further behind than this is not ready. */
+const MAX_LAG = 5 * MINUTE;
+
+/** @throws Error when the roles cannot stand together in one process with this store */
+export function checkRoles(roles: readonly Role[]): void {
+  const core = (['ingest', 'calibrate', 'api'] as const).filter((r) => roles.includes(r));
+  if (core.length > 0 && core.length < 3) {
+    throw new Error(
+      `with the embedded store ingest, calibrate and api share one process; --roles ${roles.join(',')} lacks some of them. Only broker may stand alone`,
+    );
+  }
+}
+
+/** A scratch instance may be started again; a folder with boxes that was none must not become one. */
+function checkScratch(config: Config, folder: DataFolder, registry: Registry): void {
+  const mark = join(folder.root, 'sta-scratch');
+  if (!config.staScratch) return;
+  if (!existsSync(mark) && registry.count() > 0) {
+    throw new Error(
+      `LAMPPOST_STA_SCRATCH is set, but ${folder.root} holds ${registry.count()} real boxes that anyone could then delete; set LAMPPOST_DATA_DIR to an empty folder`,
+    );
+  }
+  writeFileSync(mark, 'anyone may write and delete here\n');
+}
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, parts, log } = options;
+  const roles = options.roles ?? ROLES;
+  checkRoles(roles);
+  const withBroker = roles.includes('broker');
+  const withCore = roles.includes('ingest');
+  const folder = makeDataFolder(config.dataDir);
+  // A broker that stands alone shares the folder with the other process.
+  if (withCore) {
+    const pid = await runningServer(folder.control);
+    if (pid !== null)
+      throw new Error(`a server (process ${pid}) already runs on ${folder.root}; stop it, or set LAMPPOST_DATA_DIR`);
+  }
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        log.error({ error: (error as Error).message }, 'a part did not close cleanly');
+      }
+    }
+  };
+  try {
+    return await open(closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function open(closers: (() => Promise<void> | void)[], close: () => Promise<void>): Promise<RunningServer> {
+    // The pages are built beside everything else; the listeners wait for them.
+    const pages = withCore && options.pages !== false ? webPages(log, config.mapStyle) : Promise.resolve('');
+    pages.catch(() => undefined);
+    const registry = parts.openRegistry(folder.registry, { maxUnclaimed: config.maxUnclaimed });
+    closers.push(() => registry.close());
+    checkScratch(config, folder, registry);
+    options.prepare?.(registry, folder);
+
+    let storeHealth: StoreHealth | null = null;
+    let store: OpenStore | null = null;
+    if (withCore) {
+      store = await parts.openStore(config, folder.store);
+      closers.push(store.close);
+    }
+    const journal = await parts.openJournal(
+      folder.journal,
+      store ? { startAfter: await store.store.checkpoint() } : {},
+    );
+    closers.push(() => journal.close());
+
+    let api: Api | null = null;
+    let broker: Broker | null = null;
+    let pipeline: PipelineThread | null = null;
+    const metrics = createMetrics({
+      journal: () => journal.health(),
+      pipeline: () => pipeline?.status() ?? null,
+      store: () => storeHealth,
+      connections: () => broker?.stats().connections ?? 0,
+    });
+    const accept = acceptInto(journal, metrics);
+
+    if (store) {
+      const opened = store;
+      const stopped = new AbortController();
+      closers.push(() => stopped.abort());
+      const look = async (): Promise<void> => {
+        storeHealth = await opened.store.health().catch((error: unknown) => ({
+          ok: false,
+          problem: error instanceof Error ? error.message : String(error),
+          rows: storeHealth?.rows ?? 0,
+          bytes: storeHealth?.bytes ?? 0,
+        }));
+      };
+      await look();
+      every(STORE_HEALTH_EVERY, look, stopped.signal);
+      pipeline = await startPipelineThread({
+        entry: parts.entry,
+        data: {
+          registryPath: folder.registry,
+          journalFolder: folder.journal,
+          folder: folder.pipeline,
+          maxUnclaimed: config.maxUnclaimed,
+        },
+        storePort: opened.connect,
+        onRows: (rows) => api?.live(rows),
+        onCommit: (commit) => metrics.committed(commit, Date.now()),
+        onTrim: (upTo) => {
+          journal
+            .trim(upTo)
+            .catch((error: unknown) => log.error({ error: String(error) }, 'trimming the journal failed'));
+        },
+        onProblem: (problem) =>
+          problem ? log.error({ problem }, 'pipeline') : log.info({}, 'the pipeline works again'),
+      });
+      closers.push(() => pipeline?.stop());
+      every(
+        COMPACT_EVERY,
+        () =>
+          opened.store
+            .compact(Date.now())
+            .catch((error: unknown) => log.error({ error: String(error) }, 'compacting the store failed')),
+        stopped.signal,
+      );
+      api = await parts.startApi({
+        registry,
+        store: opened.store,
+        latest: new LatestTable(),
+        accept,
+        host: config.httpHost,
+        port: config.httpPort,
+        publicUrl: config.publicUrl,
+        trustProxy: config.trustProxy as boolean,
+        timezone: config.timezone,
+        adminToken: config.adminToken,
+        openPush: config.openPush,
+        dashboard: await pages,
+        dumps: folder.dumps,
+        health: () => health(journal, pipeline, storeHealth),
+        metrics: metrics.registry,
+        logger: log,
+      });
+      closers.push(() => api?.close());
+    }
+
+    if (withBroker) {
+      broker = await parts.startBroker({
+        registry,
+        accept,
+        host: config.mqttHost,
+        port: config.mqttPort,
+        ...(config.mqttTlsPort === null
+          ? {}
+          : { tls: { port: config.mqttTlsPort, cert: config.mqttTlsCert, key: config.mqttTlsKey } }),
+        openTopics: config.openTopics,
+        adminToken: config.adminToken,
+        trustProxy: config.trustProxy !== false,
+        log,
+      });
+      const started = broker;
+      closers.push(() => started.close());
+      api?.server.on('upgrade', (request, socket, head) => {
+        if (request.url?.split('?', 1)[0] === '/mqtt') started.handleUpgrade(request, socket, head);
+        else socket.destroy();
+      });
+    }
+
+    if (store) {
+      const control: Control = await startControl(
+        folder.control,
+        handlers(store, pipeline as PipelineThread, registry, folder),
+      );
+      closers.push(() => control.close());
+    }
+    const failed = store?.died ?? new Promise<never>(() => undefined);
+    failed.catch(() => undefined);
+    return { http: api?.port ?? null, mqtt: broker?.port ?? null, registry, failed, close };
+  }
+}
+
+/** Into the journal; resolves after fsync. */
+function acceptInto(journal: JournalWriter, metrics: ServerMetrics): (packet: Packet) => Promise<void> {
+  return async (packet) => {
+    const bytes = encodePacket(packet);
+    await journal.append(bytes);
+    metrics.accepted(packet.via, bytes.length);
+  };
+}
+
+function every(ms: number, work: () => Promise<void>, signal: AbortSignal): void {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    void work().finally(() => (running = false));
+  }, ms);
+  timer.unref();
+  signal.addEventListener('abort', () => clearInterval(timer));
+}
+
+function health(journal: JournalWriter, pipeline: PipelineThread | null, store: StoreHealth | null): PartHealth[] {
+  const written = journal.health();
+  const status = pipeline?.status();
+  const lag = status && status.backlog > 0 && status.newest > 0 ? Date.now() - status.newest : 0;
+  const behind =
+    lag > MAX_LAG ? `${status?.backlog} records behind, the newest stored came ${Math.round(lag / 1000)} s ago` : '';
+  return [
+    { name: 'journal', ok: written.ok, problem: written.ok ? '' : 'the journal takes no packets; the log says why' },
+    { name: 'store', ok: store?.ok === true, problem: store?.ok ? '' : 'the store does not work; the log says why' },
+    {
+      name: 'pipeline',
+      ok: status?.running === true && status.problem === '' && behind === '',
+      problem: status?.running
+        ? behind || (status.problem && 'the pipeline is held up; the log says why')
+        : 'not running',
+    },
+  ];
+}
+
+const timeOf = (name: string, value: unknown): number => {
+  const t = typeof value === 'string' ? parseTime(value) : null;
+  if (t === null) throw new Error(`${name} must be an RFC 3339 time such as 2026-11-21T00:00:00Z`);
+  return t;
+};
+
+/** One file a day and format; days without values make none. */
+async function dump(
+  store: OpenStore,
+  registry: Registry,
+  folder: DataFolder,
+  request: ControlRequest,
+  progress: (done: number) => void,
+  signal: AbortSignal,
+): Promise<object[]> {
+  const today = startOfDay(Date.now());
+  const day = (name: 'from' | 'to', otherwise: number): number => {
+    const given = request[name];
+    return typeof given === 'string' && given !== '' ? timeOf(name, `${given}T00:00:00Z`) : otherwise;
+  };
+  const to = day('to', today);
+  const from = day('from', to - 7 * DAY);
+  const things = registry.list({ includeRetired: true });
+  const written: object[] = [];
+  for (let start = from; start < to; start += DAY) {
+    if ((await store.store.count(start, start + DAY)) === 0) continue;
+    for (const format of request['formats'] as string[]) {
+      signal.throwIfAborted();
+      const file = `observations-${dayName(start)}.${format}`;
+      const path = join(folder.dumps, file);
+      written.push({ file: path, ...(await store.store.dump({ from: start, to: start + DAY, file: path, things })) });
+      progress(written.length);
+    }
+  }
+  return written;
+}
+
+function handlers(
+  store: OpenStore,
+  pipeline: PipelineThread,
+  registry: Registry,
+  folder: DataFolder,
+): Record<string, ControlHandler> {
+  return {
+    ping: async () => ({ pid: process.pid }),
+    status: async () => ({
+      pid: process.pid,
+      pipeline: pipeline.status(),
+      store: await store.store.health(),
+      boxes: registry.count('box'),
+      stations: registry.count('station'),
+    }),
+    dump: (request, progress, signal) => dump(store, registry, folder, request, progress, signal),
+    compact: async () => store.store.compact(Date.now()),
+    recompute: (request, progress, signal) =>
+      pipeline.recompute(
+        {
+          from: timeOf('from', request['from']),
+          to: timeOf('to', request['to']),
+          box: typeof request['box'] === 'string' ? request['box'] : '',
+        },
+        progress,
+        signal,
+      ),
+  };
+}
+
+/** Asks the running server; when none runs, opens the parts without listening to the outside, asks those, closes them. */
+export async function askOrOpen(
+  config: Config,
+  parts: Parts,
+  folder: DataFolder,
+  request: ControlRequest,
+  progress: (done: number) => void,
+): Promise<unknown> {
+  const answer = await askServer(folder.control, request, progress);
+  if (answer) return answer.result;
+  const server = await startServer({
+    config: { ...config, httpPort: 0, httpHost: '127.0.0.1' },
+    parts,
+    log: createLog('error'),
+    roles: ['ingest', 'calibrate', 'api'],
+    pages: false,
+  });
+  try {
+    return (await askServer(folder.control, request, progress))?.result;
+  } finally {
+    await server.close();
+  }
+}
+
+/** Retries an action that may need a moment, for at most `ms`. */
+export async function eventually(action: () => Promise<boolean>, ms = 30 * SECOND): Promise<boolean> {
+  const end = Date.now() + ms;
+  for (;;) {
+    if (await action().catch(() => false)) return true;
+    if (Date.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Lamppost. This file alone picks implementations: the commands, and behind them journal, registry, store, calibration stage,
+ * decoders, broker and API. Started as a thread of itself it is the pipeline.
+ */
+import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import type { Command } from './cli/command.ts';
+import type { Parts } from './cli/parts.ts';
+import { ConfigError } from './config.ts';
+import { UsageError } from './cli/terminal.ts';
+import type { PipelineThreadData } from './ingest/messages.ts';
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: () => import('./cli/serve.ts'),
+  demo: () => import('./cli/demo.ts'),
+  sim: () => import('./cli/sim.ts'),
+  replay: () => import('./cli/replay.ts'),
+  backtest: () => import('./cli/backtest.ts'),
+  recompute: () => import('./cli/recompute.ts'),
+  dump: () => import('./cli/dump.ts'),
+  box: () => import('./cli/box.ts'),
+  station: () => import('./cli/station.ts'),
+  token: () => import('./cli/token.ts'),
+  doctor: () => import('./cli/doctor.ts'),
+};
+
+/** Loaded on first use, so that `--help` and the small commands start at once. */
+const { openRegistry } = await import('./registry/sqlite.ts');
+
+const parts: Parts = {
+  entry: new URL(import.meta.url),
+  openRegistry,
+  async openStore(config, folder) {
+    if (config.store !== 'duckdb') {
+      throw new Error('the store "influxdb" is not part of this version; set store (LAMPPOST_STORE) to duckdb');
+    }
+    const { connectStore, startStoreWorker } = await import('./store/remote.ts');
+    const worker = await startStoreWorker(folder);
+    const store = connectStore(worker.connect());
+    return {
+      store,
+      connect: () => worker.connect(),
+      died: worker.died,
+      async close() {
+        await store.close();
+        await worker.close();
+      },
+    };
+  },
+  async openJournal(folder, options) {
+    const { openJournal } = await import('./journal/lmdb.ts');
+    return openJournal(folder, options);
+  },
+  async openJournalReader(folder) {
+    const { openJournalReader } = await import('./journal/lmdb.ts');
+    return openJournalReader(folder);
+  },
+  async startBroker(options) {
+    const { startBroker } = await import('./broker/broker.ts');
+    return startBroker(options);
+  },
+  async startApi(options) {
+    const { startApi } = await import('./api/server.ts');
+    return startApi(options);
+  },
+};
+
+async function pipelineThread(port: MessagePort, data: PipelineThreadData): Promise<void> {
+  const [{ runPipelineThread }, { openJournalReader }, { connectStore }, { createStage }, decoding] = await Promise.all(
+    [
+      import('./ingest/worker.ts'),
+      import('./journal/lmdb.ts'),
+      import('./store/remote.ts'),
+      import('./calibration/create.ts'),
+      import('./ingest/decoders/index.ts'),
+    ],
+  );
+  await runPipelineThread(port, data, { openRegistry, openJournalReader, connectStore, createStage, ...decoding });
+}
+
+const overview = async (): Promise<string> => {
+  const lines: string[] = [];
+  for (const [name, load] of Object.entries(COMMANDS)) lines.push(`  ${name.padEnd(10)} ${(await load()).summary}`);
+  return `lamppost COMMAND: an open pipeline for community sensor boxes
+
+${lines.join('\n')}
+
+lamppost COMMAND --help says more.`;
+};
+
+const isWrongUse = (error: unknown): error is Error =>
+  error instanceof UsageError ||
+  error instanceof ConfigError ||
+  (error instanceof Error && String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS'));
+
+/** Exit code: 0 done, 1 failed, 2 wrong use. */
+async function command(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? process.stderr : process.stdout).write(`${await overview()}\n`);
+    return name === undefined ? 2 : 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
+    process.stderr.write(`lamppost knows no command "${name}"; lamppost --help lists them\n`);
+    return 2;
+  }
+  const { help, run } = await load();
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(`${help}\n`);
+    return 0;
+  }
+  try {
+    return await run(rest, parts);
+  } catch (error) {
+    if (isWrongUse(error)) {
+      const what = error instanceof ConfigError ? 'the settings are not right' : `lamppost ${name}`;
+      process.stderr.write(`${what}: ${error.message}\n`);
+      return 2;
+    }
+    process.stderr.write(`lamppost ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (process.env['LAMPPOST_LOG_LEVEL'] === 'debug' && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
+    return 1;
+  }
+}
+
+if (isMainThread) {
+  process.exitCode = await command(process.argv.slice(2));
+} else if (parentPort && (workerData as { role?: unknown }).role === 'pipeline') {
+  await pipelineThread(parentPort, workerData as PipelineThreadData);
+}
