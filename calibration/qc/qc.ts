@@ -12,7 +12,9 @@ import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../mo
 import type { EpochMs } from '../../model/time.ts';
 import type { StageBox, StageStation } from '../stage.ts';
 import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
+import { type BoxHealth, Nightly } from './nightly.ts';
 import { limitsOf } from './parameters.ts';
+import type { PoolState } from './pool.ts';
 import { isFoggy } from './physics.ts';
 import { isNearZero } from './sentinel.ts';
 import { median3 } from './spike.ts';
@@ -31,6 +33,8 @@ export interface Qc {
   check(readings: readonly RawReading[]): CheckedReading[];
   /** Nightly work that is due at `now`. */
   advance(now: EpochMs): void;
+  /** What the nights have found out about a box; null = nothing yet (no place, no neighbours, first day). */
+  health(thingNum: number): BoxHealth | null;
   snapshot(): Uint8Array;
   restore(bytes: Uint8Array): void;
 }
@@ -53,6 +57,10 @@ const HUMIDITY = num('humidity');
 /** Reasons that make a value at least suspect by themselves. */
 const SUSPECTING =
   reason('plausible_range') | reason('flat_line') | reason('channels') | reason('size_order') | reason('stuck_zero');
+/** Solar hour at which a night is over and judged. */
+const JUDGED_AT = 5;
+/** Mean solar time of a place, 0–24. */
+const solarHour = (utcHours: number, lon: number): number => (((utcHours + lon / 15) % 24) + 24) % 24;
 /** Readings further apart than this are not one slice. */
 const SLICE_MS = 5 * 60_000;
 /** A box that moved less stays the same site [km] (calibration note §8.1 S0). */
@@ -90,6 +98,9 @@ export function createQc(): Qc {
   const streams = new Streams();
   const sites = new Sites();
   const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
+  const nightly = new Nightly();
+  /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
+  let doneHour = 0;
   const weather: Weather = {
     site: 0,
     temperature: Number.NaN,
@@ -333,8 +344,10 @@ export function createQc(): Qc {
         site: pm25 ? site : 0,
         t: Math.max(1, Math.floor(reading.phenomenonTime / 1000)),
         pm25: pm25 && site !== 0 ? forField(reading, drafts[k] as Draft) : Number.NaN,
+        counts: nightly.follows(site) !== FLAG.fail && !(pm25 && wasDead(reading.thingNum, PM25)),
       };
     });
+    const before = entries.map((e) => (e.site === 0 ? 0 : sites.time(e.site)));
     const answers = judgeSlice(sites, tiles, entries);
     return slice.map((reading, k) => {
       const draft = drafts[k] as Draft;
@@ -344,8 +357,42 @@ export function createQc(): Qc {
       for (let i = 0; i < reading.values.length; i++) history(reading, draft, i, answer, weather);
       together(reading, draft, answer.expected);
       spatial(reading, draft, answer);
+      overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
       return checked(reading, draft);
     });
+  }
+
+  /** What the nights found out is said of each reading; what the reading shows is kept for the nights to come. */
+  function overDays(reading: RawReading, draft: Draft, entry: SliceEntry, answer: SpatialAnswer, before: number): void {
+    const { site } = entry;
+    const i = reading.values.findIndex((v) => v.property === 'pm25');
+    if (site === 0 || i < 0) return;
+    if (answer.evaluated && before !== 0)
+      nightly.take(site, {
+        gapS: entry.t - before,
+        intervalS: sites.read(site, S.interval),
+        pm25: entry.pm25,
+        field: answer.field,
+        flagged: draft.flags[i] === FLAG.suspect || draft.flags[i] === FLAG.fail,
+        solarHour: solarHour(entry.t / 3600, sites.read(site, S.lon)),
+      });
+    const follows = nightly.follows(site);
+    draft.flags[i] = worse(draft.flags[i] as Flag, follows);
+    let remarks = follows === FLAG.suspect || follows === FLAG.fail ? reason('correlation') : 0;
+    const siteClass = nightly.siteClass(site);
+    if (siteClass !== '') remarks |= reason(siteClass);
+    if (nightly.drifting(site)) remarks |= reason('drift');
+    draft.reasons[i] = (draft.reasons[i] as number) | remarks;
+  }
+
+  /** Sites where it has become 05 h solar time, or 24 h of them after a pause. */
+  function advance(now: EpochMs): void {
+    const hour = Math.floor(now / 3_600_000);
+    if (doneHour === 0) doneHour = hour;
+    for (let h = Math.max(doneHour + 1, hour - 23); h <= hour; h++)
+      for (let site = 1; site <= nightly.pool.count; site++)
+        if (Math.floor(solarHour(h, sites.read(site, S.lon))) === JUDGED_AT) nightly.judge(site);
+    doneHour = Math.max(doneHour, hour);
   }
 
   function rememberWeather(site: number, reading: RawReading, draft: Draft): void {
@@ -443,13 +490,16 @@ export function createQc(): Qc {
     setBox,
     setStation: () => {},
     check,
-    advance: () => {},
+    advance,
+    health: (thingNum) => nightly.health(sites.get(thingNum)),
     snapshot: () =>
       serialize({
         version: SNAPSHOT_VERSION,
         streams: streams.snapshot(),
         sites: sites.snapshot(),
         tiles: tiles.snapshot(),
+        nightly: nightly.snapshot(),
+        doneHour,
       } satisfies QcState),
     restore(bytes) {
       const state = deserialize(bytes) as QcState;
@@ -458,6 +508,8 @@ export function createQc(): Qc {
       streams.restore(state.streams);
       sites.restore(state.sites);
       tiles.restore(state.tiles);
+      nightly.restore(state.nightly);
+      doneHour = state.doneHour;
     },
   };
 }
@@ -467,4 +519,6 @@ interface QcState {
   streams: StreamsState;
   sites: SitesState;
   tiles: NodeState;
+  nightly: PoolState;
+  doneHour: number;
 }

@@ -23,6 +23,8 @@ export const SITE = {
   offsetPrior: 0.35,
   /** An offset beyond a factor 3 is a site class or a fault, never "normal" (calibration note §8.1 S7). */
   offsetMax: Math.log(3),
+  /** Offsets lean back to 0 with this time constant [h]: all sites together cannot wander away. */
+  offsetHours: 24 * 30,
   scaleStart: 0.15,
   scaleMin: 0.08,
   /** Memory of the scale [h], and at least this weight per reading. */
@@ -112,6 +114,7 @@ export class Sites {
     f[at + S.local] = (f[at + S.local] as number) * keep;
     f[at + S.varLocal] = keep * keep * (f[at + S.varLocal] as number) + (1 - keep * keep) * (SITE.local * scale) ** 2;
     f[at + S.covariance] = (f[at + S.covariance] as number) * keep;
+    f[at + S.offset] = (f[at + S.offset] as number) * Math.exp(-hours / SITE.offsetHours);
     f[at + S.varOffset] = Math.min(
       SITE.offsetPrior ** 2,
       (f[at + S.varOffset] as number) + (SITE.wander * scale) ** 2 * hours,

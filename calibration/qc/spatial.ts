@@ -28,6 +28,8 @@ export interface SliceEntry {
   readonly t: number;
   /** [µg/m³]; NaN = no usable value: then only what neighbours say is wanted. */
   readonly pm25: number;
+  /** False for a box that is known to be sick: it is judged, but nobody is judged by it. */
+  readonly counts: boolean;
 }
 
 export interface SpatialAnswer {
@@ -105,7 +107,7 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
       if (usable) {
         m.tile.seen[m.at] = m.tile.used[m.at] = seen;
         m.tile.time[m.at] = entry.t;
-        m.tile.status[m.at] = STATUS.fresh;
+        m.tile.status[m.at] = entry.counts ? STATUS.fresh : STATUS.apart;
       } else m.tile.status[m.at] = STATUS.missing;
     }
     pending.push({ entry, answer, tile, at, hours: before === 0 ? 1 : (entry.t - before) / 3600 });
@@ -114,7 +116,8 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
   for (const tile of touched) {
     let now = 0;
     for (let i = 0; i < tile.time.length; i++)
-      if (tile.status[i] === STATUS.fresh) now = Math.max(now, tile.time[i] as number);
+      if (tile.status[i] === STATUS.fresh || tile.status[i] === STATUS.apart)
+        now = Math.max(now, tile.time[i] as number);
     for (const p of pending) if (p.tile === tile) now = Math.max(now, p.entry.t);
     tile.newest = Math.max(tile.newest, now);
     judged.set(tile, judgeTile(sites, tile, now));
@@ -149,12 +152,16 @@ function judgeTile(sites: Sites, tile: Tile, now: number): TileVerdict {
     confirmed: new Set(),
   };
   const fresh: number[] = [];
+  const apart: number[] = [];
   let alive = 0;
   for (let i = 0; i < n; i++) {
     if (status[i] !== STATUS.missing && now - (time[i] as number) > freshFor(sites, members[i] as number))
       status[i] = STATUS.missing;
-    if (status[i] === STATUS.fresh) fresh.push(i);
     if (status[i] !== STATUS.missing) alive++;
+    if (status[i] === STATUS.apart) {
+      apart.push(i);
+      status[i] = STATUS.excluded;
+    } else if (status[i] === STATUS.fresh) fresh.push(i);
     if (status[i] === STATUS.present || status[i] === STATUS.fresh) scratch.push(used[i] as number);
   }
   verdict.present = alive / n;
@@ -251,6 +258,19 @@ function judgeTile(sites: Sites, tile: Tile, now: number): TileVerdict {
     verdict.mean = impute(tile, 3);
   }
   for (const i of fresh) scaleOne(i);
+  for (const i of apart) {
+    scaleOne(i);
+    norm[i] = Number.NaN;
+    if (!passes(i)) verdict.flagged.add(i);
+  }
+  if (now - tile.anchorTime >= 600) {
+    tile.anchorTime = now;
+    for (let i = 0; i < n; i++)
+      if (status[i] === STATUS.present || status[i] === STATUS.fresh)
+        scratch.push(sites.expected(members[i] as number));
+    const anchor = takeMedian();
+    if (!Number.isNaN(anchor)) tile.anchor = anchor;
+  }
   verdict.mean = tileMean(tile);
   for (const i of fresh) if (status[i] === STATUS.fresh) status[i] = STATUS.present;
   return verdict;
@@ -286,15 +306,15 @@ function conclude(sites: Sites, p: Pending, verdict: TileVerdict): void {
   if (!enough) return;
   const expected = sites.expected(site);
   const prediction = (tile.used[at] as number) - looResidual(tile, at, verdict.mean);
-  answer.field = Math.exp(prediction) - SITE.c;
+  answer.field = Math.exp(prediction + tile.anchor) - SITE.c;
   answer.expected = Math.exp(prediction + expected) - SITE.c;
   if (!(entry.pm25 >= 0)) return;
   answer.evaluated = true;
   answer.z = tile.z[at] as number;
   const innovation = (tile.seen[at] as number) - prediction;
-  answer.deviation = innovation + expected;
+  answer.deviation = innovation + expected - tile.anchor;
   if (verdict.flagged.has(at)) {
-    sites.write(site, S.pending, answer.deviation);
+    sites.write(site, S.pending, innovation + expected);
     return;
   }
   answer.event = verdict.event.has(at);

@@ -86,7 +86,7 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     kind: 'history',
     test: (c) =>
       c.limits.flat && !(c.key === 'humidity' && c.x >= 99.9)
-        ? flatLineTest(c.x, c.runS, c.evidenceRange, c.limits.flat)
+        ? flatLineTest(c.x, c.runS, c.gapS, c.evidenceRange, c.limits.flat)
         : FLAG.notEvaluated,
   },
   {

@@ -19,7 +19,8 @@ const REACH_KM = 60;
 /** "Near" for the rule how many boxes a spatial test needs (calibration note §8.1 S7: within 15 km). */
 export const NEAR_KM = 15;
 
-export const STATUS = { missing: 0, present: 1, excluded: 2, fresh: 3 } as const;
+/** `fresh`: heard in this slice, not judged yet; `apart`: the same, but known to be sick, so nobody is judged by it. */
+export const STATUS = { missing: 0, present: 1, excluded: 2, fresh: 3, apart: 4 } as const;
 
 export interface Tile {
   /** Sites, the core first. */
@@ -45,6 +46,9 @@ export interface Tile {
   temperature: number;
   humidity: number;
   readonly spanKm: number;
+  /** Median expected deviation of the boxes that count, and when it was taken [s]: the level from which deviations are told. */
+  anchor: number;
+  anchorTime: number;
   /** Latest phenomenon time judged [s]. */
   newest: number;
 }
@@ -258,6 +262,8 @@ export class Tiles {
       humidity: Number.NaN,
       spanKm: radius,
       newest: 0,
+      anchor: 0,
+      anchorTime: 0,
     };
     for (const [at, site] of members.entries()) {
       const list = this.#memberships.get(site);

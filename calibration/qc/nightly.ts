@@ -1,0 +1,282 @@
+/**
+ * What a box shows over days, judged once a night: does it follow its neighbours (N1), what kind of place does it hang in (N2), does it
+ * drift (N3), and how healthy is it. Running sums of about 110 bytes a box instead of windows: an average "over 14 days" forgets with that time
+ * constant. Inputs are the spatial test's answers; a box without neighbours has no verdict here.
+ */
+import { FLAG, type Flag } from '../../model/flags.ts';
+import { type PoolState, RecordPool } from './pool.ts';
+
+export const NIGHTLY = {
+  correlationDays: 14,
+  /** Correlation of log PM2.5 with the leave-one-out field: suspect and fail below (calibration note §8.1 N1). */
+  suspectBelow: 0.5,
+  failBelow: 0.2,
+  /** Days of evidence before a box can fail, be classed, or be suspect: a few odd days are weather. */
+  failDays: 5,
+  classDays: 3,
+  suspectDays: 10,
+  /** The field must have varied by this (log units) for a correlation to mean something. */
+  minFieldSd: 0.2,
+  /** Spread of the box over spread of the field below which the air reaches it damped. */
+  attenuatedBelow: 0.4,
+  /** A reading speaks for "indoor" or "near a source" when it is a factor 2 off its neighbours. */
+  classDeviation: Math.LN2,
+  /** Weights and limit of LASS ADF for shares over 1, 7 and 14 days (Chen et al. 2018; calibration note §1.1), for comparability. */
+  classWeights: [0.2, 0.3, 0.5],
+  classLimit: (8 / 24) * 0.2 + (40 / 168) * 0.3 + (80 / 336) * 0.5,
+  shareFloor: 1 / 3,
+  /** Nights (0–5 h solar time) that make the drift baseline; CUSUM slack and alarm in standard deviations: the note's
+   * §8.5 has slack 0.25, which with a baseline of two weeks alarms on every change of season. */
+  baselineNights: 14,
+  cusumSlack: 0.5,
+  cusumAlarm: 5,
+  sigmaMin: 0.05,
+  /** Less than this is no drift worth a word, however steady [log units]. */
+  driftMin: 0.15,
+  cleanNights: 3,
+} as const;
+
+export type SiteClass = '' | 'indoor' | 'near_source';
+
+export interface BoxHealth {
+  /** 0–100 = 40·(1 − flagged share) + 30·max(0, correlation) + 20·completeness + 10·(no drift) (calibration note §8.1 N2). */
+  readonly score: number;
+  /** Shares of the last week. */
+  readonly flaggedShare: number;
+  readonly completeness: number;
+  /** With the field drawn by the neighbours, 14 days, log space; null = too little evidence. */
+  readonly correlation: number | null;
+  /** Spread of the box over spread of the field; null as above. */
+  readonly attenuation: number | null;
+  readonly siteClass: SiteClass;
+  readonly drifting: boolean;
+  /** Present deviation from the neighbours at night against the first nights, log units; null = too few nights. */
+  readonly driftLog: number | null;
+  /** QARTOD verdict of N1. */
+  readonly follows: Flag;
+}
+
+const N = {
+  days: 0,
+  meanBox: 1,
+  meanField: 2,
+  varBox: 3,
+  varField: 4,
+  covariance: 5,
+  indoor1: 6,
+  indoor7: 7,
+  indoor14: 8,
+  source1: 9,
+  source7: 10,
+  source14: 11,
+  flagged: 12,
+  complete: 13,
+  nightSum: 14,
+  nightCount: 15,
+  nights: 16,
+  baseline: 17,
+  sigma: 18,
+  up: 19,
+  down: 20,
+  clean: 21,
+  lastNight: 22,
+  /** Verdicts of the last night. */
+  follows: 23,
+  siteClass: 24,
+  drifting: 25,
+} as const;
+const WORDS = 26;
+const DAY_S = 86_400;
+const MAX_STEP_S = 7200;
+const CLASSES: readonly SiteClass[] = ['', 'indoor', 'near_source'];
+const SHARES = [
+  [N.indoor1, N.indoor7, N.indoor14],
+  [N.source1, N.source7, N.source14],
+] as const;
+const SHARE_DAYS = [1, 7, 14] as const;
+
+export interface NightlyInput {
+  /** Seconds since the box's last reading, and what it usually is. */
+  readonly gapS: number;
+  readonly intervalS: number;
+  readonly pm25: number;
+  /** What neighbours say [µg/m³]. */
+  readonly field: number;
+  readonly flagged: boolean;
+  /** Local solar hour, 0–24. */
+  readonly solarHour: number;
+}
+
+export class Nightly {
+  readonly pool = new RecordPool(WORDS);
+
+  /** Takes in one reading of a site that the spatial test evaluated. Records go with the sites: same numbers. */
+  take(site: number, input: NightlyInput): void {
+    while (this.pool.count < site) this.pool.add();
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    const step = Math.min(input.gapS, MAX_STEP_S);
+    const first = f[at + N.days] === 0;
+    f[at + N.days] = (f[at + N.days] as number) + step / DAY_S;
+    const box = Math.log(input.pm25 + 3);
+    const field = Math.log(Math.max(0, input.field) + 3);
+    if (first) {
+      f[at + N.meanBox] = box;
+      f[at + N.meanField] = field;
+      f[at + N.complete] = 1;
+    }
+    // Before a window is full its average is the plain one.
+    const age = f[at + N.days] as number;
+    const weight = (days: number): number => step / DAY_S / Math.max(Math.min(days, age), step / DAY_S);
+    const w = weight(NIGHTLY.correlationDays);
+    const db = box - (f[at + N.meanBox] as number);
+    const df = field - (f[at + N.meanField] as number);
+    f[at + N.meanBox] = (f[at + N.meanBox] as number) + w * db;
+    f[at + N.meanField] = (f[at + N.meanField] as number) + w * df;
+    f[at + N.varBox] = (1 - w) * ((f[at + N.varBox] as number) + w * db * db);
+    f[at + N.varField] = (1 - w) * ((f[at + N.varField] as number) + w * df * df);
+    f[at + N.covariance] = (1 - w) * ((f[at + N.covariance] as number) + w * db * df);
+    const deviation = box - field;
+    for (const [kind, sign] of [-1, 1].entries())
+      for (const [k, days] of SHARE_DAYS.entries()) {
+        const field = at + (SHARES[kind] as readonly number[])[k]!;
+        const says = deviation * sign > NIGHTLY.classDeviation ? 1 : 0;
+        f[field] = (f[field] as number) + weight(days) * (says - (f[field] as number));
+      }
+    const week = weight(7);
+    f[at + N.flagged] =
+      (f[at + N.flagged] as number) + week * ((input.flagged ? 1 : 0) - (f[at + N.flagged] as number));
+    const heard = input.intervalS > 0 ? Math.min(1, (1.5 * input.intervalS) / Math.max(input.gapS, 1)) : 1;
+    const silent = Math.min(1, Math.max(step, input.gapS) / DAY_S / Math.max(Math.min(7, age), step / DAY_S));
+    f[at + N.complete] = (f[at + N.complete] as number) + silent * (heard - (f[at + N.complete] as number));
+    if (input.solarHour < 5 && Math.abs(deviation) < 2) {
+      f[at + N.nightSum] = (f[at + N.nightSum] as number) + deviation;
+      f[at + N.nightCount] = (f[at + N.nightCount] as number) + 1;
+    }
+  }
+
+  /** Judges a site; to be called once a night, after 05 h solar time or at the latest before the next night. */
+  judge(site: number): void {
+    if (site > this.pool.count) return;
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    if (f[at + N.days] === 0) return;
+    f[at + N.follows] = this.#follows(f, at);
+    f[at + N.siteClass] = this.#classOf(f, at);
+    this.#drift(f, at);
+  }
+
+  #correlation(f: Float32Array, at: number): number {
+    if ((f[at + N.days] as number) < NIGHTLY.classDays || (f[at + N.varField] as number) < NIGHTLY.minFieldSd ** 2)
+      return Number.NaN;
+    const product = (f[at + N.varBox] as number) * (f[at + N.varField] as number);
+    return product > 1e-9 ? (f[at + N.covariance] as number) / Math.sqrt(product) : 0;
+  }
+
+  #follows(f: Float32Array, at: number): Flag {
+    const r = this.#correlation(f, at);
+    const days = f[at + N.days] as number;
+    if (Number.isNaN(r) || days < NIGHTLY.failDays) return FLAG.notEvaluated;
+    if (r < NIGHTLY.failBelow) return FLAG.fail;
+    if (r < NIGHTLY.suspectBelow) return days < NIGHTLY.suspectDays ? FLAG.notEvaluated : FLAG.suspect;
+    return FLAG.good;
+  }
+
+  #classOf(f: Float32Array, at: number): number {
+    if ((f[at + N.days] as number) < NIGHTLY.classDays) return 0;
+    const score = (kind: 0 | 1): number =>
+      SHARES[kind].reduce((sum, field, k) => {
+        const share = f[at + field] as number;
+        return sum + (NIGHTLY.classWeights[k] as number) * (share < NIGHTLY.shareFloor ? 0 : share);
+      }, 0);
+    if (score(1) > NIGHTLY.classLimit) return 2;
+    const damped =
+      (f[at + N.days] as number) >= NIGHTLY.failDays &&
+      !Number.isNaN(this.#correlation(f, at)) &&
+      (f[at + N.varBox] as number) < NIGHTLY.attenuatedBelow ** 2 * (f[at + N.varField] as number);
+    return score(0) > NIGHTLY.classLimit || damped ? 1 : 0;
+  }
+
+  #drift(f: Float32Array, at: number): void {
+    const count = f[at + N.nightCount] as number;
+    const mean = (f[at + N.nightSum] as number) / count;
+    f[at + N.nightSum] = f[at + N.nightCount] = 0;
+    if (count < 3) return;
+    f[at + N.lastNight] = mean;
+    const nights = (f[at + N.nights] as number) + 1;
+    f[at + N.nights] = nights;
+    const baseline = f[at + N.baseline] as number;
+    const off = mean - baseline;
+    if (nights <= NIGHTLY.baselineNights) {
+      f[at + N.baseline] = baseline + off / nights;
+      if (nights > 1)
+        f[at + N.sigma] =
+          (f[at + N.sigma] as number) + (1.25 * Math.abs(off) - (f[at + N.sigma] as number)) / (nights - 1);
+      return;
+    }
+    const z = off / Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+    // One wild night counts as three standard deviations at most.
+    const clipped = Math.max(-3, Math.min(3, z));
+    f[at + N.up] = Math.max(0, (f[at + N.up] as number) + clipped - NIGHTLY.cusumSlack);
+    f[at + N.down] = Math.max(0, (f[at + N.down] as number) - clipped - NIGHTLY.cusumSlack);
+    const alarm = (f[at + N.up] as number) > NIGHTLY.cusumAlarm || (f[at + N.down] as number) > NIGHTLY.cusumAlarm;
+    f[at + N.clean] = Math.abs(z) < 1 ? (f[at + N.clean] as number) + 1 : 0;
+    if (alarm && Math.abs(off) > NIGHTLY.driftMin) f[at + N.drifting] = 1;
+    if ((f[at + N.clean] as number) >= NIGHTLY.cleanNights) {
+      f[at + N.drifting] = 0;
+      f[at + N.up] = f[at + N.down] = 0;
+    }
+    if (f[at + N.drifting] === 0)
+      f[at + N.baseline] = baseline + 0.02 * clipped * Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+  }
+
+  follows(site: number): Flag {
+    return site > this.pool.count || site === 0
+      ? FLAG.notEvaluated
+      : ((this.#read(site, N.follows) || FLAG.notEvaluated) as Flag);
+  }
+  siteClass(site: number): SiteClass {
+    return site > this.pool.count || site === 0 ? '' : (CLASSES[this.#read(site, N.siteClass)] as SiteClass);
+  }
+  drifting(site: number): boolean {
+    return site <= this.pool.count && site !== 0 && this.#read(site, N.drifting) === 1;
+  }
+
+  #read(site: number, field: number): number {
+    return this.pool.f32(site)[this.pool.offset(site) + field] as number;
+  }
+
+  health(site: number): BoxHealth | null {
+    if (site === 0 || site > this.pool.count || this.#read(site, N.days) === 0) return null;
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    const correlation = this.#correlation(f, at);
+    const known = !Number.isNaN(correlation);
+    const flaggedShare = f[at + N.flagged] as number;
+    const completeness = f[at + N.complete] as number;
+    const drifting = this.drifting(site);
+    return {
+      score: Math.round(
+        40 * (1 - flaggedShare) + 30 * Math.max(0, known ? correlation : 0.5) + 20 * completeness + (drifting ? 0 : 10),
+      ),
+      flaggedShare,
+      completeness,
+      correlation: known ? correlation : null,
+      attenuation: known ? Math.sqrt((f[at + N.varBox] as number) / (f[at + N.varField] as number)) : null,
+      siteClass: this.siteClass(site),
+      drifting,
+      driftLog:
+        (f[at + N.nights] as number) > NIGHTLY.baselineNights
+          ? (f[at + N.lastNight] as number) - (f[at + N.baseline] as number)
+          : null,
+      follows: this.follows(site),
+    };
+  }
+
+  snapshot(): PoolState {
+    return this.pool.snapshot();
+  }
+  restore(from: PoolState): void {
+    this.pool.restore(from);
+  }
+}
