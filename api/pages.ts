@@ -33,7 +33,8 @@ export async function pages(
     await app.register(fastifyStatic, {
       root: dashboard,
       prefix: '/',
-      wildcard: true,
+      // One route a file: a wildcard would answer the bare "/" itself, with 403 for a folder without listing.
+      wildcard: false,
       index: false,
       // Vite puts a hash of the content into these names.
       setHeaders(response, path) {
