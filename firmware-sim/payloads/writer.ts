@@ -7,4 +7,9 @@ export interface PayloadWriter {
   openTopic(box: SimBox): string;
   /** One message; `batch` = several measurements in one, where the format has such a thing. */
   write(box: SimBox, measurements: readonly Measurement[], batch: boolean): string | Buffer;
+  /**
+   * For boxes that send one measurement as several messages (ESPHome): all of them, with their topics.
+   * `ownPrefix` is `boxes/<id>` of a registered box, '' of others.
+   */
+  messages?(box: SimBox, measurement: Measurement, ownPrefix: string): { topic: string; payload: string | Buffer }[];
 }
