@@ -16,6 +16,7 @@ export interface LatestColumn {
   index: Int32Array;
   thing: Int32Array;
   time: Float64Array;
+  resultTime: Float64Array;
   raw: Float64Array;
   corrected: Float64Array;
   /** Ends of the interval are multiples of the property's resolution, so that 32 bits and rounding give them back exactly. */
@@ -27,8 +28,8 @@ export interface LatestColumn {
   model: Int32Array;
 }
 
-type Grown = 'thing' | 'time' | 'raw' | 'corrected' | 'lo90' | 'hi90' | 'flag' | 'reasons' | 'level' | 'model';
-const GROWN: readonly Grown[] = ['thing', 'time', 'raw', 'corrected', 'lo90', 'hi90', 'flag', 'reasons', 'level', 'model']; // prettier-ignore
+type Grown = 'thing' | 'time' | 'resultTime' | 'raw' | 'corrected' | 'lo90' | 'hi90' | 'flag' | 'reasons' | 'level' | 'model';
+const GROWN: readonly Grown[] = ['thing', 'time', 'resultTime', 'raw', 'corrected', 'lo90', 'hi90', 'flag', 'reasons', 'level', 'model']; // prettier-ignore
 
 type Typed = Int32Array | Uint32Array | Float64Array | Float32Array | Uint8Array;
 function longer<T extends Typed>(array: T, length: number): T {
@@ -43,6 +44,7 @@ const newColumn = (): LatestColumn => ({
   index: new Int32Array(64),
   thing: new Int32Array(64),
   time: new Float64Array(64),
+  resultTime: new Float64Array(64),
   raw: new Float64Array(64),
   corrected: new Float64Array(64),
   lo90: new Float32Array(64),
@@ -82,6 +84,7 @@ export class LatestTable {
         if (time < there || (time === there && same(column, slot, rows, i))) continue;
       }
       column.time[slot] = time;
+      column.resultTime[slot] = rows.resultTime[i] as number;
       column.raw[slot] = rows.raw[i] as number;
       column.corrected[slot] = rows.corrected[i] as number;
       column.lo90[slot] = rows.lo90[i] as number;

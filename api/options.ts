@@ -6,6 +6,7 @@ import type { Clock, EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns, ObservationStore } from '../store/store.ts';
 import type { LatestTable } from './latest.ts';
+import type { StaHost } from './sta/host.ts';
 
 /** The state of one part, for `/healthz`, `/readyz` and `doctor`. */
 export interface PartHealth {
@@ -65,6 +66,8 @@ export interface ApiOptions {
   readonly health?: () => Promise<readonly PartHealth[]> | readonly PartHealth[];
   /** Metrics of the other parts; those of HTTP are added. */
   readonly metrics?: Metrics;
+  /** SensorThings at `/sta/v1.1`; in a scratch instance anyone may write. */
+  readonly sta?: { readonly host: StaHost; readonly scratch: boolean };
   /** What is known about a model, as JSON; null = nothing beyond its id. */
   readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
   /** Newest first, id < before. */

@@ -50,7 +50,7 @@ export const bbox = z
     return [west, south, east, north];
   })
   .describe('west,south,east,north in degrees (WGS 84); west > east crosses the antimeridian')
-  .meta({ examples: ['121.45,24.95,121.65,25.12'] });
+  .meta({ sample: '121.45,24.95,121.65,25.12' });
 
 export const polygon = z
   .string()
@@ -72,7 +72,7 @@ export const polygon = z
     return points;
   })
   .describe('lon,lat,lon,lat,… or WKT POLYGON((lon lat, …)) without holes')
-  .meta({ examples: ['121.5,25.0,121.6,25.0,121.6,25.1,121.5,25.1'] });
+  .meta({ sample: '121.5,25.0,121.6,25.0,121.6,25.1,121.5,25.1' });
 
 const number = (min: number, max: number, what: string) =>
   z
@@ -83,15 +83,9 @@ const number = (min: number, max: number, what: string) =>
       return n >= min && n <= max ? n : issue(ctx, `a number from ${min} to ${max}: ${what}`);
     });
 
-export const lat = number(-90, 90, 'latitude in degrees')
-  .describe('Latitude [°]')
-  .meta({ examples: ['25.033'] });
-export const lon = number(-180, 180, 'longitude in degrees')
-  .describe('Longitude [°]')
-  .meta({ examples: ['121.565'] });
-export const radius = number(1, 100_000, 'metres')
-  .describe('Radius [m], at most 100 km')
-  .meta({ examples: ['2000'] });
+export const lat = number(-90, 90, 'latitude in degrees').describe('Latitude [°]').meta({ sample: '25.033' });
+export const lon = number(-180, 180, 'longitude in degrees').describe('Longitude [°]').meta({ sample: '121.565' });
+export const radius = number(1, 100_000, 'metres').describe('Radius [m], at most 100 km').meta({ sample: '2000' });
 
 /** Earliest and latest time an answer can be about; beyond them dates have no four-digit year. */
 const FIRST = 0;
@@ -109,7 +103,7 @@ export const time = z
     return t;
   })
   .describe('RFC 3339 with zone, or a date (midnight UTC)')
-  .meta({ examples: ['2026-11-21T08:00:00Z'] });
+  .meta({ sample: '2026-11-21T08:00:00Z' });
 
 export const level = z
   .enum(['raw', 'corrected'])
@@ -175,7 +169,7 @@ export const interval = z
   .describe(
     'Aggregation step as ISO 8601 duration (PT1H, PT8H, P1D = calendar day, P1M = calendar month); absent: every reading',
   )
-  .meta({ examples: ['PT1H'] });
+  .meta({ sample: 'PT1H' });
 
 /** Any ISO 8601 duration of days and below [ms], for ages. */
 export const duration = (maxMs: number) =>

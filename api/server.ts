@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify from 'fastify';
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import { validatorCompiler } from 'fastify-type-provider-zod';
 import { DAY, SECOND } from '../model/time.ts';
 import type { App, Checked, Context } from './context.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -22,6 +22,8 @@ import { operationRoutes } from './routes/operations.ts';
 import { writeRoutes } from './routes/readings.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/stream.ts';
+import { describeSchema } from './openapi.ts';
+import { staRoutes } from './sta/routes.ts';
 import { ThingCache } from './things.ts';
 
 export type { Api, ApiEvent, ApiLogger, ApiOptions, PartHealth, RateLimits } from './options.ts';
@@ -105,7 +107,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
         },
       },
     },
-    transform: jsonSchemaTransform,
+    transform: describeSchema,
   });
   await app.register(swaggerUi, { routePrefix: '/api/docs', staticCSP: true, uiConfig: { deepLinking: true } });
 
@@ -116,6 +118,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   streamRoutes(app, context, live);
   recordRoutes(app, context);
   operationRoutes(app, context, live, () => warm);
+  if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   const page = await pages(app, context);
 

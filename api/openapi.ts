@@ -1,0 +1,17 @@
+/** Zod schemas as OpenAPI 3.1. Zod leaves examples out where a schema transforms its input, so those travel as `sample`. */
+import type { SwaggerTransform } from '@fastify/swagger';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+
+interface Described {
+  properties?: Record<string, { sample?: unknown; examples?: unknown[] }>;
+}
+
+export const describeSchema: SwaggerTransform = (document) => {
+  const out = jsonSchemaTransform(document) as { schema: { querystring?: Described }; url: string };
+  for (const parameter of Object.values(out.schema?.querystring?.properties ?? {})) {
+    if (parameter.sample === undefined) continue;
+    parameter.examples = [parameter.sample];
+    delete parameter.sample;
+  }
+  return out as ReturnType<SwaggerTransform>;
+};

@@ -1,0 +1,107 @@
+/** The SensorThings thread as seen from the server: requests in, responses out, ended and started anew when one hangs. */
+import { Worker, type MessagePort } from 'node:worker_threads';
+import type { ObservationColumns } from '../../store/store.ts';
+import { problem, type StaRequest, type StaResponse } from './service.ts';
+import type { FromStaThread, StaThreadData, ToStaThread } from './thread.ts';
+
+/** Longest time one request may take [ms], and how many may wait. */
+const TIMEOUT_MS = 20_000;
+const MAX_WAITING = 200;
+
+export interface StaHost {
+  handle(base: string, request: StaRequest): Promise<StaResponse>;
+  live(rows: ObservationColumns): void;
+  /** Resolves when the boxes' entities are there. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StaHostOptions {
+  /** The program; it runs `runStaThread` when started as a thread with this data. */
+  readonly entry: URL;
+  readonly data: StaThreadData;
+  /** One more door to the store, asked for at each start of the thread; absent in a scratch instance. */
+  readonly storePort?: () => MessagePort | Promise<MessagePort>;
+  readonly onProblem: (message: string) => void;
+  /** SensorThings over MQTT: an entity was made or changed. */
+  readonly onChanged?: (topics: readonly string[], json: string) => void;
+}
+
+interface Waiting {
+  readonly resolve: (response: StaResponse) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export function startSta(options: StaHostOptions): StaHost {
+  const waiting = new Map<number, Waiting>();
+  let next = 1;
+  let closed = false;
+  let markReady: () => void;
+  const ready = new Promise<void>((resolve) => (markReady = resolve));
+
+  const settle = (id: number, response: StaResponse): void => {
+    const one = waiting.get(id);
+    waiting.delete(id);
+    clearTimeout(one?.timer);
+    one?.resolve(response);
+  };
+
+  const start = (): Worker => {
+    const thread = new Worker(options.entry, { workerData: options.data });
+    thread.on('message', (message: FromStaThread) => {
+      if (message.kind === 'ready') markReady();
+      else if (message.kind === 'response') settle(message.id, message.response);
+      else if (message.kind === 'failed') options.onProblem(message.message);
+      else
+        options.onChanged?.(
+          [message.set, `${message.set}(${message.id})`, ...message.parents].map((t) => `v1.1/${t}`),
+          message.json,
+        );
+    });
+    thread.on('error', (error) => options.onProblem(error.stack ?? error.message));
+    thread.on('exit', () => {
+      for (const id of waiting.keys()) settle(id, problem(503, 'the query was ended; make it smaller, or try again'));
+      if (!closed) worker = start();
+    });
+    if (options.storePort)
+      Promise.resolve(options.storePort()).then(
+        (port) => thread.postMessage({ kind: 'store', port } satisfies ToStaThread, [port]),
+        (error: unknown) => options.onProblem(String(error)),
+      );
+    return thread;
+  };
+  let worker = start();
+
+  return {
+    ready,
+    handle(base, request) {
+      if (closed) return Promise.resolve(problem(503, 'the server is stopping'));
+      if (waiting.size >= MAX_WAITING)
+        return Promise.resolve(problem(503, 'too many queries at once; try again in a few seconds'));
+      const id = next++;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          settle(
+            id,
+            problem(503, `the query took longer than ${TIMEOUT_MS / 1000} s and was ended; narrow its filter`),
+          );
+          // SQLite has no way to stop a query from outside: the thread goes, and a new one takes over.
+          void worker.terminate();
+        }, TIMEOUT_MS);
+        waiting.set(id, { resolve, timer });
+        worker.postMessage({ kind: 'request', id, base, request } satisfies ToStaThread);
+      });
+    },
+    live(rows) {
+      if (options.storePort && !closed) worker.postMessage({ kind: 'rows', rows } satisfies ToStaThread);
+    },
+    async close() {
+      closed = true;
+      const gone = new Promise((resolve) => worker.once('exit', resolve));
+      worker.postMessage({ kind: 'close' } satisfies ToStaThread);
+      const patience = setTimeout(() => void worker.terminate(), 3000);
+      await gone;
+      clearTimeout(patience);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** SensorThings over HTTP: everything below `/sta/v1.1` goes to the SensorThings thread as it came. */
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { App, Context } from '../context.ts';
+import type { StaHost } from './host.ts';
+
+const PREFIX = '/sta/v1.1';
+/** Deep inserts of many observations are long. */
+const BODY_LIMIT = 4 * 1024 * 1024;
+
+export function staRoutes(app: App, context: Context, host: StaHost, scratch: boolean): void {
+  void app.register(async (scope) => {
+    // Bodies pass through as text: JSON Patch, batches and plain JSON are told apart by the service.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+
+    const mayWrite = (request: FastifyRequest): boolean => {
+      if (scratch) return true;
+      const principal = context.gatekeeper.principal(request);
+      return principal?.kind === 'token' && (principal.scope === 'sta-write' || principal.scope === 'admin');
+    };
+
+    const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+      const [path = '', query = ''] = request.url.split(/\?(.*)/s);
+      const reading = request.method === 'GET' || request.method === 'HEAD';
+      const response = await host.handle(`${context.baseUrl(request)}${PREFIX}`, {
+        method: request.method,
+        path: path.slice(PREFIX.length),
+        query,
+        contentType: request.headers['content-type'] ?? '',
+        body: typeof request.body === 'string' ? request.body : '',
+        mayWrite: !reading && mayWrite(request),
+      });
+      if (reading && response.status === 200) {
+        const etag = `"${createHash('sha1').update(response.body).digest('base64url')}"`;
+        reply.header('etag', etag).header('cache-control', 'public, max-age=0, must-revalidate');
+        if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      }
+      return reply.code(response.status).headers(response.headers).send(response.body);
+    };
+    for (const url of [PREFIX, `${PREFIX}/`, `${PREFIX}/*`])
+      scope.route({
+        method: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
+        url,
+        handler,
+        bodyLimit: BODY_LIMIT,
+        schema: { hide: true },
+      });
+  });
+}

@@ -1,0 +1,241 @@
+/**
+ * SensorThings in a thread of its own: SQLite answers synchronously, and a hostile query must stall neither acknowledgements
+ * nor the other calls. Whoever started it ends it when a request takes too long.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { propertyOf, thingNumOf } from '../../model/datastream.ts';
+import { PROPERTIES } from '../../model/properties.ts';
+import type { Registry } from '../../registry/registry.ts';
+import type { BulkStore, ObservationColumns } from '../../store/store.ts';
+import { LatestTable } from '../latest.ts';
+import { BoxObservations, type LatestRows } from './box-observations.ts';
+import { openDatabase } from './database.ts';
+import { BoxMirror, type SeenDatastream } from './mirror.ts';
+import { problem, createStaService, type StaRequest, type StaResponse, type StaService } from './service.ts';
+
+export interface StaThreadData {
+  readonly role: 'sta';
+  readonly databasePath: string;
+  /** '' in a scratch instance: no boxes. */
+  readonly registryPath: string;
+  readonly scratch: boolean;
+  /** How far back latest values are looked for at start [ms]. */
+  readonly latestSpan: number;
+}
+
+export type ToStaThread =
+  | { readonly kind: 'request'; readonly id: number; readonly base: string; readonly request: StaRequest }
+  | { readonly kind: 'rows'; readonly rows: ObservationColumns }
+  | { readonly kind: 'store'; readonly port: MessagePort }
+  | { readonly kind: 'close' };
+export type FromStaThread =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'response'; readonly id: number; readonly response: StaResponse }
+  /** An entity made or changed, with the topics on which subscribers wait for it. */
+  | {
+      readonly kind: 'changed';
+      readonly set: string;
+      readonly id: number;
+      readonly json: string;
+      readonly parents: readonly string[];
+    }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface StaThreadParts {
+  readonly openRegistry: (path: string, options: { readOnly: boolean }) => Registry;
+  readonly connectStore: (port: MessagePort) => BulkStore;
+}
+
+/** How often the catalogue takes over what the registry and the latest values say. */
+const SYNC_EVERY_MS = 5000;
+/** Datastreams whose reach is written in one round; the answer itself always takes it from memory. */
+const MAX_SYNC = 20_000;
+
+function newestOf(table: LatestTable): LatestRows {
+  const num = new Map<string, number>(PROPERTIES.map((p) => [p.key, p.num]));
+  return {
+    newest(stored) {
+      const propertyNum = num.get(propertyOf(stored)) as number;
+      const slot = table.slot(propertyNum, thingNumOf(stored));
+      const c = table.column(propertyNum);
+      if (slot < 0 || !c) return null;
+      const { resultTime, raw, corrected, flag, reasons, level, model } = c;
+      return {
+        index: slot,
+        columns: {
+          length: c.size,
+          datastream: new Int32Array(0),
+          phenomenonTime: c.time,
+          resultTime,
+          raw,
+          corrected,
+          lo90: c.lo90 as unknown as Float64Array,
+          hi90: c.hi90 as unknown as Float64Array,
+          flag,
+          reasons,
+          level,
+          model,
+        },
+      };
+    },
+  };
+}
+
+export async function runStaThread(port: MessagePort, data: StaThreadData, parts: StaThreadParts): Promise<void> {
+  const post = (message: FromStaThread): void => port.postMessage(message);
+  const db = openDatabase(data.databasePath, { scratch: data.scratch });
+  const table = new LatestTable();
+  const dirty = new Set<number>();
+  let boxes: { mirror: BoxMirror; observations: BoxObservations; store: BulkStore; registry: Registry } | null = null;
+
+  const take = (rows: ObservationColumns): void => {
+    for (const i of table.apply(rows)) dirty.add(rows.datastream[i] as number);
+  };
+
+  const sync = (): void => {
+    if (!boxes) return;
+    boxes.mirror.syncThings();
+    const seen: SeenDatastream[] = [];
+    const newest = newestOf(table);
+    for (const stored of dirty) {
+      dirty.delete(stored);
+      const row = newest.newest(stored);
+      if (!row) continue;
+      const time = row.columns.phenomenonTime[row.index] as number;
+      seen.push({
+        thingNum: thingNumOf(stored),
+        key: propertyOf(stored),
+        firstTime: time,
+        lastTime: time,
+        lastResultTime: row.columns.resultTime[row.index] as number,
+        corrected: !Number.isNaN(row.columns.corrected[row.index]),
+      });
+      if (seen.length >= MAX_SYNC) break;
+    }
+    if (seen.length > 0) boxes.mirror.seen(seen);
+  };
+
+  /** At start: which datastreams there are and since when. */
+  const fill = async (store: BulkStore, mirror: BoxMirror): Promise<void> => {
+    mirror.syncThings();
+    const { columns, rows } = await store.sql({
+      text: `SELECT datastream, min(phenomenonTime), max(phenomenonTime), max(resultTime), count(*) FILTER (NOT isnan(corrected)) FROM observation GROUP BY datastream`,
+      from: 0,
+      to: Date.UTC(2200, 0),
+      timeoutMs: 600_000,
+      maxRows: 20_000_000,
+    });
+    const [ds, first, last, result, corrected] = columns as [number[], number[], number[], number[], number[]];
+    const list: SeenDatastream[] = [];
+    for (let i = 0; i < rows; i++) {
+      const stored = Number(ds[i]);
+      list.push({
+        thingNum: thingNumOf(stored),
+        key: propertyOf(stored),
+        firstTime: Number(first[i]),
+        lastTime: Number(last[i]),
+        lastResultTime: Number(result[i]),
+        corrected: Number(corrected[i]) > 0,
+      });
+    }
+    mirror.seen(list);
+  };
+
+  const services = new Map<string, StaService>();
+  const serviceFor = (base: string): StaService => {
+    let service = services.get(base);
+    if (!service) {
+      // Bases come from the Host header: a client may send any, so only some are kept.
+      if (services.size > 16) services.clear();
+      service = createStaService({
+        db,
+        base,
+        clock: Date.now,
+        scratch: data.scratch,
+        foreign: boxes?.observations ?? null,
+        changed: ({ type, id }) => {
+          const parents = db.prepare(`SELECT * FROM "${type.table}" WHERE id = ?`).get(id) as
+            | Record<string, unknown>
+            | undefined;
+          const topics = type.navigation.flatMap((n) =>
+            n.by.kind === 'own' && parents?.[n.by.column]
+              ? [
+                  `${n.name === 'Thing' ? 'Things' : n.name === 'FeatureOfInterest' ? 'FeaturesOfInterest' : n.name === 'ObservedProperty' ? 'ObservedProperties' : `${n.name}s`}(${String(parents[n.by.column])})/${type.set}`,
+                ]
+              : [],
+          );
+          void service
+            ?.handle({
+              method: 'GET',
+              path: `/${type.set}(${id})`,
+              query: '',
+              contentType: '',
+              body: '',
+              mayWrite: false,
+            })
+            .then((r) => post({ kind: 'changed', set: type.set, id, json: r.body, parents: topics }));
+        },
+      });
+      services.set(base, service);
+    }
+    return service;
+  };
+
+  const answer = async (id: number, base: string, request: StaRequest): Promise<void> => {
+    let response: StaResponse;
+    try {
+      response = await serviceFor(base).handle(request);
+    } catch (error) {
+      post({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      response = problem(500, 'the request failed inside the server; the operator can see why in the log');
+    }
+    post({ kind: 'response', id, response });
+  };
+
+  const open = async (storePort: MessagePort): Promise<void> => {
+    const registry = parts.openRegistry(data.registryPath, { readOnly: true });
+    const store = parts.connectStore(storePort);
+    const observations = new BoxObservations(db, store, newestOf(table));
+    boxes = { mirror: new BoxMirror(db, registry), observations, store, registry };
+    take(await store.latest(Date.now() - data.latestSpan));
+    await fill(store, boxes.mirror);
+    services.clear();
+  };
+
+  let timer: NodeJS.Timeout | undefined;
+  const begin = async (storePort: MessagePort): Promise<void> => {
+    try {
+      await open(storePort);
+      timer = setInterval(() => {
+        try {
+          sync();
+        } catch (error) {
+          post({ kind: 'failed', message: String(error) });
+        }
+      }, SYNC_EVERY_MS);
+      post({ kind: 'ready' });
+    } catch (error) {
+      post({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  };
+  port.on('message', (message: ToStaThread) => {
+    switch (message.kind) {
+      case 'request':
+        void answer(message.id, message.base, message.request);
+        break;
+      case 'rows':
+        take(message.rows);
+        break;
+      case 'store':
+        void begin(message.port);
+        break;
+      case 'close':
+        clearInterval(timer);
+        boxes?.registry.close();
+        db.close();
+        port.close();
+        break;
+    }
+  });
+  if (data.scratch) post({ kind: 'ready' });
+}
