@@ -28,9 +28,9 @@ export function isFoggy(temperature: number, humidity: number): boolean {
 /**
  * A case heated by the sun: more than 4 °C above the neighbours while the sun is up (calibration note §8.1 S6).
  * @param around median temperature of the neighbours [°C], NaN = not known
- * @param sunElevation [degrees]
+ * @param sunElevation [degrees]; asked for only when it decides
  */
-export function solarTest(temperature: number, around: number, sunElevation: number): Flag {
-  if (Number.isNaN(around) || Number.isNaN(sunElevation)) return FLAG.notEvaluated;
-  return temperature - around > 4 && sunElevation > 5 ? FLAG.suspect : FLAG.good;
+export function solarTest(temperature: number, around: number, sunElevation: () => number): Flag {
+  if (Number.isNaN(around)) return FLAG.notEvaluated;
+  return temperature - around > 4 && sunElevation() > 5 ? FLAG.suspect : FLAG.good;
 }

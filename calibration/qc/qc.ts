@@ -13,7 +13,7 @@ import type { EpochMs } from '../../model/time.ts';
 import type { StageBox, StageStation } from '../stage.ts';
 import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
 import { type BoxHealth, Nightly } from './nightly.ts';
-import { limitsOf } from './parameters.ts';
+import { type PropertyLimits, limitsOf } from './parameters.ts';
 import type { PoolState } from './pool.ts';
 import { isFoggy } from './physics.ts';
 import { isNearZero } from './sentinel.ts';
@@ -45,10 +45,27 @@ const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
 const USUAL_WEIGHT = 0.05;
 
-const testsOf = new Map<PropertyKey, readonly ValueTest[]>(
-  PROPERTIES.map((p) => [p.key, VALUE_TESTS.filter((t) => !t.for || t.for.includes(p.key))]),
-);
 const num = (key: PropertyKey): number => property(key).num;
+/** What is needed of a property, by its number. */
+interface Plan {
+  readonly property: (typeof PROPERTIES)[number];
+  readonly limits: PropertyLimits;
+  readonly instant: readonly Step[];
+  readonly history: readonly Step[];
+}
+interface Step {
+  readonly mask: number;
+  readonly test: ValueTest['test'];
+}
+const plans: Plan[] = [];
+for (const p of PROPERTIES) {
+  const steps = (kind: ValueTest['kind']): Step[] =>
+    VALUE_TESTS.filter((t) => t.kind === kind && (!t.for || t.for.includes(p.key))).map((t) => ({
+      mask: reason(t.reason),
+      test: t.test,
+    }));
+  plans[p.num] = { property: p, limits: limitsOf(p.key), instant: steps('instant'), history: steps('history') };
+}
 const PM25 = num('pm25');
 const PM25_B = num('pm25_b');
 const PARTICLES = new Set([PM25, PM25_B, num('pm1'), num('pm4'), num('pm10')]);
@@ -63,9 +80,14 @@ const JUDGED_AT = 5;
 const solarHour = (utcHours: number, lon: number): number => (((utcHours + lon / 15) % 24) + 24) % 24;
 /** Readings further apart than this are not one slice. */
 const SLICE_MS = 5 * 60_000;
+/** More boxes than a roof of a co-location campaign holds. */
+const MAX_ON_SPOT = 12;
 /** A box that moved less stays the same site [km] (calibration note §8.1 S0). */
 const MOVE_KM = 0.2;
 const PLACEHOLDER = reason('sentinel') | reason('negative');
+const DEAD = reason('flat_line') | reason('stuck_zero');
+const SPIKE = reason('spike');
+const FOG = reason('fog');
 
 /**
  * PM2.5 of a checked reading: the mean of its two channels, or the one that speaks for both; NaN = no PM2.5.
@@ -99,6 +121,8 @@ export function createQc(): Qc {
   const sites = new Sites();
   const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
   const nightly = new Nightly();
+  /** Sites by the spot they claim, about 10 m wide. */
+  const spots = new Map<string, Set<number>>();
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
   let doneHour = 0;
   const weather: Weather = {
@@ -125,17 +149,17 @@ export function createQc(): Qc {
     equalS: 0,
     lowS: 0,
     around: Number.NaN,
-    sunElevation: Number.NaN,
+    time: 0,
+    sunElevation: () => weather.sun(c.time),
     beside: (key) => values[num(key)] as number,
   };
 
-  function run(kind: ValueTest['kind'], draft: Draft, i: number): void {
-    for (const t of testsOf.get(c.key) ?? []) {
-      if (t.kind !== kind) continue;
-      const flag = t.test(c);
+  function run(steps: readonly Step[], draft: Draft, i: number): void {
+    for (const { mask, test } of steps) {
+      const flag = test(c);
       if (flag === FLAG.notEvaluated) continue;
       draft.flags[i] = worse(draft.flags[i] as Flag, flag);
-      if (flag !== FLAG.good) draft.reasons[i] = (draft.reasons[i] as number) | reason(t.reason);
+      if (flag !== FLAG.good) draft.reasons[i] = (draft.reasons[i] as number) | mask;
     }
   }
 
@@ -144,11 +168,13 @@ export function createQc(): Qc {
     for (const v of reading.values) values[num(v.property)] = v.raw;
   }
 
-  function aim(key: PropertyKey, x: number): void {
+  function aim(key: PropertyKey, x: number): Plan {
+    const plan = plans[num(key)] as Plan;
     c.key = key;
     c.x = x;
-    c.property = property(key);
-    c.limits = limitsOf(key);
+    c.property = plan.property;
+    c.limits = plan.limits;
+    return plan;
   }
 
   /** Tests without memory. */
@@ -159,8 +185,7 @@ export function createQc(): Qc {
       draft.flags.push(FLAG.notEvaluated);
       draft.reasons.push(0);
       draft.broken.push(false);
-      aim(v.property, v.raw);
-      run('instant', draft, i);
+      run(aim(v.property, v.raw).instant, draft, i);
       draft.broken[i] = draft.flags[i] === FLAG.fail;
     }
     return draft;
@@ -176,8 +201,8 @@ export function createQc(): Qc {
   /** Tests with memory, for one value; then the memory takes the value in. */
   function history(reading: RawReading, draft: Draft, i: number, answer: SpatialAnswer, weather: Weather): void {
     const v = reading.values[i] as RawReading['values'][number];
-    aim(v.property, v.raw);
-    const n = c.property.num;
+    const plan = aim(v.property, v.raw);
+    const n = plan.property.num;
     const record = streams.find(reading.thingNum, n);
     const f = streams.pool.f32(record);
     const u = streams.pool.u32(record);
@@ -238,10 +263,10 @@ export function createQc(): Qc {
         : n === HUMIDITY
           ? weather.humidity
           : Number.NaN;
-    c.sunElevation = n === TEMPERATURE ? weather.sun(reading.phenomenonTime) : Number.NaN;
-    run('history', draft, i);
+    c.time = reading.phenomenonTime;
+    run(plan.history, draft, i);
 
-    const spike = (draft.reasons[i] as number) & reason('spike');
+    const spike = (draft.reasons[i] as number) & SPIKE;
     if (count > 0 && !spike) {
       const step = Math.abs(x - v1);
       f[at + STREAM.usual] = Number.isNaN(c.usual) ? step : c.usual + USUAL_WEIGHT * (step - c.usual);
@@ -250,8 +275,7 @@ export function createQc(): Qc {
     f[at + STREAM.v2] = v1;
     f[at + STREAM.v1] = x;
     u[at + STREAM.time] = t;
-    const dead =
-      draft.flags[i] === FLAG.fail && (draft.reasons[i] as number) & (reason('flat_line') | reason('stuck_zero'));
+    const dead = draft.flags[i] === FLAG.fail && (draft.reasons[i] as number) & DEAD;
     u[at + STREAM.misc] = Math.min(255, count + 1) | (spike ? SPIKE_BIT : 0) | (dead ? DEAD_BIT : 0);
   }
 
@@ -284,7 +308,7 @@ export function createQc(): Qc {
       }
     }
     if (isFoggy(values[TEMPERATURE] as number, values[HUMIDITY] as number))
-      draft.reasons[a] = (draft.reasons[a] as number) | reason('fog');
+      draft.reasons[a] = (draft.reasons[a] as number) | FOG;
   }
 
   /** Whether a stream was found dead at its last reading. */
@@ -319,8 +343,8 @@ export function createQc(): Qc {
       const n = num(v.property);
       if (!PARTICLES.has(n)) continue;
       const reasons = draft.reasons[i] as number;
-      if (!flagged && reasons & reason('spike') && draft.flags[i] === FLAG.suspect) {
-        draft.reasons[i] = reasons & ~reason('spike');
+      if (!flagged && reasons & SPIKE && draft.flags[i] === FLAG.suspect) {
+        draft.reasons[i] = reasons & ~SPIKE;
         // Nothing else that makes a value suspect may be lost with the spike.
         if (!(reasons & SUSPECTING)) draft.flags[i] = FLAG.good;
       }
@@ -481,9 +505,25 @@ export function createQc(): Qc {
     if (site !== 0) {
       // Another place is another site: nothing learnt at the old one holds.
       tiles.remove(site);
+      spots.get(spotOf(site))?.delete(site);
       sites.byThing.set(thingNum, 0);
     }
-    if (placed) tiles.add(sites.add(thingNum, lat as number, lon as number));
+    if (placed) place(sites.add(thingNum, lat as number, lon as number));
+  }
+
+  const spotOf = (site: number): string =>
+    `${sites.read(site, S.lat).toFixed(4)},${sites.read(site, S.lon).toFixed(4)}`;
+
+  /**
+   * Puts a site among its neighbours. A spot with very many boxes is a default position (a factory setting, a town's centre): those
+   * boxes hang elsewhere, so they neither bear witness nor are they judged in space.
+   */
+  function place(site: number): void {
+    const spot = spotOf(site);
+    const there = spots.get(spot) ?? new Set<number>();
+    spots.set(spot, there.add(site));
+    if (there.size <= MAX_ON_SPOT) tiles.add(site);
+    else for (const other of there) tiles.remove(other);
   }
 
   return {
@@ -500,6 +540,7 @@ export function createQc(): Qc {
         tiles: tiles.snapshot(),
         nightly: nightly.snapshot(),
         doneHour,
+        spots,
       } satisfies QcState),
     restore(bytes) {
       const state = deserialize(bytes) as QcState;
@@ -510,6 +551,8 @@ export function createQc(): Qc {
       tiles.restore(state.tiles);
       nightly.restore(state.nightly);
       doneHour = state.doneHour;
+      spots.clear();
+      for (const [spot, there] of state.spots) spots.set(spot, there);
     },
   };
 }
@@ -521,4 +564,5 @@ interface QcState {
   tiles: NodeState;
   nightly: PoolState;
   doneHour: number;
+  spots: Map<string, Set<number>>;
 }

@@ -6,7 +6,7 @@
 import { distanceKm } from '../geo/distance.ts';
 import { EVENT, type Witness, isCoherent } from './event.ts';
 import { S, SITE, type Sites } from './sites.ts';
-import { STATUS, type Tile, type Tiles, impute, looResidual, tileMean } from './tiles.ts';
+import { STATUS, type Tile, type Tiles, impute, looResidual } from './tiles.ts';
 
 export const SPATIAL = {
   /** Suspect beyond this many standard deviations; readings above their neighbours have heavier tails in faults than in air. */
@@ -57,19 +57,23 @@ const UNKNOWN: Readonly<SpatialAnswer> = {
   deviation: Number.NaN,
 };
 
-const scratch: number[] = [];
-/** Median of the numbers collected in `scratch`, which is emptied; NaN of none. */
+/** Numbers whose median is wanted; one buffer for all, a slice is judged by one thread. */
+const scratch = new Float64Array(256);
+let collected = 0;
+const collect = (x: number): void => {
+  scratch[collected++] = x;
+};
+/** Median of the collected numbers (lower one of the middle two), by insertion sort: they are a few dozen. NaN of none. */
 function takeMedian(): number {
-  scratch.sort((a, b) => a - b);
-  const n = scratch.length;
-  const m =
-    n === 0
-      ? Number.NaN
-      : n % 2
-        ? (scratch[n >> 1] as number)
-        : ((scratch[n / 2 - 1] as number) + (scratch[n / 2] as number)) / 2;
-  scratch.length = 0;
-  return m;
+  const n = collected;
+  collected = 0;
+  for (let i = 1; i < n; i++) {
+    const x = scratch[i] as number;
+    let j = i - 1;
+    for (; j >= 0 && (scratch[j] as number) > x; j--) scratch[j + 1] = scratch[j] as number;
+    scratch[j + 1] = x;
+  }
+  return n === 0 ? Number.NaN : (scratch[(n - 1) >> 1] as number);
 }
 
 interface Pending {
@@ -112,118 +116,84 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
     }
     pending.push({ entry, answer, tile, at, hours: before === 0 ? 1 : (entry.t - before) / 3600 });
   }
-  const judged = new Map<Tile, TileVerdict>();
-  for (const tile of touched) {
-    let now = 0;
-    for (let i = 0; i < tile.time.length; i++)
-      if (tile.status[i] === STATUS.fresh || tile.status[i] === STATUS.apart)
-        now = Math.max(now, tile.time[i] as number);
-    for (const p of pending) if (p.tile === tile) now = Math.max(now, p.entry.t);
-    tile.newest = Math.max(tile.newest, now);
-    judged.set(tile, judgeTile(sites, tile, now));
-  }
-  for (const p of pending) conclude(sites, p, judged.get(p.tile) as TileVerdict);
+  for (const p of pending) p.tile.newest = Math.max(p.tile.newest, p.entry.t);
+  for (const tile of touched) judgeTile(sites, tile, tile.newest);
+  for (const p of pending) conclude(sites, p);
   return answers;
 }
 
-interface TileVerdict {
-  mean: number;
-  /** How much more restless than usual the whole tile is now. */
-  unrest: number;
-  /** Members left after staleness, as a share. */
-  present: number;
-  readonly flagged: Set<number>;
-  readonly event: Set<number>;
-  readonly confirmed: Set<number>;
-}
+/** Bits of a member's mark. */
+const FLAGGED = 1;
+const SHARED = 2;
+const CONFIRMED = 4;
 
 /** How long a value of a site stays in use [s]. */
 const freshFor = (sites: Sites, site: number): number => Math.max(SPATIAL.freshS, 0.9 * sites.read(site, S.interval));
 
-function judgeTile(sites: Sites, tile: Tile, now: number): TileVerdict {
-  const { status, seen, used, time, members, norm, z } = tile;
+/** Members heard in the slice, and their variances; as long as the largest tile. */
+const fresh = new Int32Array(256);
+const variance = new Float64Array(256);
+
+const inUse = (status: number | undefined): boolean => status === STATUS.present || status === STATUS.fresh;
+const passes = (z: number): boolean => (z > 0 ? z <= SPATIAL.suspectHigh : -z <= SPATIAL.suspectLow);
+
+function judgeTile(sites: Sites, tile: Tile, now: number): void {
+  const { status, seen, used, time, members, norm, z, mark } = tile;
   const n = members.length;
-  const verdict: TileVerdict = {
-    mean: 0,
-    unrest: 1,
-    present: 0,
-    flagged: new Set(),
-    event: new Set(),
-    confirmed: new Set(),
-  };
-  const fresh: number[] = [];
-  const apart: number[] = [];
+  let heard = 0;
   let alive = 0;
   for (let i = 0; i < n; i++) {
     if (status[i] !== STATUS.missing && now - (time[i] as number) > freshFor(sites, members[i] as number))
       status[i] = STATUS.missing;
     if (status[i] !== STATUS.missing) alive++;
-    if (status[i] === STATUS.apart) {
-      apart.push(i);
-      status[i] = STATUS.excluded;
-    } else if (status[i] === STATUS.fresh) fresh.push(i);
-    if (status[i] === STATUS.present || status[i] === STATUS.fresh) scratch.push(used[i] as number);
-  }
-  verdict.present = alive / n;
-  const centre = takeMedian();
-  if (Number.isNaN(centre)) return verdict;
-  for (let i = 0; i < n; i++) {
-    if (status[i] === STATUS.present || status[i] === STATUS.fresh)
-      scratch.push(Math.abs((used[i] as number) - centre));
-    else if (time[i] === 0) {
-      used[i] = centre; // never heard of: start its imputed value where the others are
-      time[i] = -1;
+    if (status[i] === STATUS.fresh || status[i] === STATUS.apart) {
+      fresh[heard++] = i;
+      mark[i] = 0;
     }
   }
-  const gross = Math.max(1.5, SPATIAL.gross * 1.4826 * takeMedian());
-  const aside: number[] = [];
-  for (const i of fresh)
-    if (Math.abs((seen[i] as number) - centre) > gross) {
+  tile.alive = alive / n;
+  if (heard === 0) return;
+  // When boxes report one by one, what describes the whole tile changes slowly and is not worked out for each.
+  const many = 4 * heard >= n;
+  const survey = many || now - tile.surveyTime >= SURVEY_S;
+  if (survey) surveyTile(tile, now);
+  if (Number.isNaN(tile.centre)) return;
+  let aside = 0;
+  for (let k = 0; k < heard; k++) {
+    const i = fresh[k] as number;
+    if (status[i] === STATUS.apart || Math.abs((seen[i] as number) - tile.centre) > tile.gross) {
+      if (status[i] === STATUS.fresh) {
+        mark[i] = ASIDE;
+        aside++;
+      }
       status[i] = STATUS.excluded;
-      used[i] = centre;
-      aside.push(i);
+      used[i] = tile.centre;
     }
-
-  const innovation = (i: number): number => (seen[i] as number) - prediction(i);
-  const prediction = (i: number): number => (used[i] as number) - looResidual(tile, i, verdict.mean);
-  const sd2 = (i: number, r: number): number => {
+  }
+  const look = (i: number): void => {
     const site = members[i] as number;
-    return sites.variance(site, (seen[i] as number) - r + sites.expected(site));
+    const r = (seen[i] as number) - (used[i] as number) + looResidual(tile, i, tile.mean);
+    const v = sites.variance(site, (seen[i] as number) - r + sites.expected(site));
+    variance[i] = v;
+    norm[i] = Math.abs(r) / Math.sqrt(v);
+    z[i] = r; // scaled once the unrest of the moment is known
   };
-  const unrest = (): number => {
-    for (let i = 0; i < n; i++)
-      if ((status[i] === STATUS.present || status[i] === STATUS.fresh) && !Number.isNaN(norm[i]))
-        scratch.push(norm[i] as number);
-    const m = 1.4826 * takeMedian();
-    return m > 1 ? m : 1;
-  };
-  const look = (i: number): number => {
-    const r = innovation(i);
-    const variance = sd2(i, r);
-    norm[i] = Math.abs(r) / Math.sqrt(variance);
-    z[i] = r; // scaled below, once the unrest of the moment is known
-    return variance;
-  };
-  const scale = (i: number, variance: number): void => {
-    z[i] = (z[i] as number) / Math.sqrt(variance * verdict.unrest ** 2 + SITE.floor ** 2);
-  };
-  const variances = new Map<number, number>();
-  const passes = (i: number): boolean => {
-    const zi = z[i] as number;
-    return zi > 0 ? zi <= SPATIAL.suspectHigh : -zi <= SPATIAL.suspectLow;
+  const scale = (i: number): void => {
+    z[i] = (z[i] as number) / Math.sqrt((variance[i] as number) * tile.unrest ** 2 + SITE.floor ** 2);
   };
 
-  const rounds = 2 + Math.ceil(n / 4);
+  const rounds = 2 + (heard >> 2);
   for (let round = 0; round < rounds; round++) {
-    verdict.mean = impute(tile, round === 0 ? 4 : 3);
-    for (const i of fresh) if (status[i] === STATUS.fresh) variances.set(i, look(i));
-    verdict.unrest = unrest();
+    tile.mean = impute(tile, many ? 3 : 1);
+    for (let k = 0; k < heard; k++) if (status[fresh[k] as number] === STATUS.fresh) look(fresh[k] as number);
+    if (survey) tile.unrest = unrestOf(tile);
     let worst = -1;
     let worstZ = 0;
-    for (const i of fresh) {
+    for (let k = 0; k < heard; k++) {
+      const i = fresh[k] as number;
       if (status[i] !== STATUS.fresh) continue;
-      scale(i, variances.get(i) as number);
-      if (passes(i) || verdict.event.has(i) || verdict.confirmed.has(i)) continue;
+      scale(i);
+      if (passes(z[i] as number) || mark[i] !== 0) continue;
       const size = Math.abs(z[i] as number);
       if (size > worstZ) {
         worstZ = size;
@@ -231,55 +201,84 @@ function judgeTile(sites: Sites, tile: Tile, now: number): TileVerdict {
       }
     }
     if (worst < 0) break;
-    const site = members[worst] as number;
-    const deviation = innovation(worst) + sites.expected(site);
-    if (sites.confirms(site, deviation, sites.read(site, S.interval) / 3600) < SPATIAL.suspectLow) {
-      verdict.confirmed.add(worst);
-      continue;
-    }
-    const sign = Math.sign(z[worst] as number);
-    const witnesses = witnessesOf(sites, tile, worst, now);
-    if (isCoherent(sign, witnesses)) {
-      verdict.event.add(worst);
-      for (const w of witnesses) if (w.z * sign > EVENT.z) verdict.event.add(w.at);
-      continue;
-    }
-    status[worst] = STATUS.excluded;
-    verdict.flagged.add(worst);
+    const verdict = mitigate(sites, tile, worst, now);
+    mark[worst] = verdict;
+    if (verdict === FLAGGED) status[worst] = STATUS.excluded;
   }
   // What was set aside at first sight comes back if it fits after all.
-  for (const i of aside) {
-    scaleOne(i);
-    if (passes(i)) status[i] = STATUS.fresh;
-    else verdict.flagged.add(i);
+  if (aside > 0) {
+    for (let k = 0; k < heard; k++) {
+      const i = fresh[k] as number;
+      if (mark[i] !== ASIDE) continue;
+      look(i);
+      scale(i);
+      mark[i] = 0;
+      if (!passes(z[i] as number)) mark[i] = mitigate(sites, tile, i, now);
+      if (mark[i] === FLAGGED) continue;
+      status[i] = STATUS.fresh;
+      used[i] = seen[i] as number;
+    }
+    tile.mean = impute(tile, 3);
   }
-  if (aside.length > 0) {
-    for (const i of aside) if (status[i] === STATUS.fresh) used[i] = seen[i] as number;
-    verdict.mean = impute(tile, 3);
+  for (let k = 0; k < heard; k++) {
+    const i = fresh[k] as number;
+    look(i);
+    scale(i);
+    if (status[i] === STATUS.fresh) status[i] = STATUS.present;
+    else if (mark[i] !== FLAGGED) {
+      // Known to be sick: judged, but its restlessness is not the tile's.
+      norm[i] = Number.NaN;
+      if (!passes(z[i] as number)) mark[i] = FLAGGED;
+    }
   }
-  for (const i of fresh) scaleOne(i);
-  for (const i of apart) {
-    scaleOne(i);
-    norm[i] = Number.NaN;
-    if (!passes(i)) verdict.flagged.add(i);
-  }
-  if (now - tile.anchorTime >= 600) {
-    tile.anchorTime = now;
-    for (let i = 0; i < n; i++)
-      if (status[i] === STATUS.present || status[i] === STATUS.fresh)
-        scratch.push(sites.expected(members[i] as number));
+  if (survey) {
+    for (let i = 0; i < n; i++) if (inUse(status[i])) collect(sites.expected(members[i] as number));
     const anchor = takeMedian();
     if (!Number.isNaN(anchor)) tile.anchor = anchor;
   }
-  verdict.mean = tileMean(tile);
-  for (const i of fresh) if (status[i] === STATUS.fresh) status[i] = STATUS.present;
-  return verdict;
+}
 
-  function scaleOne(i: number): void {
-    const variance = look(i);
-    variances.set(i, variance);
-    scale(i, variance);
+const ASIDE = 8;
+/** What describes a tile as a whole is worked out at least this often [s]. */
+const SURVEY_S = 300;
+
+/** Centre and gross limit of the values in use; never-heard boxes start at the centre. */
+function surveyTile(tile: Tile, now: number): void {
+  const { status, used, time } = tile;
+  tile.surveyTime = now;
+  for (let i = 0; i < used.length; i++) if (inUse(status[i])) collect(used[i] as number);
+  tile.centre = takeMedian();
+  if (Number.isNaN(tile.centre)) return;
+  for (let i = 0; i < used.length; i++) {
+    if (inUse(status[i])) collect(Math.abs((used[i] as number) - tile.centre));
+    else if (time[i] === 0) {
+      used[i] = tile.centre;
+      time[i] = -1;
+    }
   }
+  tile.gross = Math.max(1.5, SPATIAL.gross * 1.4826 * takeMedian());
+}
+
+/** By how much the whole tile is more restless than its sites are used to: never below 1. */
+function unrestOf(tile: Tile): number {
+  for (let i = 0; i < tile.used.length; i++)
+    if (inUse(tile.status[i]) && !Number.isNaN(tile.norm[i])) collect(tile.norm[i] as number);
+  const m = 1.4826 * takeMedian();
+  return m > 1 ? m : 1;
+}
+
+/** A deviation beyond the limit: confirmed by the reading before, shared by neighbours, or a flag. */
+function mitigate(sites: Sites, tile: Tile, i: number, now: number): number {
+  const { members, used, seen, mark } = tile;
+  const site = members[i] as number;
+  const r = (seen[i] as number) - (used[i] as number) + looResidual(tile, i, tile.mean);
+  if (sites.confirms(site, r + sites.expected(site), sites.read(site, S.interval) / 3600) < SPATIAL.suspectLow)
+    return CONFIRMED;
+  const sign = Math.sign(r);
+  const witnesses = witnessesOf(sites, tile, i, now);
+  if (!isCoherent(sign, witnesses)) return FLAGGED;
+  for (const w of witnesses) if (w.z * sign > EVENT.z && mark[w.at] === 0) mark[w.at] = SHARED;
+  return SHARED;
 }
 
 function witnessesOf(sites: Sites, tile: Tile, i: number, now: number): (Witness & { at: number })[] {
@@ -299,27 +298,28 @@ function witnessesOf(sites: Sites, tile: Tile, i: number, now: number): (Witness
   return found.sort((a, b) => a.km - b.km || a.at - b.at);
 }
 
-function conclude(sites: Sites, p: Pending, verdict: TileVerdict): void {
+function conclude(sites: Sites, p: Pending): void {
   const { tile, at, entry, answer } = p;
   const { site } = entry;
-  const enough = (tile.near[at] as number) * verdict.present >= SPATIAL.minNear;
-  if (!enough) return;
+  if (!((tile.near[at] as number) * tile.alive >= SPATIAL.minNear) || Number.isNaN(tile.centre)) return;
   const expected = sites.expected(site);
-  const prediction = (tile.used[at] as number) - looResidual(tile, at, verdict.mean);
+  const prediction = (tile.used[at] as number) - looResidual(tile, at, tile.mean);
   answer.field = Math.exp(prediction + tile.anchor) - SITE.c;
   answer.expected = Math.exp(prediction + expected) - SITE.c;
-  if (!(entry.pm25 >= 0)) return;
+  if (!(entry.pm25 >= 0) || tile.status[at] === STATUS.missing) return;
   answer.evaluated = true;
   answer.z = tile.z[at] as number;
   const innovation = (tile.seen[at] as number) - prediction;
   answer.deviation = innovation + expected - tile.anchor;
-  if (verdict.flagged.has(at)) {
+  const mark = tile.mark[at] as number;
+  if (mark === FLAGGED) {
     sites.write(site, S.pending, innovation + expected);
     return;
   }
-  answer.event = verdict.event.has(at);
-  answer.confirmed = verdict.confirmed.has(at);
-  if (answer.event || answer.confirmed) sites.follow(site, innovation);
+  answer.event = mark === SHARED;
+  answer.confirmed = mark === CONFIRMED;
+  // A witness within its own limits learns as always; what stood out and was believed is followed at once.
+  if (!passes(answer.z) && mark !== 0) sites.follow(site, innovation);
   else sites.learn(site, innovation, sites.variance(site, prediction + expected), p.hours);
 }
 
@@ -335,9 +335,9 @@ export function refreshWeather(sites: Sites, tile: Tile, now: number): void {
   for (const field of [S.temperature, S.humidity] as const) {
     for (const site of tile.members) {
       const x = sites.read(site, field);
-      if (!Number.isNaN(x) && Math.abs(now - sites.integer(site, S.weatherTime)) <= 3600) scratch.push(x);
+      if (!Number.isNaN(x) && Math.abs(now - sites.integer(site, S.weatherTime)) <= 3600) collect(x);
     }
-    const enough = scratch.length >= 5;
+    const enough = collected >= 5;
     const m = takeMedian();
     if (field === S.temperature) tile.temperature = enough ? m : Number.NaN;
     else tile.humidity = enough ? m : Number.NaN;

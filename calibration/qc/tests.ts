@@ -29,7 +29,10 @@ export interface ValueContext {
   lowS: number;
   /** What neighbours say of this property, in its unit. */
   around: number;
-  sunElevation: number;
+  /** Phenomenon time [epoch ms]. */
+  time: number;
+  /** Of the reading's place and time [degrees]. */
+  sunElevation(): number;
   /** Values of the same reading by property key; NaN where there is none. */
   beside(key: PropertyKey): number;
 }
@@ -108,6 +111,6 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     reason: 'solar',
     for: ['temperature'],
     kind: 'history',
-    test: (c) => solarTest(c.x, c.around, c.sunElevation),
+    test: (c) => solarTest(c.x, c.around, () => c.sunElevation()),
   },
 ];

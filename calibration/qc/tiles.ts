@@ -46,9 +46,18 @@ export interface Tile {
   temperature: number;
   humidity: number;
   readonly spanKm: number;
-  /** Median expected deviation of the boxes that count, and when it was taken [s]: the level from which deviations are told. */
+  /** Median expected deviation of the boxes that count: the level from which deviations are told. */
   anchor: number;
-  anchorTime: number;
+  /** Verdict marks of the last evaluation (spatial.ts). */
+  readonly mark: Uint8Array;
+  /** Share of members heard of lately. */
+  alive: number;
+  mean: number;
+  /** When the tile as a whole was last looked at [s]; median of its values, the limit for gross outliers, its unrest. */
+  surveyTime: number;
+  centre: number;
+  gross: number;
+  unrest: number;
   /** Latest phenomenon time judged [s]. */
   newest: number;
 }
@@ -263,7 +272,13 @@ export class Tiles {
       spanKm: radius,
       newest: 0,
       anchor: 0,
-      anchorTime: 0,
+      mark: new Uint8Array(n),
+      alive: 0,
+      mean: 0,
+      surveyTime: 0,
+      centre: Number.NaN,
+      gross: 1.5,
+      unrest: 1,
     };
     for (const [at, site] of members.entries()) {
       const list = this.#memberships.get(site);
