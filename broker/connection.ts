@@ -188,14 +188,16 @@ export class Connection extends Duplex {
     try {
       const { limits, stats } = this.#host;
       while (this.#stops === 0 && !this.destroyed && this.#frames.waiting) {
-        const frame = this.#frames.next(this.#ready ? limits.maxPacketBytes : limits.maxConnectBytes);
+        const frame = this.#ready
+          ? this.#frames.next(limits.maxPacketBytes)
+          : this.#frames.next(limits.maxConnectBytes, this.#connectSeen ? undefined : CONNECT << 4);
         if (this.#frames.strayBytes > 0) {
           stats.strayBytes += this.#frames.strayBytes;
           this.#frames.strayBytes = 0;
         }
         if (frame.kind === 'more') break;
         if (frame.kind === 'malformed') {
-          this.#close('malformed', 'length of more than four bytes');
+          this.#close('malformed', this.#connectSeen ? 'length of more than four bytes' : 'no CONNECT');
           break;
         }
         if (frame.kind === 'too-large') {
@@ -459,9 +461,18 @@ export class Connection extends Duplex {
     this.#resume(AEDES);
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.#socket.write(chunk)) done();
+  #write(bytes: Buffer, done: () => void): void {
+    if (this.#socket.write(bytes)) done();
     else this.#socket.once('drain', () => done());
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#write(chunk, done);
+  }
+
+  /** aedes writes a packet in many small pieces. */
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#write(Buffer.concat(chunks.map((c) => c.chunk)), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -49,8 +49,11 @@ export class FrameReader {
     this.#needed = 0;
   }
 
-  /** The next whole packet; `maxBytes` bounds it by its announced length, header included. */
-  next(maxBytes: number): Frame {
+  /**
+   * The next whole packet; `maxBytes` bounds it by its announced length, header included. With `first`, one that begins
+   * with another byte is malformed at once, so that a web browser at the wrong port is not waited for.
+   */
+  next(maxBytes: number, first?: number): Frame {
     const buffer = this.#buffer;
     const end = buffer.length;
     let at = this.#at;
@@ -59,6 +62,7 @@ export class FrameReader {
       this.strayBytes++;
     }
     this.#at = at;
+    if (first !== undefined && at < end && buffer[at] !== first) return MALFORMED;
     let length = 0;
     let shift = 0;
     let header = 1;

@@ -12,11 +12,20 @@ export type Topic =
 
 const BOX = /^boxes\/([a-z0-9-]{8,40})\/([a-z0-9][a-z0-9_.-]{0,31})(\/batch)?$/;
 
+/**
+ * Firmware that puts levels of its own behind the prefix it is given: ESPHome `…/esphome/sensor/<object>/state`, Tasmota
+ * `…/tasmota/SENSOR`. They cannot be told to leave them out.
+ */
+const TAILED = /^boxes\/([a-z0-9-]{8,40})\/(esphome|tasmota)(?:\/[^/]{1,100}){1,4}$/;
+
 /** Null for names nobody may publish on: `$…`, or below `boxes/` without being a box's topic. */
 export function parseTopic(name: string): Topic | null {
   if (name.startsWith('boxes/')) {
     const m = BOX.exec(name);
-    if (!m) return null;
+    if (!m) {
+      const tailed = TAILED.exec(name);
+      return tailed ? { kind: 'readings', box: tailed[1] as string, format: tailed[2] as string, batch: false } : null;
+    }
     const [, box, format, batch] = m as unknown as [string, string, string, string | undefined];
     if (format === 'status') return batch ? null : { kind: 'status', box };
     return { kind: 'readings', box, format, batch: batch !== undefined };

@@ -14,6 +14,12 @@ describe('topics', () => {
     ['boxes/ab-cd-12', null],
     ['boxes/ab-cd-12/', null],
     ['boxes/ab-cd-12/json/more', null],
+    ['boxes/ab-cd-12/tasmota/SENSOR', { kind: 'readings', box: 'ab-cd-12', format: 'tasmota', batch: false }],
+    [
+      'boxes/ab-cd-12/esphome/sensor/pm_2_5/state',
+      { kind: 'readings', box: 'ab-cd-12', format: 'esphome', batch: false },
+    ],
+    ['boxes/ab-cd-12/esphome/a/b/c/d/e', null],
     ['boxes', null],
     ['$SYS/broker', null],
     ['v1.1/Datastreams(1)/Observations', { kind: 'sensorthings' }],

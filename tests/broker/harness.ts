@@ -112,6 +112,13 @@ export class Raw {
     this.socket.write(Buffer.concat(bytes.map((b) => Buffer.from(b))));
   }
 
+  /** CONNECT, and a ping behind it: with its answer the broker is done letting us in, with CONNACK not quite. */
+  async login(options: ConnectBytes = {}): Promise<void> {
+    this.write(connectBytes(options), PING);
+    const answer = await this.read(6);
+    if (!answer.equals(Buffer.concat([ACCEPTED, PONG]))) throw new Error(`login answered ${answer.toString('hex')}`);
+  }
+
   /** The next `length` bytes. @throws when the connection closes before */
   async read(length: number): Promise<Buffer> {
     await this.#until(() => this.#got.length >= length || this.#closed);

@@ -62,8 +62,7 @@ describe('CONNECT', () => {
     refused.write(connectBytes({ clientId: '', clean: false }));
     expect(await refused.closed()).toEqual(Buffer.from([0x20, 2, 0, 2]));
     const ok = await r.raw();
-    ok.write(connectBytes({ clientId: '' }));
-    expect(await ok.read(4)).toEqual(ACCEPTED);
+    await ok.login({ clientId: '' });
     const old = await r.raw();
     old.write(connectBytes({ clientId: '', name: 'MQIsdp', level: 3 }));
     expect(await old.closed()).toEqual(Buffer.from([0x20, 2, 0, 2]));
@@ -115,11 +114,9 @@ describe('client ids', () => {
     const r = await rig();
     const { id, key } = r.box();
     const old = await r.raw();
-    old.write(connectBytes({ clientId: 'esp', user: id, password: key }));
-    await old.read(4);
+    await old.login({ clientId: 'esp', user: id, password: key });
     const again = await r.raw();
-    again.write(connectBytes({ clientId: 'esp', user: id, password: key }));
-    expect(await again.read(4)).toEqual(ACCEPTED);
+    await again.login({ clientId: 'esp', user: id, password: key });
     await old.closed();
     again.write(PING);
     expect(await again.read(2)).toEqual(PONG);
@@ -130,8 +127,7 @@ describe('client ids', () => {
     const a = r.box();
     const b = r.box();
     const raw = await r.raw();
-    raw.write(connectBytes({ clientId: 'esp', user: a.id, password: a.key }));
-    await raw.read(4);
+    await raw.login({ clientId: 'esp', user: a.id, password: a.key });
     for (const other of [
       { clientId: 'esp', user: b.id, password: b.key },
       { clientId: 'esp' },
@@ -141,8 +137,7 @@ describe('client ids', () => {
       { clientId: `box:${a.id}:esp`, user: b.id, password: b.key },
     ]) {
       const thief = await r.raw();
-      thief.write(connectBytes(other));
-      expect(await thief.read(4)).toEqual(ACCEPTED);
+      await thief.login(other);
     }
     raw.write(PING);
     expect(await raw.read(2)).toEqual(PONG);
@@ -152,8 +147,7 @@ describe('client ids', () => {
     const r = await rig();
     const [one, two] = [await r.raw(), await r.raw()];
     for (const raw of [one, two]) {
-      raw.write(connectBytes({ clientId: 'FT1_001' }));
-      expect(await raw.read(4)).toEqual(ACCEPTED);
+      await raw.login({ clientId: 'FT1_001' });
     }
     for (const raw of [one, two]) {
       raw.write(publishBytes('LASS/a', 'x', 1, 1));
@@ -245,8 +239,7 @@ describe('packets that break a rule close their own connection', () => {
     const r = await rig();
     const other = await r.client();
     const raw = await r.raw();
-    raw.write(connectBytes());
-    await raw.read(4);
+    await raw.login();
     raw.write(bytes);
     await raw.closed();
     await other.publishAsync('LASS/a', 'still here', { qos: 1 });
