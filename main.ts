@@ -1,12 +1,13 @@
 /**
  * Lamppost. This file alone picks implementations: the commands, and behind them journal, registry, store, calibration stage,
- * decoders, broker and API. Started as a thread of itself it is the pipeline.
+ * decoders, broker and API. Started as a thread of itself it is the pipeline, or the SensorThings service.
  */
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Command } from './cli/command.ts';
 import type { Parts } from './cli/parts.ts';
 import { ConfigError } from './config.ts';
 import { UsageError } from './cli/terminal.ts';
+import type { StaThreadData } from './api/sta/thread.ts';
 import type { PipelineThreadData } from './ingest/messages.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -58,6 +59,10 @@ const parts: Parts = {
     const { startBroker } = await import('./broker/broker.ts');
     return startBroker(options);
   },
+  async startSta(options) {
+    const { startSta } = await import('./api/sta/host.ts');
+    return startSta(options);
+  },
   async startApi(options) {
     const { startApi } = await import('./api/server.ts');
     return startApi(options);
@@ -75,6 +80,17 @@ async function pipelineThread(port: MessagePort, data: PipelineThreadData): Prom
     ],
   );
   await runPipelineThread(port, data, { openRegistry, openJournalReader, connectStore, createStage, ...decoding });
+}
+
+async function staThread(port: MessagePort, data: StaThreadData): Promise<void> {
+  const [{ runStaThread }, { connectStore }] = await Promise.all([
+    import('./api/sta/thread.ts'),
+    import('./store/remote.ts'),
+  ]);
+  await runStaThread(port, data, {
+    openRegistry: (path, options) => openRegistry(path, options),
+    connectStore,
+  });
 }
 
 const overview = async (): Promise<string> => {
@@ -126,6 +142,8 @@ async function command(args: readonly string[]): Promise<number> {
 
 if (isMainThread) {
   process.exitCode = await command(process.argv.slice(2));
-} else if (parentPort && (workerData as { role?: unknown }).role === 'pipeline') {
-  await pipelineThread(parentPort, workerData as PipelineThreadData);
+} else if (parentPort) {
+  const { role } = workerData as { role?: unknown };
+  if (role === 'pipeline') await pipelineThread(parentPort, workerData as PipelineThreadData);
+  else if (role === 'sta') await staThread(parentPort, workerData as StaThreadData);
 }

@@ -28,7 +28,18 @@ export interface LatestColumn {
   model: Int32Array;
 }
 
-type Grown = 'thing' | 'time' | 'resultTime' | 'raw' | 'corrected' | 'lo90' | 'hi90' | 'flag' | 'reasons' | 'level' | 'model';
+type Grown =
+  | 'thing'
+  | 'time'
+  | 'resultTime'
+  | 'raw'
+  | 'corrected'
+  | 'lo90'
+  | 'hi90'
+  | 'flag'
+  | 'reasons'
+  | 'level'
+  | 'model';
 const GROWN: readonly Grown[] = ['thing', 'time', 'resultTime', 'raw', 'corrected', 'lo90', 'hi90', 'flag', 'reasons', 'level', 'model']; // prettier-ignore
 
 type Typed = Int32Array | Uint32Array | Float64Array | Float32Array | Uint8Array;

@@ -9,6 +9,8 @@ export interface DataFolder {
   readonly registry: string;
   readonly journal: string;
   readonly store: string;
+  /** Catalogue of SensorThings entities. */
+  readonly sta: string;
   /** State of the pipeline. */
   readonly pipeline: string;
   /** Below the store: DuckDB may write nowhere else. */
@@ -34,6 +36,7 @@ export function dataFolder(root: string): DataFolder {
     registry: join(root, 'registry.sqlite'),
     journal: join(root, 'journal'),
     store: join(root, 'store'),
+    sta: join(root, 'sta.sqlite'),
     pipeline: join(root, 'pipeline'),
     dumps: join(root, 'store', 'dumps'),
     control,

@@ -1,6 +1,7 @@
 /** The parts a server is made of, as `main.ts` picks them; heavy ones are loaded when they are first asked for. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Api, ApiOptions } from '../api/options.ts';
+import type { StaHost, StaHostOptions } from '../api/sta/host.ts';
 import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { JournalReader, JournalWriter } from '../journal/journal.ts';
@@ -25,5 +26,6 @@ export interface Parts {
   readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;
+  readonly startSta: (options: StaHostOptions) => Promise<StaHost>;
   readonly startApi: (options: ApiOptions) => Promise<Api>;
 }

@@ -9,6 +9,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Api, PartHealth } from '../api/options.ts';
 import { LatestTable } from '../api/latest.ts';
+import type { StaHost } from '../api/sta/host.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
@@ -138,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let api: Api | null = null;
     let broker: Broker | null = null;
     let pipeline: PipelineThread | null = null;
+    let sta: StaHost | null = null;
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
@@ -169,7 +171,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           maxUnclaimed: config.maxUnclaimed,
         },
         storePort: opened.connect,
-        onRows: (rows) => api?.live(rows),
+        onRows: (rows) => {
+          api?.live(rows);
+          sta?.live(rows);
+        },
         onCommit: (commit) => metrics.committed(commit, Date.now()),
         onTrim: (upTo) => {
           journal
@@ -188,8 +193,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             .catch((error: unknown) => log.error({ error: String(error) }, 'compacting the store failed')),
         stopped.signal,
       );
+      sta = await parts.startSta({
+        entry: parts.entry,
+        data: {
+          role: 'sta',
+          databasePath: folder.sta,
+          registryPath: config.staScratch ? '' : folder.registry,
+          scratch: config.staScratch,
+          latestSpan: 7 * DAY,
+        },
+        ...(config.staScratch ? {} : { storePort: opened.connect }),
+        onProblem: (problem) => log.error({ problem }, 'sensorthings'),
+        onChanged: (topics, json) => {
+          for (const topic of topics) broker?.publish(topic, json);
+        },
+      });
+      closers.push(() => sta?.close());
       api = await parts.startApi({
         registry,
+        sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
         latest: new LatestTable(),
         accept,

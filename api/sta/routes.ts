@@ -12,7 +12,9 @@ export function staRoutes(app: App, context: Context, host: StaHost, scratch: bo
   void app.register(async (scope) => {
     // Bodies pass through as text: JSON Patch, batches and plain JSON are told apart by the service.
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) =>
+      done(null, body),
+    );
 
     const mayWrite = (request: FastifyRequest): boolean => {
       if (scratch) return true;
