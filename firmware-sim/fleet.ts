@@ -5,7 +5,7 @@
  */
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Measurement, SimBox } from './box.ts';
-import { writePayload } from './payloads/index.ts';
+import { writeMessages, writePayload } from './payloads/index.ts';
 import { pause } from './replay.ts';
 import type { Neighbourhood } from './scenarios.ts';
 import type { SimStation } from './station.ts';
@@ -90,7 +90,8 @@ function messages(
   };
   if (measurements.length === 0) return [];
   if (batch && format === 'json') return [written(measurements, true)];
-  return measurements.map((m) => written([m], false));
+  const own = registered ? `boxes/${box.id}` : '';
+  return measurements.flatMap((m) => writeMessages(format, box, m, own) ?? [written([m], false)]);
 }
 
 /** Runs until `signal` fires. Resolves with the number of messages that were acknowledged. */

@@ -31,6 +31,12 @@ export type Decoded =
   /** `code` is machine-readable (`bad-json`); `detail` says what was wrong and what to change. */
   | { readonly ok: false; readonly code: string; readonly detail: string };
 
+/**
+ * The code of messages that firmware sends beside its readings and that hold none by design (a heartbeat, a log line): nothing
+ * is missing when they are passed over, so they are no rejects.
+ */
+export const NOT_A_READING = 'not-a-reading';
+
 export interface Decoder {
   /** The word in `boxes/<id>/<format>`. */
   readonly format: string;

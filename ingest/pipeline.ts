@@ -17,7 +17,7 @@ import { SECOND, type EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Reject } from '../store/store.ts';
 import { judgeClock } from './clock.ts';
-import type { Decoder, DecodedReading } from './decoder.ts';
+import { NOT_A_READING, type DecodedReading, type Decoder } from './decoder.ts';
 import { fingerprint, recentPackets, type RecentPacketsState } from './duplicates.ts';
 import { referenceHours, type StationHours } from './reference-hours.ts';
 import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
@@ -68,6 +68,8 @@ export interface Pipeline {
 
 /** Topics below `boxes/<id>/` that carry no readings. */
 const NO_READINGS = new Set(['status']);
+/** Formats whose firmware adds levels of its own behind `boxes/<id>/<format>`, as the broker lets it. */
+const TAILED_FORMATS = new Set(['esphome', 'tasmota']);
 
 const OPEN = { ok: false, code: 'unknown-topic' } as const;
 
@@ -166,6 +168,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   ): void => {
     const decoded = decoder.decode(packet.payload, packet.topic);
     if (!decoded.ok) {
+      if (decoded.code === NOT_A_READING) return;
       reject(batch, packet, box, decoded.code, decoded.detail);
       return;
     }
@@ -252,7 +255,8 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     }
     const [, id = '', format = '', batchWord] = levels;
     if (levels.length === 3 && NO_READINGS.has(format)) return;
-    if (levels.length < 3 || levels.length > 4 || (levels.length === 4 && batchWord !== 'batch')) {
+    const tailed = TAILED_FORMATS.has(format) && levels.length <= 7;
+    if (levels.length < 3 || (!tailed && (levels.length > 4 || (levels.length === 4 && batchWord !== 'batch')))) {
       reject(
         batch,
         packet,

@@ -3,7 +3,7 @@
  * sensor's name as its owner chose it, so the property is read from it; ESPHome's units are °C, %, hPa, µg/m³, ppm, ppb, lx.
  * `nan` and `None` are "no value". There is no time, and values of one moment come as several messages.
  */
-import type { Decoded, Decoder } from '../decoder.ts';
+import { NOT_A_READING, type Decoded, type Decoder } from '../decoder.ts';
 import { propertyNamed } from './names.ts';
 import { decimal, nativeIdOf, rejected, shown, textOf } from './text.ts';
 
@@ -17,7 +17,7 @@ function parts(topic: string): { prefix: string; object: string } | null {
 
 function decode(payload: Uint8Array, topic: string): Decoded {
   const found = parts(topic);
-  if (!found) return rejected('no-values', `not a state topic of ESPHome: <prefix>/sensor/<object_id>/state`);
+  if (!found) return rejected(NOT_A_READING, 'not a state topic of ESPHome: <prefix>/sensor/<object_id>/state');
   if (payload.length > 64) return rejected('not-a-number', `${payload.length} bytes where one number is expected`);
   const text = textOf(payload);
   const value = decimal(text);

@@ -6,7 +6,7 @@
  */
 import type { PropertyKey } from '../../model/properties.ts';
 import { hPaFromKPa } from '../../model/units.ts';
-import type { Decoded, DecodedReading, Decoder } from '../decoder.ts';
+import { NOT_A_READING, type Decoded, type DecodedReading, type Decoder } from '../decoder.ts';
 import { pseudonym } from './pseudonym.ts';
 import {
   decimal,
@@ -102,6 +102,9 @@ function boxOf(topic: string): string {
 
 function decode(payload: Uint8Array, topic: string): Decoded {
   if (payload.length > MAX_BOX_PAYLOAD) return rejected('too-long', `${payload.length} bytes`);
+  if (/(?:^|\/)device\/(?:inventory|sck\/[^/]+\/(?:hello|info|inventory))/.test(topic)) {
+    return rejected(NOT_A_READING, 'readings of a kit come on …/readings and …/readings/raw');
+  }
   const text = textOf(payload);
   const nativeId = boxOf(topic);
   const body = objectIn(jsonIn(text));

@@ -6,7 +6,7 @@
 import type { PropertyKey } from '../../model/properties.ts';
 import { toUnitOf } from '../../model/units.ts';
 import { parseTime } from '../../model/time.ts';
-import type { Decoded, DecodedReading, Decoder } from '../decoder.ts';
+import { NOT_A_READING, type Decoded, type DecodedReading, type Decoder } from '../decoder.ts';
 import {
   jsonIn,
   MAX_BOX_PAYLOAD,
@@ -80,6 +80,9 @@ const rank = (chip: string): number => {
 };
 
 function decode(payload: Uint8Array, topic: string): Decoded {
+  if (!/(^|\/)(SENSOR|STATUS8|STATUS10|batch|tasmota)$/.test(topic)) {
+    return rejected(NOT_A_READING, 'readings of Tasmota come on …/SENSOR and …/STATUS8');
+  }
   if (payload.length > MAX_BOX_PAYLOAD) return rejected('too-long', `${payload.length} bytes`);
   const text = textOf(payload);
   let whole = objectIn(jsonIn(text));

@@ -301,8 +301,14 @@ const cases: Record<string, Case> = {
     body: '12',
     refused: 'unknown-property',
   },
-  'ESPHome: a log line': { format: 'esphome', topic: 'kitchen/debug', body: '[I] hello', refused: 'no-values' },
+  'ESPHome: a log line': { format: 'esphome', topic: 'kitchen/debug', body: '[I] hello', refused: 'not-a-reading' },
 
+  'Tasmota: online and offline are no readings': {
+    format: 'tasmota',
+    topic: 'boxes/abcdefgh/tasmota/LWT',
+    body: 'Online',
+    refused: 'not-a-reading',
+  },
   Tasmota: {
     format: 'tasmota',
     topic: 'tele/tasmota_A1B2C3/SENSOR',
@@ -852,7 +858,7 @@ describe.skipIf(noSamples)(`boxes as recorded (${SAMPLES})`, () => {
     expect(decode('airgradient', sample('airgradient/config.json'))).toMatchObject({ ok: false, code: 'no-values' });
     expect(decode('esphome', sample('esphome/discover.json'), 'esphome/discover/x')).toMatchObject({
       ok: false,
-      code: 'no-values',
+      code: 'not-a-reading',
     });
   });
 });
