@@ -149,6 +149,56 @@ export interface ObservationStore {
   close(): Promise<void>;
 }
 
+export type SqlValue = string | number | boolean | null;
+
+/**
+ * A read-only question in the store's own SQL (DuckDB's dialect), for services whose filters are richer than `range`.
+ * The text is one SELECT; it reads `observation`, the rows of [from, to) with the columns of `ObservationColumns` (times in
+ * epoch ms, NaN for no value), and `model(num, name)`. Values come in as parameters `$1`, `$2` …, never as text.
+ */
+export interface SqlQuery {
+  readonly text: string;
+  readonly params?: readonly SqlValue[];
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  /** Longest time it may take [ms], default 10 000; then it is interrupted. */
+  readonly timeoutMs?: number;
+  /** Default 10 000. */
+  readonly maxRows?: number;
+}
+
+export interface SqlAnswer {
+  readonly names: readonly string[];
+  /** One array a column. Numbers beyond 2^53 lose digits; times, dates and the like come as text. */
+  readonly columns: readonly (readonly SqlValue[])[];
+  readonly rows: number;
+  /** There were more than `maxRows`. */
+  readonly cut: boolean;
+}
+
+/** What a dump says of a Thing; observations of Things that are not listed are left out. */
+export interface DumpThing {
+  readonly num: number;
+  readonly id: string;
+  readonly licence: string;
+  readonly attribution: string;
+}
+
+/** Observations of [from, to) as a file that explains itself, below the folder `dumps` of the data folder. */
+export interface DumpQuery {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  /** `parquet`, `csv` or `csv.gz` at its end decides the format. Written beside and renamed when whole. */
+  readonly file: string;
+  readonly things: readonly DumpThing[];
+}
+
+/** What an embedded store can do beyond `ObservationStore`. */
+export interface BulkStore extends ObservationStore {
+  sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer>;
+  dump(query: DumpQuery): Promise<{ rows: number; bytes: number }>;
+}
+
 export function allocateColumns(length: number): ObservationColumns {
   return {
     length,

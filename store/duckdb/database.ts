@@ -58,6 +58,11 @@ export class Database {
       for (let i = 0; i < READERS + 2; i++) connections.push(await instance.connect());
       // Settings of the built-in extensions are known only once there is a connection.
       await connections[0]?.run("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true");
+      // Whatever a query says, it opens no files but the observations.
+      const allowed = ['parquet', 'dumps'].map((name) => quote(join(folder, name) + '/')).join(', ');
+      await connections[0]?.run(
+        `SET GLOBAL allowed_directories = [${allowed}]; SET GLOBAL enable_external_access = false`,
+      );
       await migrate(connections[0] as DuckDBConnection, file);
       return new Database(file, instance, connections);
     } catch (error) {
@@ -71,7 +76,16 @@ export class Database {
     signal?.throwIfAborted();
     const connection =
       this.#idle.pop() ?? (await new Promise<DuckDBConnection>((resolve) => void this.#waiting.push(resolve)));
-    const interrupt = (): void => connection.interrupt();
+    let ticker: NodeJS.Timeout | undefined;
+    // Between two statements there is nothing to interrupt, so it is tried until the work has ended.
+    const interrupt = (): void => {
+      connection.interrupt();
+      ticker ??= setInterval(() => connection.interrupt(), 20);
+    };
+    const leave = (): void => {
+      signal?.removeEventListener('abort', interrupt);
+      clearInterval(ticker);
+    };
     signal?.addEventListener('abort', interrupt);
     try {
       signal?.throwIfAborted();
@@ -79,13 +93,14 @@ export class Database {
       try {
         return await work(connection);
       } finally {
+        leave();
         await connection.run('ROLLBACK');
       }
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      signal?.removeEventListener('abort', interrupt);
+      leave();
       const next = this.#waiting.shift();
       if (next) next(connection);
       else this.#idle.push(connection);

@@ -14,16 +14,21 @@ import type {
   AggregateRow,
   AppendResult,
   ObservationColumns,
-  ObservationStore,
+  BulkStore,
+  DumpQuery,
   RangeQuery,
   Reject,
   RejectQuery,
+  SqlAnswer,
+  SqlQuery,
   StoreHealth,
 } from '../store.ts';
 import { compactMonth, plan, readParts } from './compaction.ts';
 import { Database, isFatal, numbers, one, quote, type DatabaseOptions } from './database.ts';
 import { Mutex } from './mutex.ts';
 import { manifestOf, PartFolder, type Manifest, type Part } from './parts.ts';
+import { dump } from './dump.ts';
+import { sql } from './sql.ts';
 import { aggregate, count, latest, range, slice, type View } from './queries.ts';
 import { readDoubles } from './chunks.ts';
 import { appendObservations, appendRejects, rewriteObservations, STAGED, type WriteView } from './write.ts';
@@ -39,7 +44,9 @@ const GENERATIONS_KEPT = 32;
 /** A block of a scan aims at this many rows. */
 const SCAN_ROWS = 50_000;
 
-export class DuckStore implements ObservationStore {
+const SQL_TIMEOUT = 10_000;
+
+export class DuckStore implements BulkStore {
   readonly #folder: string;
   readonly #options: DuckStoreOptions;
   readonly #parts: PartFolder;
@@ -391,6 +398,16 @@ export class DuckStore implements ObservationStore {
       if (days.size > 0) this.#turnTo(generation);
       return { changed };
     });
+  }
+
+  async sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer> {
+    const timeout = AbortSignal.timeout(query.timeoutMs ?? SQL_TIMEOUT);
+    const both = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    return this.#read(async (view) => sql(view, query), both);
+  }
+
+  async dump(query: DumpQuery): Promise<{ rows: number; bytes: number }> {
+    return this.#read(async (view) => dump(view, query));
   }
 
   async rejects(query: RejectQuery): Promise<(Reject & { id: number })[]> {

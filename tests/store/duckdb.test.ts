@@ -9,6 +9,7 @@ storeContract('duckdb', async () => {
   return {
     open: async () => DuckStore.open(folder, { memoryMb: 400 }),
     durable: true,
+    histories: 25,
     cleanUp: async () => rm(folder, { recursive: true, force: true }),
   };
 });

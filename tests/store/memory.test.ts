@@ -4,5 +4,6 @@ import { storeContract } from './contract.ts';
 storeContract('memory', async () => ({
   open: async () => new MemoryStore(),
   durable: false,
+  histories: 100,
   cleanUp: async () => {},
 }));

@@ -1,0 +1,80 @@
+/**
+ * Bulk open data: observations as files that need no explanation beside them. Made from the stored files by DuckDB itself
+ * (about a million rows a second), because what packs well (steps, deltas, numbers for names) does not read well.
+ */
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { REASONS } from '../../model/flags.ts';
+import { CORRECTION_LEVELS } from '../../model/observation.ts';
+import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
+import type { DumpQuery, DumpThing } from '../store.ts';
+import { one, quote } from './database.ts';
+import type { View } from './queries.ts';
+import { observations } from './source.ts';
+
+const FORMATS: readonly (readonly [suffix: string, options: string])[] = [
+  ['.parquet', 'FORMAT parquet, COMPRESSION zstd'],
+  ['.csv.gz', 'FORMAT csv, HEADER, COMPRESSION gzip'],
+  ['.csv', 'FORMAT csv, HEADER'],
+];
+
+async function listThings(connection: DuckDBConnection, things: readonly DumpThing[]): Promise<void> {
+  await connection.run(
+    'CREATE OR REPLACE TEMP TABLE dumped(num INTEGER, id VARCHAR, licence VARCHAR, attribution VARCHAR)',
+  );
+  const appender = await connection.createAppender('dumped', 'main', 'temp');
+  for (const thing of things) {
+    appender.appendInteger(thing.num);
+    for (const text of [thing.id, thing.licence, thing.attribution]) appender.appendVarchar(text);
+    appender.endRow();
+  }
+  appender.closeSync();
+}
+
+const rows = (values: readonly string[]): string => `(VALUES ${values.join(', ')})`;
+const number = (name: string): string => `CASE WHEN isnan(o.${name}) THEN NULL ELSE o.${name} END AS ${name}`;
+const properties = rows(PROPERTIES.map((p) => `(${p.num}, ${quote(p.key)}, ${quote(p.unit)})`));
+const time = (name: string): string => `strftime(make_timestamp(o."${name}" * 1000), '%Y-%m-%dT%H:%M:%S.%gZ')`;
+
+/** Reasons as everywhere outside: `<property>.<code>` joined by `;`. */
+const reasons = `array_to_string(list_transform(list_filter(
+    [${REASONS.map((r) => `{bit: ${1 << r.bit}, code: ${quote(r.code)}}`).join(', ')}],
+    r -> (o.reasons & r.bit) <> 0), r -> p.key || '.' || r.code), ';')`;
+
+function select(source: string, parquet: boolean): string {
+  const when = (name: string): string => (parquet ? `make_timestamp(o."${name}" * 1000)` : time(name));
+  return `
+    SELECT t.id AS box, p.key AS property, p.unit AS unit, ${when('phenomenonTime')} AS "phenomenonTime",
+      ${when('resultTime')} AS "resultTime", ${['raw', 'corrected', 'lo90', 'hi90'].map(number).join(', ')},
+      o.flag AS flag, CASE o.reasons WHEN 0 THEN '' ELSE ${reasons} END AS reasons,
+      [${CORRECTION_LEVELS.map(quote).join(', ')}][o."level" + 1] AS "correctionLevel",
+      coalesce(m.name, '') AS model, t.licence AS licence, t.attribution AS attribution
+    FROM (${source}) o
+    JOIN temp.dumped t ON t.num = o.datastream // ${PROPERTY_SLOTS}
+    JOIN ${properties} p(num, key, unit) ON p.num = o.datastream % ${PROPERTY_SLOTS}
+    LEFT JOIN model m ON m.num = o.model
+    ORDER BY box, p.num, o."phenomenonTime"`;
+}
+
+/** @throws RangeError for a file whose format is not known */
+export async function dump(view: View, query: DumpQuery): Promise<{ rows: number; bytes: number }> {
+  const options = FORMATS.find(([suffix]) => query.file.endsWith(suffix))?.[1];
+  if (!options) throw new RangeError(`${query.file}: a dump ends in .parquet, .csv or .csv.gz`);
+  await mkdir(dirname(query.file), { recursive: true });
+  await listThings(view.connection, query.things);
+  const temporary = `${query.file}.tmp`;
+  const source = observations(view.folder, view.manifest, { span: query });
+  try {
+    const [count = 0] = await one(
+      view.connection,
+      `COPY (${select(source, query.file.endsWith('.parquet'))}) TO ${quote(temporary)} (${options})`,
+    );
+    renameSync(temporary, query.file);
+    return { rows: count, bytes: statSync(query.file).size };
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
