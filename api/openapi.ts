@@ -13,5 +13,5 @@ export const describeSchema: SwaggerTransform = (document) => {
     parameter.examples = [parameter.sample];
     delete parameter.sample;
   }
-  return out as ReturnType<SwaggerTransform>;
+  return out;
 };

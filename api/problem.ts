@@ -88,12 +88,16 @@ export function problemBody(
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const [status] = PROBLEM_TYPES[problem.type];
   const body = problemBody(problem.type, problem.message, `urn:request:${reply.request.id}`, problem.errors);
-  return reply
-    .code(status)
-    .headers(problem.headers)
-    .header('cache-control', 'no-store')
-    .type('application/problem+json; charset=utf-8')
-    .send(JSON.stringify(body));
+  return (
+    reply
+      .code(status)
+      .headers(problem.headers)
+      // Also where an answer leaves before the CORS hook has run.
+      .header('access-control-allow-origin', '*')
+      .header('cache-control', 'no-store')
+      .type('application/problem+json; charset=utf-8')
+      .send(JSON.stringify(body))
+  );
 }
 
 /** Zod's issues in the words of a caller: which parameter, what is allowed. */

@@ -191,27 +191,33 @@ export function observationRoutes(app: App, context: Context): void {
     if (q.interval !== undefined) {
       const pace = await paceOf(store, series);
       const write = aggregateCsv(q.property, q.level, thing.licence);
-      if (csv) yield `${CSV_AGGREGATE_HEADER}\n`;
+      let head = csv ? `${CSV_AGGREGATE_HEADER}\n` : '';
       const options = { step: q.interval, timezone: q.timezone, pace, percentiles: q.percentiles ?? [] };
       for await (const all of aggregates(store, series, options)) {
         const rows = all.length > left ? all.slice(0, left) : all;
         left -= rows.length;
-        yield csv
-          ? write(rows)
-          : rows.map((r) => `${JSON.stringify(aggregateItem(context, q.property, q.level, thing, r))}\n`).join('');
+        yield (
+          head +
+          (csv
+            ? write(rows)
+            : rows.map((r) => `${JSON.stringify(aggregateItem(context, q.property, q.level, thing, r))}\n`).join(''))
+        );
+        head = '';
         if (left === 0) return;
       }
+      if (head) yield head;
       return;
     }
     const write = readingsCsv(q.property, q.level, thing.licence, context.models);
     const after = markOf(q.cursor, 1)?.[0];
-    if (csv) yield `${CSV_HEADER}\n`;
+    let head = csv ? `${CSV_HEADER}\n` : '';
     for await (const all of readings(store, series, { order: q.order, after })) {
       if (!context.models.knows(all.model, all.length)) await context.models.learn();
       const rows = all.length > left ? { ...all, length: left } : all;
       left -= rows.length;
       if (csv) {
-        yield write(rows);
+        yield head + write(rows);
+        head = '';
       } else {
         let out = '';
         for (let i = 0; i < rows.length; i++)
@@ -220,6 +226,7 @@ export function observationRoutes(app: App, context: Context): void {
       }
       if (left === 0) return;
     }
+    if (head) yield head;
   }
 
   for (const path of ['boxes', 'stations'] as const) {

@@ -1,0 +1,176 @@
+import { request } from 'node:http';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { matchesEtag } from '../../api/manners.ts';
+import { NOW, columns, world, type World } from './server.ts';
+
+let w: World;
+beforeAll(async () => {
+  w = await world();
+});
+afterAll(() => w.close());
+
+interface Raw {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Buffer;
+}
+/** Without the client's own decompression and default headers. */
+const raw = (path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Raw> =>
+  new Promise((resolve, reject) => {
+    const r = request(w.url + path, { headers, method }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (c: Buffer) => chunks.push(c));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })); // prettier-ignore
+    });
+    r.on('error', reject);
+    r.end();
+  });
+
+const CACHED = ['/api/v1/boxes', '/api/v1/latest.geojson?property=pm25', '/api/v1/latest.geojson?bbox=121,24,122,26', '/api/v1/licences', '/api/openapi.json']; // prettier-ignore
+
+test.each(CACHED)('%s: strong ETag, 304, one tag per coding', async (path) => {
+  const plain = await raw(path);
+  const etag = plain.headers['etag'] as string;
+  expect(etag).toMatch(/^"[\w-]+"$/);
+  const again = await raw(path, { 'if-none-match': etag });
+  expect([again.status, again.body.length, again.headers['etag']]).toEqual([304, 0, etag]);
+  expect((await raw(path, { 'if-none-match': `"other", W/${etag}` })).status).toBe(304);
+  expect((await raw(path, { 'if-none-match': '*' })).status).toBe(304);
+  expect((await raw(path, { 'if-none-match': '"other"' })).status).toBe(200);
+  const zipped = await raw(path, { 'accept-encoding': 'gzip' });
+  if (zipped.headers['content-encoding']) {
+    expect(zipped.headers['etag']).toBe(etag.replace(/"$/, '-gzip"'));
+    expect(zipped.headers['vary']).toContain('accept-encoding');
+    expect(gunzipSync(zipped.body).equals(plain.body)).toBe(true);
+    expect(
+      (await raw(path, { 'if-none-match': zipped.headers['etag'] as string, 'accept-encoding': 'gzip' })).status,
+    ).toBe(304);
+  }
+});
+
+test('the tag of latest.geojson follows the readings and the boxes', async () => {
+  const path = '/api/v1/latest.geojson?property=temperature';
+  const tag = async (): Promise<unknown> => (await raw(path)).headers['etag'];
+  const empty = await tag();
+  w.api.live(columns([{ num: 1, property: 'temperature', time: NOW, raw: 24.1 }]));
+  const one = await tag();
+  expect(one).not.toBe(empty);
+  expect(await tag()).toBe(one);
+  w.registry.update(w.ids.school, { name: 'renamed' }, NOW);
+  expect(await tag()).not.toBe(one);
+  w.registry.update(w.ids.school, { name: '信義國小' }, NOW);
+  expect(await tag()).toBe(one);
+});
+
+test('a retired box leaves the map, its history stays', async () => {
+  const { thing } = w.registry.add({ name: 'old', lat: 24, lon: 121 }, NOW);
+  w.api.live(columns([{ num: thing.num, time: NOW, raw: 3 }]));
+  expect(await (await w.get('/api/v1/latest.geojson')).text()).toContain(thing.id);
+  w.registry.retire(thing.id, NOW);
+  expect(await (await w.get('/api/v1/latest.geojson')).text()).not.toContain(thing.id);
+  expect(await (await w.get('/api/v1/boxes')).text()).not.toContain(thing.id);
+  expect(await w.json(`/api/v1/boxes/${thing.id}`)).toMatchObject({ retired: true });
+  expect((await w.get(`/api/v1/boxes/${thing.id}/observations`)).status).toBe(200);
+});
+
+test.each([
+  ...CACHED,
+  '/',
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/api/v1/stream',
+  '/api/v1/boxes/{school}/observations?format=csv',
+])('HEAD %s: the headers without the body', async (path) => {
+  const at = path.replace('{school}', w.ids.school);
+  const head = await raw(at, {}, 'HEAD');
+  expect([head.status, head.body.length]).toEqual([200, 0]);
+  if (!path.includes('stream')) expect(head.headers['content-type']).toBe((await raw(at)).headers['content-type']?.toString().replace('; header=present', head.headers['content-type']?.includes('header') ? '; header=present' : '')); // prettier-ignore
+});
+
+test('CORS: any page may read, and sees the headers that matter', async () => {
+  const get = await raw('/api/v1/boxes', { origin: 'https://example.org' });
+  expect(get.headers['access-control-allow-origin']).toBe('*');
+  for (const name of ['ETag', 'RateLimit', 'Retry-After', 'Link', 'X-Request-Id'])
+    expect(get.headers['access-control-expose-headers']).toContain(name);
+  const preflight = await raw(`/api/v1/boxes/${w.ids.school}/readings`, { origin: 'https://example.org', 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' }, 'OPTIONS'); // prettier-ignore
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers['access-control-allow-methods']).toContain('POST');
+  expect(preflight.headers['access-control-allow-headers']).toBe('authorization,content-type');
+});
+
+test('request ids: a harmless one of the client is kept, another replaced', async () => {
+  expect((await raw('/healthz', { 'x-request-id': 'abc-123' })).headers['x-request-id']).toBe('abc-123');
+  expect((await raw('/healthz', { 'x-request-id': 'a b"c' })).headers['x-request-id']).toMatch(/^[\w-]{12}$/);
+});
+
+test('rate limits are told in every answer, and kept', async () => {
+  const small = await world({ rateLimit: { read: 1, register: 1, loopbackRead: 5, loopbackRegister: 2 } });
+  const first = await small.get('/api/v1/boxes');
+  expect(first.headers.get('ratelimit-policy')).toBe('"read";q=5;w=60');
+  expect(first.headers.get('ratelimit')).toMatch(/^"read";r=4;t=\d+$/);
+  for (let i = 0; i < 4; i++) expect((await small.get('/api/v1/boxes')).status).toBe(200);
+  const over = await small.get('/api/v1/boxes');
+  expect(over.status).toBe(429);
+  expect(Number(over.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(over.headers.get('ratelimit')).toMatch(/^"read";r=0;t=\d+$/);
+  expect(await over.json()).toMatchObject({ type: '/problems/too-many-requests', status: 429 });
+  // Addresses that lead nowhere count too; probes and the other budget do not; a key raises the limit.
+  expect((await small.get('/nothing')).status).toBe(429);
+  expect((await small.get('/healthz')).status).toBe(200);
+  expect(
+    (await small.get('/api/v1/boxes', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }))
+      .status,
+  ).toBe(400);
+  const known = await small.get('/api/v1/boxes', { headers: { authorization: `Bearer ${small.keys.school.key}` } });
+  expect([known.status, known.headers.get('ratelimit-policy')]).toEqual([200, '"read";q=50;w=60']);
+  await small.close();
+  const free = await world({ rateLimit: false });
+  expect((await free.get('/api/v1/boxes')).headers.has('ratelimit')).toBe(false);
+  await free.close();
+});
+
+test('security headers: nothing is sniffed, pages run own scripts only', async () => {
+  const page = await raw('/');
+  expect(page.headers['content-security-policy']).toContain("script-src 'self'");
+  expect(page.headers['x-content-type-options']).toBe('nosniff');
+  expect(page.headers['referrer-policy']).toBe('strict-origin-when-cross-origin');
+});
+
+test('metrics: what Prometheus reads, by route and not by address', async () => {
+  await w.get(`/api/v1/boxes/${w.ids.school}`);
+  const text = await (await w.get('/metrics')).text();
+  expect(text).toMatch(/lamppost_http_requests_total\{method="GET",route="\/api\/v1\/boxes\/:id",status="200"\} \d+/);
+  expect(text).toContain('lamppost_boxes 3');
+  expect(text).toContain('lamppost_stations 1');
+  expect(text).not.toContain(w.ids.school);
+});
+
+test('matchesEtag: lists, weak tags, other codings of the same content', () => {
+  expect(matchesEtag('"a", "b"', '"b"')).toBe(true);
+  expect(matchesEtag('W/"b"', '"b"')).toBe(true);
+  expect(matchesEtag('"b-gzip"', '"b-br"')).toBe(true);
+  expect(matchesEtag('"b-x"', '"b"')).toBe(false);
+  expect(matchesEtag(undefined, '"b"')).toBe(false);
+});
+
+test('readyz names the part that does not work', async () => {
+  const sick = await world({ health: () => [{ name: 'journal', ok: false, problem: 'the disk is full' }] });
+  const response = await sick.get('/readyz');
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ status: 'degraded', parts: [{ name: 'store', ok: true, problem: '' }, { name: 'journal', ok: false, problem: 'the disk is full' }] }); // prettier-ignore
+  expect((await sick.get('/healthz')).status).toBe(200);
+  await sick.close();
+});
+
+test('the server closes while streams are open', async () => {
+  const other = await world();
+  const stream = await other.get('/api/v1/stream');
+  const idle = await other.get('/api/v1/boxes');
+  await idle.text();
+  const start = performance.now();
+  await other.close();
+  expect(performance.now() - start).toBeLessThan(2500);
+  await stream.text();
+});
