@@ -21,7 +21,7 @@ import type { Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import { identify, mayRead, ownedClientId, publishRight } from './access.ts';
 import type { PublishRight, User } from './access.ts';
-import { Connection } from './connection.ts';
+import { Connection, pendingSize } from './connection.ts';
 import type { ConnectionHost, Transport } from './connection.ts';
 import {
   AddressCount,
@@ -121,7 +121,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   let dirty: Connection[] = [];
   const waiting = new Set<Connection>();
+  let isScheduled = false;
+  function schedule(): void {
+    if (!isScheduled) setImmediate(flushAll);
+    isScheduled = true;
+  }
   function flushAll(): void {
+    isScheduled = false;
     const now = dirty;
     dirty = [];
     for (const c of now) c.flush();
@@ -146,7 +152,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       if (openReaders > 0) emit(topic, payload, qos, false);
     },
     flushSoon(c) {
-      if (dirty.length === 0) setImmediate(flushAll);
+      schedule();
       if (dirty.at(-1) !== c) dirty.push(c);
     },
     waitForMemory: (c) => void waiting.add(c),
@@ -267,6 +273,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   async function authorize(client: Client | null, packet: PublishPacket): Promise<void> {
     const c = client?.conn as Connection | undefined;
     if (!client || !c) throw new Refused('a publish of nobody');
+    // It is we who go: wills would tell of boxes that are fine, and what is not acknowledged is sent again.
+    if (closing) throw new Refused('closing');
     const topic = packet.topic;
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
     const right: PublishRight = publishRight(c.user, topic, openTopics);
@@ -280,7 +288,11 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       case 'status':
         if (payload.length > MAX_STATUS_BYTES) return refuse('status-too-long');
         packet.retain = true;
-        options.onStatus?.(right.box, payload.toString('utf8'));
+        try {
+          options.onStatus?.(right.box, payload.toString('utf8'));
+        } catch (error) {
+          log.error({ error: (error as Error).message, box: right.box }, 'a status was not noted');
+        }
         return undefined;
       case 'sensorthings': {
         packet.retain = false;
@@ -315,18 +327,24 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   /** `accept`, tried again for as long as a packet may be held. */
   async function held(packet: Packet): Promise<void> {
     const since = clock();
-    for (;;) {
-      try {
-        await options.accept(packet);
-        return;
-      } catch (error) {
-        stats.held++;
-        if (closing || clock() - since >= limits.holdMs) {
-          count('journal-refuses');
-          throw new Refused('journal-refuses', { cause: error });
+    stats.pendingBytes += pendingSize(packet);
+    try {
+      for (;;) {
+        try {
+          await options.accept(packet);
+          return;
+        } catch (error) {
+          stats.held++;
+          if (closing || clock() - since >= limits.holdMs) {
+            count('journal-refuses');
+            throw new Refused('journal-refuses', { cause: error });
+          }
+          await new Promise((resolve) => setTimeout(resolve, limits.retryMs));
         }
-        await new Promise((resolve) => setTimeout(resolve, limits.retryMs));
       }
+    } finally {
+      stats.pendingBytes -= pendingSize(packet);
+      if (waiting.size > 0) schedule();
     }
   }
 

@@ -61,7 +61,8 @@ interface Pending {
   done: boolean;
 }
 
-const pendingSize = (p: Pending): number => p.packet.payload.length + p.packet.topic.length + 64;
+/** What a packet that is not yet durable counts as [bytes]. */
+export const pendingSize = (p: Packet): number => p.payload.length + p.topic.length + 64;
 
 /** The transport: a TCP or TLS socket, or a WebSocket as a stream. */
 export type Transport = Duplex & { destroySoon?: () => void };
@@ -312,6 +313,7 @@ export class Connection extends Duplex {
     this.#host.stats.publishes++;
     if (right.kind !== 'readings' || qos === 2) {
       this.#defer(bytes);
+      this.#checkMemory();
       return;
     }
     const pending: Pending = {
@@ -321,14 +323,16 @@ export class Connection extends Duplex {
       done: false,
     };
     this.#pending.push(pending);
-    const { stats, limits } = this.#host;
-    stats.pendingBytes += pendingSize(pending);
+    this.#host.stats.pendingBytes += pendingSize(pending.packet);
     this.#submit(pending);
-    if (this.#pending.length - this.#pendingHead >= limits.maxUnacknowledged) this.#stop(UNACKNOWLEDGED);
-    if (stats.pendingBytes >= limits.maxPendingBytes) {
-      this.#stop(MEMORY);
-      this.#host.waitForMemory(this);
-    }
+    if (this.#pending.length - this.#pendingHead >= this.#host.limits.maxUnacknowledged) this.#stop(UNACKNOWLEDGED);
+    this.#checkMemory();
+  }
+
+  #checkMemory(): void {
+    if (this.#host.stats.pendingBytes < this.#host.limits.maxPendingBytes) return;
+    this.#stop(MEMORY);
+    this.#host.waitForMemory(this);
   }
 
   packetOf(topic: string, sender: string, packetId: number, payload: Uint8Array): Packet {
@@ -380,7 +384,7 @@ export class Connection extends Duplex {
     const { stats } = this.#host;
     pending.done = true;
     stats.accepted++;
-    stats.pendingBytes -= pendingSize(pending);
+    stats.pendingBytes -= pendingSize(pending.packet);
     if (pending.open) this.#host.forward(pending.packet.topic, pending.packet.payload, pending.id > 0 ? 1 : 0);
     this.#host.flushSoon(this);
     if (this.#holdSince !== null) {
@@ -396,7 +400,7 @@ export class Connection extends Duplex {
   #notAccepted(pending: Pending): void {
     const { stats, limits } = this.#host;
     if (this.destroyed) {
-      stats.pendingBytes -= pendingSize(pending);
+      stats.pendingBytes -= pendingSize(pending.packet);
       return;
     }
     stats.held++;
@@ -483,7 +487,7 @@ export class Connection extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (this.#rateTimer) clearTimeout(this.#rateTimer);
     if (this.#holdTimer) clearTimeout(this.#holdTimer);
-    for (const p of this.#held) this.#host.stats.pendingBytes -= pendingSize(p);
+    for (const p of this.#held) this.#host.stats.pendingBytes -= pendingSize(p.packet);
     this.#held = [];
     this.#deferred = null;
     const socket = this.#socket;

@@ -20,27 +20,26 @@ export interface Packet {
 
 const VERSION = 1;
 const VIA = ['mqtt', 'http', 'feed'] as const;
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 /** version u8, via u8, receivedAt f64, packetId u16, then three u16-prefixed strings, then the payload to the end. */
 const FIXED = 1 + 1 + 8 + 2;
 
 /** @throws RangeError when a string is longer than 65535 bytes (MQTT cannot carry one). */
 export function encodePacket(p: Packet): Buffer {
-  const topic = encoder.encode(p.topic);
-  const sender = encoder.encode(p.sender);
-  const client = encoder.encode(p.client);
-  const out = Buffer.allocUnsafe(FIXED + 6 + topic.length + sender.length + client.length + p.payload.length);
+  const topicBytes = Buffer.byteLength(p.topic);
+  const senderBytes = Buffer.byteLength(p.sender);
+  const clientBytes = Buffer.byteLength(p.client);
+  const out = Buffer.allocUnsafe(FIXED + 6 + topicBytes + senderBytes + clientBytes + p.payload.length);
   out[0] = VERSION;
   out[1] = VIA.indexOf(p.via);
   out.writeDoubleLE(p.receivedAt, 2);
   out.writeUInt16LE(p.packetId, 10);
-  let at = FIXED;
-  for (const s of [topic, sender, client]) {
-    out.writeUInt16LE(s.length, at);
-    out.set(s, at + 2);
-    at += 2 + s.length;
-  }
+  let at = out.writeUInt16LE(topicBytes, FIXED);
+  at += out.write(p.topic, at);
+  at = out.writeUInt16LE(senderBytes, at);
+  at += out.write(p.sender, at);
+  at = out.writeUInt16LE(clientBytes, at);
+  at += out.write(p.client, at);
   out.set(p.payload, at);
   return out;
 }
