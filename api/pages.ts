@@ -11,7 +11,8 @@ const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="
 <li><a href="/api/docs">every call</a><li><a href="/healthz">health</a></ul>`;
 
 /** Addresses that the pages themselves route (design §7). */
-const PAGE = /^\/(?:$|register\/?$|data\/?$|methods\/?$|boxes\/[^/]+\/?$)/;
+const PAGE =
+  /^\/(?:$|register\/?$|data\/?$|methods\/?$|townships\/?$|compare\/?$|embed\/(?:map|value|chart)\/?$|boxes\/[^/]+\/?$)/;
 
 export async function pages(
   app: App,
