@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import compress from '@fastify/compress';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from './context.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 import type { RateLimits } from './options.ts';
@@ -35,6 +35,12 @@ export function matchesEtag(header: string | undefined, etag: string): boolean {
   if (header.trim() === '*') return true;
   const plain = etag.replace(CODINGS, '"');
   return (header.match(/"[^"]*"/g) ?? []).some((tag) => tag === etag || tag.replace(CODINGS, '"') === plain);
+}
+
+function notModified<T>(request: FastifyRequest, reply: FastifyReply, payload: T): T | '' {
+  if (!matchesEtag(request.headers['if-none-match'], String(reply.getHeader('etag')))) return payload;
+  reply.code(304).removeHeader('content-length');
+  return '';
 }
 
 /** A client's own request id when it is harmless, else a new one. */
@@ -83,12 +89,11 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
     if (request.method !== 'GET' && request.method !== 'HEAD') return payload;
     if (reply.statusCode !== 200 || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return payload;
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache');
-    if (reply.hasHeader('etag') || String(reply.getHeader('cache-control')).includes('no-store')) return payload;
+    if (reply.hasHeader('etag')) return notModified(request, reply, payload);
+    if (String(reply.getHeader('cache-control')).includes('no-store')) return payload;
     const etag = `"${createHash('sha256').update(payload).digest('base64url').slice(0, 22)}"`;
     reply.header('etag', etag);
-    if (!matchesEtag(request.headers['if-none-match'], etag)) return payload;
-    reply.code(304).removeHeader('content-length');
-    return '';
+    return notModified(request, reply, payload);
   });
   await app.register(compress, { global: true, encodings: ['br', 'gzip', 'deflate'], threshold: 1024 });
   app.addHook('onRoute', (route) => {

@@ -49,7 +49,7 @@ export interface ApiOptions {
   /** `https://…` under which the world sees this server, '' = as the request says. */
   readonly publicUrl?: string;
   /** Take client addresses from `X-Forwarded-For` (behind a reverse proxy). Default false. */
-  readonly trustProxy?: boolean;
+  readonly trustProxy?: boolean | string;
   /** IANA zone of the local times in answers. Default Asia/Taipei. */
   readonly timezone?: string;
   /** `LAMPPOST_ADMIN_TOKEN`; '' = only admin tokens of the registry count. */

@@ -20,6 +20,7 @@ import { latestRoutes } from './routes/latest.ts';
 import { observationRoutes } from './routes/observations.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { writeRoutes } from './routes/readings.ts';
+import { pushRoutes } from './routes/push.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { describeSchema } from './openapi.ts';
@@ -115,6 +116,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   latestRoutes(app, context);
   observationRoutes(app, context);
   writeRoutes(app, context);
+  pushRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);
   operationRoutes(app, context, live, () => warm);

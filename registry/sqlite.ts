@@ -276,6 +276,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
         db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA shrink_memory`);
       }
     },
+    known: (format, nativeId) => one(select('open_key = ?').get(`${format}\n${nativeId}`)),
     unclaimed(format, nativeId, now) {
       const openKey = `${format}\n${nativeId}`;
       const known = select('open_key = ?').get(openKey);
