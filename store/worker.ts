@@ -46,9 +46,10 @@ const CANCELLABLE = new Set(['range', 'aggregate', 'sql']);
 const isColumns = (value: unknown): value is ObservationColumns =>
   typeof value === 'object' && value !== null && 'phenomenonTime' in value && 'length' in value;
 
-function buffersOf(value: unknown): ArrayBufferLike[] {
+function buffersOf(value: unknown): ArrayBuffer[] {
   if (typeof value === 'object' && value !== null && 'value' in value) return buffersOf(value.value);
-  return isColumns(value) ? COLUMN_NAMES.map((name) => value[name].buffer) : [];
+  if (!isColumns(value)) return [];
+  return COLUMN_NAMES.map((name) => value[name].buffer).filter((buffer) => buffer instanceof ArrayBuffer);
 }
 
 /** Answers everything that comes through `port` from `store`, until the port closes. */
