@@ -53,8 +53,8 @@ export interface BrokerOptions {
   readonly port?: number;
   /** @default all addresses */
   readonly host?: string;
-  /** PEM files; read again when they change (renewed certificates). */
-  readonly tls?: { readonly port: number; readonly cert: string; readonly key: string };
+  /** PEM files; looked at every `watchMs` and read again when they changed (renewed certificates). @default 30000 */
+  readonly tls?: { readonly port: number; readonly cert: string; readonly key: string; readonly watchMs?: number };
   /** Filters on which anybody may publish and that anybody may read. @default [] */
   readonly openTopics?: readonly string[];
   readonly limits?: Partial<Limits>;
@@ -107,6 +107,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   let sensorThingsReaders = 0;
   let nextNumber = 1;
   let closing = false;
+  let deliverySecond = 0;
+  let deliveries = 0;
 
   const count = (reason: Refusal): void => {
     stats.refused[reason] = (stats.refused[reason] ?? 0) + 1;
@@ -234,6 +236,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     authorizeForward(client, packet) {
       const c = client.conn as Connection;
       if (!mayRead(c.user, packet.topic, openTopics)) return null;
+      deliveries++;
       if (c.lagBytes > limits.maxLagBytes) {
         stats.liveDropped++;
         if (packet.qos === 0) return null;
@@ -348,9 +351,19 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
   }
 
+  /** Whether this second's deliveries are used up. */
+  function isOverDelivered(): boolean {
+    const second = Math.floor(clock() / 1000);
+    if (second !== deliverySecond) {
+      deliverySecond = second;
+      deliveries = 0;
+    }
+    return deliveries >= limits.maxDeliveriesPerSecond;
+  }
+
   function emit(topic: string, payload: string | Uint8Array, qos: 0 | 1, retain: boolean): void {
     const emitter = (aedes as unknown as { mq: { length: number } }).mq;
-    if (!retain && emitter.length > MAX_LIVE_WAITING) {
+    if (!retain && (emitter.length > MAX_LIVE_WAITING || isOverDelivered())) {
       stats.liveDropped++;
       return;
     }
@@ -416,7 +429,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   let secure: TlsServer | null = null;
   if (options.tls) {
-    const { cert, key, port } = options.tls;
+    const { cert, key, port, watchMs = 30_000 } = options.tls;
     try {
       const server = createTlsServer({
         cert: readPem(cert),
@@ -435,7 +448,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       });
       await listening(server, port, options.host);
       for (const file of [cert, key])
-        watchFile(file, { interval: 30_000, persistent: false }, () => {
+        watchFile(file, { interval: watchMs, persistent: false }, () => {
           try {
             server.setSecureContext({ cert: readPem(cert), key: readPem(key) });
             log.info({ file }, 'certificate read again');

@@ -22,6 +22,11 @@ export interface Limits {
   /** Between two tries of a held publish [ms]. */
   readonly retryMs: number;
   readonly maxSubscriptions: number;
+  /**
+   * Messages delivered to subscribers a second, all together; beyond, live messages are left out. Reading is open to
+   * everybody, and a thousand strangers who subscribe to everything must not slow down the boxes.
+   */
+  readonly maxDeliveriesPerSecond: number;
   /** Bytes a subscriber may lag behind before live messages are left out for it. */
   readonly maxLagBytes: number;
 }
@@ -39,6 +44,7 @@ export const DEFAULT_LIMITS: Limits = {
   holdMs: 30_000,
   retryMs: 1000,
   maxSubscriptions: 100,
+  maxDeliveriesPerSecond: 20_000,
   maxLagBytes: 1024 * 1024,
 };
 

@@ -101,13 +101,16 @@ describe('time', () => {
       accept: () => new Promise((resolve) => (release = resolve)),
       limits: { maxUnacknowledged: 1 },
     });
+    const quiet = await r.raw();
+    await quiet.login({ keepAlive: 10 });
     const raw = await r.raw();
     raw.write(connectBytes({ keepAlive: 10 }), publishBytes('LASS/a', 'x', 1, 1));
     await raw.read(4);
     await until(() => r.broker.stats().publishes === 1);
     now = 100_000;
-    const sweeps = new Promise((resolve) => setTimeout(resolve, 50));
-    await sweeps;
+    // its end shows that overdue connections were looked for
+    await quiet.closed();
+    expect(raw.isClosed).toBe(false);
     release();
     expect(await raw.read(4)).toEqual(puback(1));
   });
@@ -176,6 +179,26 @@ describe('connections', () => {
       await until(() => got === sent);
     }
     expect(r.broker.stats().connections).toBe(2);
+  });
+
+  test('deliveries of a second are bounded; the next second goes on', async () => {
+    let now = 0;
+    const r = await rig({ clock: () => now, limits: { maxDeliveriesPerSecond: 10 } });
+    const got = [0, 0];
+    for (const i of [0, 1]) {
+      const reader = await r.client();
+      reader.on('message', () => got[i]!++);
+      await reader.subscribeAsync('v1.1/#');
+    }
+    for (let i = 0; i < 20; i++) {
+      const before = r.broker.stats().liveDropped;
+      r.broker.publish('v1.1/Datastreams(1)/Observations', '{}');
+      await until(() => r.broker.stats().liveDropped > before || (got[0] === i + 1 && got[1] === i + 1));
+    }
+    expect([...got, r.broker.stats().liveDropped]).toEqual([5, 5, 15]);
+    now = 1000;
+    r.broker.publish('v1.1/Datastreams(1)/Observations', '{}');
+    await until(() => got[0] === 6 && got[1] === 6);
   });
 
   test('refusals are logged at most twenty a second, and the others counted', async () => {

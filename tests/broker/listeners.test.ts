@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import { connect as connectTls } from 'node:tls';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
 import { WebSocket } from 'ws';
@@ -108,7 +110,6 @@ describe('WebSocket', () => {
   test('a handshake that is none does no harm', async () => {
     const r = await overHttp();
     for (const headers of ['', 'Sec-WebSocket-Key: x\r\n', 'Sec-WebSocket-Version: 99\r\n']) {
-      const { connect } = await import('node:net');
       const socket = connect(Number(new URL(r.url).port), '127.0.0.1');
       socket.write(`GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n`);
       socket.on('error', () => undefined);
@@ -129,35 +130,32 @@ const openssl = ((): boolean => {
   }
 })();
 
+/** Writes a fresh self-signed certificate for a name. */
+function certify(name: string, cert: string, key: string): void {
+  const fresh = `${cert}.fresh`;
+  const freshKey = `${key}.fresh`;
+  const subject = ['-nodes', '-days', '2', '-subj', `/CN=${name}`, '-keyout', freshKey, '-out', fresh];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...subject], {
+    stdio: 'ignore',
+  });
+  renameSync(freshKey, key);
+  renameSync(fresh, cert);
+}
+
 describe.skipIf(!openssl)('TLS (with openssl)', () => {
-  test('the same broker; what does not shake hands is closed', async () => {
+  async function overTls(watchMs = 30_000): Promise<Rig & { cert: string; key: string; port: number }> {
     const folder = mkdtempSync(join(tmpdir(), 'lamppost-tls-'));
     atEnd(() => rmSync(folder, { recursive: true }));
     const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=localhost',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-      ],
-      { stdio: 'ignore' },
-    );
-    const r = await rig({ tls: { port: 0, cert, key } });
+    certify('one', cert, key);
+    const r = await rig({ tls: { port: 0, cert, key, watchMs } });
+    return { ...r, cert, key, port: r.broker.tlsPort as number };
+  }
+
+  test('the same broker; what does not shake hands is closed', async () => {
+    const r = await overTls();
     const { id, key: password } = r.box();
-    const client = await mqtt.connectAsync(`mqtts://127.0.0.1:${r.broker.tlsPort}`, {
+    const client = await mqtt.connectAsync(`mqtts://127.0.0.1:${r.port}`, {
       username: id,
       password,
       rejectUnauthorized: false,
@@ -166,12 +164,29 @@ describe.skipIf(!openssl)('TLS (with openssl)', () => {
     atEnd(() => client.endAsync(true));
     await client.publishAsync(`boxes/${id}/json`, '{}', { qos: 1 });
     expect(r.accepted[0]).toMatchObject({ sender: id, via: 'mqtt' });
-    const { connect } = await import('node:net');
-    const plain = connect(r.broker.tlsPort as number, '127.0.0.1');
+    const plain = connect(r.port, '127.0.0.1');
     plain.on('error', () => undefined);
     plain.write(connectBytes());
     plain.resume();
     await new Promise((resolve) => plain.once('close', resolve));
     await until(() => r.broker.stats().connections === 1);
+  });
+
+  test('a renewed certificate is taken without a restart; an unusable one is not', async () => {
+    const r = await overTls(10);
+    const served = async (): Promise<string> => {
+      const socket = connectTls({ port: r.port, host: '127.0.0.1', rejectUnauthorized: false });
+      await new Promise((resolve) => socket.once('secureConnect', resolve));
+      const name = String(socket.getPeerCertificate().subject.CN);
+      socket.destroy();
+      return name;
+    };
+    expect(await served()).toBe('one');
+    writeFileSync(r.cert, 'no certificate');
+    await until(() => r.lines.some((l) => /not usable/.test(l.message)));
+    expect(await served()).toBe('one');
+    certify('two', r.cert, r.key);
+    await until(() => r.lines.some((l) => /read again/.test(l.message)));
+    expect(await served()).toBe('two');
   });
 });
