@@ -89,23 +89,32 @@ export function glsMean(inverse: Float64Array, n: number, y: ArrayLike<number>):
 }
 
 /**
- * Leave-one-out residuals of all places from one inverse (Dubrule 1983, Math. Geol. 15:687; the same identity in titanlib's
- * spatial consistency test): r_i = (K⁻¹(y−μ))_i / (K⁻¹)_ii, with μ from all values; r_i = y_i − prediction of y_i from the others.
- * The variance of r_i in units of the sill is 1/(K⁻¹)_ii.
+ * Leave-one-out residuals of ordinary kriging for all places from one inverse (Dubrule 1983, Math. Geol. 15:687): with
+ * Q = K⁻¹ − K⁻¹11ᵀK⁻¹ / 1ᵀK⁻¹1, r_i = (Qy)_i / Q_ii = (K⁻¹(y−μ))_i / Q_ii is exactly y_i less its prediction from the others, mean estimated
+ * from the others too, and its variance is 1/Q_ii in units of the sill. (Dividing by (K⁻¹)_ii, as titanlib does, keeps the mean of all.)
  */
 export function leaveOneOutResiduals(
   inverse: Float64Array,
   n: number,
   y: ArrayLike<number>,
-  mean: number,
-): Float64Array {
-  const r = new Float64Array(n);
+): { residuals: Float64Array; variances: Float64Array } {
+  const mean = glsMean(inverse, n, y);
+  const rowSums = new Float64Array(n);
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
+    total += rowSums[i] as number;
+  }
+  const residuals = new Float64Array(n);
+  const variances = new Float64Array(n);
   for (let i = 0; i < n; i++) {
     let sum = 0;
     for (let j = 0; j < n; j++) sum += (inverse[i * n + j] as number) * ((y[j] as number) - mean);
-    r[i] = sum / (inverse[i * n + i] as number);
+    const q = (inverse[i * n + i] as number) - (rowSums[i] as number) ** 2 / total;
+    residuals[i] = sum / q;
+    variances[i] = 1 / q;
   }
-  return r;
+  return { residuals, variances };
 }
 
 export interface KrigingOptions {

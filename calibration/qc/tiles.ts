@@ -1,8 +1,8 @@
 /**
- * The country cut into tiles of some thirty boxes each, with a rim of neighbours around: small dense systems instead of one huge one.
+ * The country cut into tiles of some two dozen boxes each, with a rim of neighbours around: small dense systems instead of one huge one.
  * A tile's covariance matrix is inverted once and kept while its set of boxes stays; leave-one-out residuals then cost one row each.
  * A box that is silent or excluded is not cut out of the matrix: its value is replaced by its own prediction, which gives the rest exactly
- * the residuals they would have without it, but for the variance factor 1/(K⁻¹)_ii (a few per cent).
+ * the residuals they would have without it, but for the factor 1/Q_ii (a few per cent).
  */
 import { distanceKm } from '../geo/distance.ts';
 import { covarianceMatrix, invertSpd } from '../geo/kriging.ts';
@@ -12,8 +12,8 @@ import type { Place } from '../geo/neighbours.ts';
 export const FIELD = { lengthKm: 10, nugget: 0.5 } as const;
 
 /** Boxes whose verdict a tile gives, and boxes it looks at. */
-const CORE = 32;
-const TOTAL = 48;
+const CORE = 24;
+const TOTAL = 40;
 /** A neighbour further than this says nothing [km]. */
 const REACH_KM = 60;
 /** "Near" for the rule how many boxes a spatial test needs (calibration note §8.1 S7: within 15 km). */
@@ -30,6 +30,8 @@ export interface Tile {
   readonly inverse: Float32Array;
   readonly rowSums: Float64Array;
   readonly total: number;
+  /** Q_ii of geo/kriging.ts: inverse variance of each leave-one-out residual. */
+  readonly precision: Float64Array;
   /** How many other members lie within NEAR_KM of each. */
   readonly near: Uint8Array;
   /** Per member: latest log value less the site's expectation, as seen and as used (imputed where missing or excluded). */
@@ -76,7 +78,12 @@ type Node = Leaf | Branch;
 
 /** A leaf or branch as it is kept in a snapshot. */
 export type NodeState =
-  | { sites: number[]; tile: (Omit<Tile, 'inverse' | 'rowSums'> & { inverse: null; rowSums: null }) | null }
+  | {
+      sites: number[];
+      tile:
+        | (Omit<Tile, 'inverse' | 'rowSums' | 'precision'> & { inverse: null; rowSums: null; precision: null })
+        | null;
+    }
   | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
 
 export interface Membership {
@@ -197,7 +204,7 @@ export class Tiles {
     const save = (node: Node): NodeState =>
       'axis' in node
         ? { axis: node.axis, at: node.at, low: save(node.low), high: save(node.high) }
-        : { sites: node.sites, tile: node.tile && { ...node.tile, inverse: null, rowSums: null } };
+        : { sites: node.sites, tile: node.tile && { ...node.tile, inverse: null, rowSums: null, precision: null } };
     return save(this.#root);
   }
 
@@ -223,7 +230,7 @@ export class Tiles {
     this.#root = load(from);
   }
 
-  #system(places: readonly Place[]): Pick<Tile, 'inverse' | 'rowSums' | 'total'> {
+  #system(places: readonly Place[]): Pick<Tile, 'inverse' | 'rowSums' | 'total' | 'precision'> {
     const n = places.length;
     const inverse = Float32Array.from(invertSpd(covarianceMatrix(places, FIELD.lengthKm, FIELD.nugget), n));
     const rowSums = new Float64Array(n);
@@ -232,7 +239,9 @@ export class Tiles {
       for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
       total += rowSums[i] as number;
     }
-    return { inverse, rowSums, total };
+    // A box alone has nothing to be predicted from: its residual is 0, not a division by 0.
+    const precision = rowSums.map((sum, i) => Math.max(1e-9, (inverse[i * n + i] as number) - (sum * sum) / total));
+    return { inverse, rowSums, total, precision };
   }
 
   #build(leaf: Leaf): Tile {
@@ -310,7 +319,7 @@ export function looResidual(tile: Tile, i: number, mean: number): number {
   const n = used.length;
   let sum = 0;
   for (let j = i * n, k = 0; k < n; j++, k++) sum += (inverse[j] as number) * ((used[k] as number) - mean);
-  return sum / (inverse[i * n + i] as number);
+  return sum / (tile.precision[i] as number);
 }
 
 /** Puts predictions in the place of members that are missing or excluded (Gauss–Seidel; the matrix is well conditioned by its nugget). */
