@@ -36,7 +36,7 @@ export function loadLand(): Promise<Land> {
     const { towns, counties, nation } = atlas.objects;
     return {
       towns: feature(atlas, towns) as Towns,
-      nation: feature(atlas, nation) as FeatureCollection,
+      nation: feature(atlas, nation),
       townLines: mesh(atlas, towns, (a, b) => a !== b),
       countyLines: mesh(atlas, counties, (a, b) => a !== b),
     };

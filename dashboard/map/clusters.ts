@@ -44,13 +44,13 @@ export function cluster(t: BoxTable, zoom: number, level: Level, hide: readonly 
     if (isHidden(t, row, v.status, hide)) continue;
     const cx = Math.floor((relativeX(t.lon[row] as number) + 1) / cell);
     const cy = Math.floor((relativeY(t.lat[row] as number) + 1) / cell);
-    const key = cx * 67_108_864 + cy;
+    const key = cx * ACROSS + cy;
     const list = cells.get(key);
     if (list) list.push(row);
     else cells.set(key, [row]);
   }
   const clusters: Cluster[] = [];
-  for (const rows of cells.values()) {
+  for (const rows of merged(t, cells, cell)) {
     if (rows.length < 2) continue;
     let x = 0;
     let y = 0;
@@ -72,4 +72,39 @@ export function cluster(t: BoxTable, zoom: number, level: Level, hide: readonly 
     });
   }
   return { clusters, inside };
+}
+
+const ACROSS = 67_108_864;
+
+/** Cells whose middles lie closer than most of a cell become one: a crowd on a grid line is one crowd. */
+function merged(t: BoxTable, cells: ReadonlyMap<number, number[]>, cell: number): number[][] {
+  const middle = (rows: readonly number[]): { x: number; y: number } => {
+    let x = 0;
+    let y = 0;
+    for (const row of rows) {
+      x += relativeX(t.lon[row] as number);
+      y += relativeY(t.lat[row] as number);
+    }
+    return { x: x / rows.length, y: y / rows.length };
+  };
+  const groups = new Map<number, { rows: number[]; x: number; y: number }>();
+  for (const [key, rows] of [...cells].sort((a, b) => b[1].length - a[1].length)) {
+    const m = middle(rows);
+    let host: { rows: number[]; x: number; y: number } | undefined;
+    for (let dx = -1; dx <= 1 && !host; dx++)
+      for (let dy = -1; dy <= 1; dy++) {
+        const g = groups.get(key + dx * ACROSS + dy);
+        if (g && Math.hypot(g.x - m.x, g.y - m.y) < cell * 0.8) {
+          host = g;
+          break;
+        }
+      }
+    if (host) {
+      const n = host.rows.length;
+      host.x = (host.x * n + m.x * rows.length) / (n + rows.length);
+      host.y = (host.y * n + m.y * rows.length) / (n + rows.length);
+      for (const row of rows) host.rows.push(row);
+    } else groups.set(key, { rows: [...rows], ...m });
+  }
+  return [...groups.values()].map((g) => g.rows);
 }

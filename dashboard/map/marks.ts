@@ -9,7 +9,7 @@ import { EXPOSURE, KIND, type BoxTable } from '../data/table.ts';
 import type { Hideable, Level } from '../state/url.ts';
 
 /** Numbers are the shader's. */
-export const SHAPE = { circle: 0, diamond: 1, square: 2, triangle: 3, cross: 4, ring: 5, cluster: 6 } as const;
+export const SHAPE = { circle: 0, diamond: 1, square: 2, triangle: 3, cross: 4, ring: 5, cluster: 6, tile: 7 } as const;
 export type Shape = keyof typeof SHAPE;
 
 export type Status = 'ok' | 'suspect' | 'refused' | 'silent';
@@ -34,8 +34,24 @@ export interface RowView {
   readonly status: Status;
 }
 
+/** A moment of the past: hourly means, which have no flag of their own; nothing there = no value. */
+function pastView(t: BoxTable, row: number, past: NonNullable<BoxTable['past']>): RowView {
+  const value = past.value[row] ?? NaN;
+  return {
+    value,
+    lo90: NaN,
+    hi90: NaN,
+    time: past.time,
+    flag: FLAG.good,
+    reasons: '',
+    model: '',
+    status: Number.isNaN(value) ? 'silent' : 'ok',
+  };
+}
+
 /** What a row says at a level. For `difference` both values have to be of the same moment. */
 export function rowView(t: BoxTable, row: number, level: Level, now: number): RowView {
+  if (t.past) return pastView(t, row, t.past);
   const l = t.levels[level === 'raw' ? 'raw' : 'corrected'];
   const time = l.time[row] as number;
   const flag = l.flag[row] as number;
@@ -91,6 +107,14 @@ export function freshness(t: BoxTable, row: number, time: number, now: number): 
   const over = (now - time - age.fresh) / (age.silent - age.fresh);
   return over <= 0 ? 1 : Math.max(0.4, 1 - 0.6 * over);
 }
+
+/** Colours of the health layer, for people who look after boxes. */
+export const HEALTH = {
+  ok: '#3d8f6f',
+  suspect: '#e0a030',
+  refused: '#c4502e',
+  silent: '#7a848d',
+} as const satisfies Record<Status, string>;
 
 export const GREY: readonly [number, number, number] = [122, 132, 141];
 

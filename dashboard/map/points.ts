@@ -109,6 +109,7 @@ void main() {
   else if (v_shape == 4.0) { vec2 q = abs(vec2(p.x + p.y, p.x - p.y)) * 0.7071; d = min(max(q.x - r * 0.22, q.y - r), max(q.y - r * 0.22, q.x - r)); edge = 0.0; }
   else if (v_shape == 5.0) { d = abs(length(p) - r * 0.8) - max(0.7, r * 0.13); edge = 0.0; }
   else if (v_shape == 6.0) { d = length(p) - r; edge = 2.5; line = u_paper; lineAlpha = 0.92; }
+  else if (v_shape == 7.0) { vec2 q = abs(p) - r; d = max(q.x, q.y); edge = 0.0; }
   else d = length(p) - r;
   float cover = clamp(0.5 - d, 0.0, 1.0);
   if (cover <= 0.0) discard;
@@ -170,6 +171,10 @@ export class PointLayer implements CustomLayerInterface {
   onAdd(map: MapLibre, gl: WebGL2RenderingContext): void {
     this.#map = map;
     this.#gl = gl;
+  }
+
+  /** Within `render`, where the map expects its GL state to be changed; outside, its cached bindings would be wrong. */
+  #prepare(gl: WebGL2RenderingContext): void {
     this.#program = program(gl);
     this.#vao = gl.createVertexArray();
     this.#buffers = { position: gl.createBuffer(), colour: gl.createBuffer(), mark: gl.createBuffer() };
@@ -195,6 +200,7 @@ export class PointLayer implements CustomLayerInterface {
       gl.deleteProgram(this.#program);
     }
     this.#gl = null;
+    this.#program = null;
     this.#buffers = null;
   }
 
@@ -244,7 +250,10 @@ export class PointLayer implements CustomLayerInterface {
 
   render(gl: WebGL2RenderingContext, _input: CustomRenderMethodInput): void {
     const map = this.#map;
-    if (!map || !this.#program || this.#arrays.length === 0) return;
+    if (!map || this.#arrays.length === 0) return;
+    const vao = gl.getParameter(gl.VERTEX_ARRAY_BINDING) as WebGLVertexArrayObject | null;
+    const buffer = gl.getParameter(gl.ARRAY_BUFFER_BINDING) as WebGLBuffer | null;
+    if (!this.#program) this.#prepare(gl);
     this.#upload(gl);
     const canvas = map.getCanvas();
     const ratio = map.getPixelRatio();
@@ -268,6 +277,7 @@ export class PointLayer implements CustomLayerInterface {
       gl.uniform1f(u('u_pass'), pass);
       gl.drawArrays(gl.POINTS, 0, this.#arrays.length);
     }
-    gl.bindVertexArray(null);
+    gl.bindVertexArray(vao);
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   }
 }

@@ -9,13 +9,16 @@ import {
 } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
+import places from 'virtual:towns';
 import { KIND, type BoxTable } from '../data/table.ts';
 import type { Palette } from '../scales/scales.ts';
 import type { ViewState } from '../state/url.ts';
-import { baseStyle, DARK, LIGHT, loadLand } from './base.ts';
+import { baseStyle, DARK, LIGHT, loadLand, type Land } from './base.ts';
+import { FieldLayer } from './fieldlayer.ts';
+import { TownIndex, ENOUGH, type TownStat } from './townstats.ts';
 import { cluster, type Clustering, type Cluster } from './clusters.ts';
 import { LabelCanvas, type Label } from './labels.ts';
-import { colours, freshness, GREY, isHidden, rowView, SHAPE, shapeOf, type RowView } from './marks.ts';
+import { colours, freshness, GREY, HEALTH, isHidden, rgb, rowView, SHAPE, shapeOf, type RowView } from './marks.ts';
 import { ORIGIN, PointLayer, radiusAt, relativeX, relativeY, type PointArrays } from './points.ts';
 
 setWorkerUrl(workerUrl);
@@ -47,6 +50,12 @@ export const formatShort = (value: number): string => {
   return text === '-0' || text === '-0.0' ? '0' : text.replace('-', '−');
 };
 
+const townPlace = new Map(places.filter((p) => p[0] === 'town').map((p) => [p[1], { lon: p[6], lat: p[7] + 0.012 }]));
+
+const healthColours = Object.fromEntries(
+  Object.entries(HEALTH).map(([status, colour]) => [status, rgb(colour)]),
+) as Record<keyof typeof HEALTH, [number, number, number]>;
+
 const emptyArrays = (): PointArrays => ({
   length: 0,
   position: new Float32Array(0),
@@ -58,7 +67,12 @@ export class MapView {
   readonly map: MapLibre;
   readonly points = new PointLayer('lamppost-points');
   readonly clusterPoints = new PointLayer('lamppost-clusters');
+  readonly field: FieldLayer;
   readonly labels: LabelCanvas;
+  #land: Land | null = null;
+  #towns: TownIndex | null = null;
+  #townStats: readonly TownStat[] = [];
+  #areaTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #table: BoxTable;
   readonly #events: MapEvents;
   #shown: Shown;
@@ -101,6 +115,7 @@ export class MapView {
       this.map.addControl(new NavigationControl({ showCompass: false }), 'bottom-right');
       this.map.addControl(new ScaleControl({ maxWidth: 90 }), 'bottom-right');
     }
+    this.field = new FieldLayer(this.map);
     this.labels = new LabelCanvas(this.map);
     this.map.on('load', () => this.#attach(!external));
     this.map.on('movestart', (e) => {
@@ -110,6 +125,7 @@ export class MapView {
       const c = this.map.getCenter();
       this.#recluster();
       this.#relabel();
+      this.#areas();
       events.moved(c.lat, c.lng, this.map.getZoom(), this.#byUser);
     });
     this.map.on('zoom', () => this.#recluster());
@@ -127,6 +143,7 @@ export class MapView {
   }
 
   #attach(builtIn: boolean): void {
+    this.map.addLayer(this.field.points, this.map.getLayer('shore') ? 'shore' : undefined);
     this.map.addLayer(this.points);
     this.map.addLayer(this.clusterPoints);
     this.#ready = true;
@@ -140,6 +157,9 @@ export class MapView {
     const set = (id: string, data: GeoJSON.GeoJSON): void => void this.map.getSource<GeoJSONSource>(id)?.setData(data);
     try {
       const land = await loadLand();
+      this.#land = land;
+      this.#towns = new TownIndex(land.towns);
+      this.#areas();
       set('nation', land.nation);
       set('county-lines', { type: 'Feature', properties: {}, geometry: land.countyLines });
       set('town-lines', { type: 'Feature', properties: {}, geometry: land.townLines });
@@ -191,6 +211,7 @@ export class MapView {
         this.#clusterKey = '';
         this.#recluster();
         this.#relabel();
+        this.#areas(3000);
       }
     });
   }
@@ -221,6 +242,65 @@ export class MapView {
     this.clusterPoints.paper = this.points.paper;
     this.points.set(this.#arrays);
     this.#relabel();
+    this.#areas();
+  }
+
+  /** Field and townships follow the values, but not with every one of them. */
+  #areas(delayMs = 120): void {
+    if (!this.#ready || this.#areaTimer !== undefined) return;
+    this.#areaTimer = setTimeout(() => {
+      this.#areaTimer = undefined;
+      const { view, palette, now } = this.#shown;
+      const at = view.time ?? now;
+      if (view.layer === 'field') this.field.update(this.#table, view.level, palette, at);
+      else if (this.field.drawn > 0) this.field.clear();
+      this.#drawTowns(view.layer === 'towns', at);
+    }, delayMs);
+  }
+
+  #drawTowns(wanted: boolean, at: number): void {
+    const id = 'town-values';
+    if (!wanted) {
+      this.#townStats = [];
+      if (this.map.getLayer(id)) this.map.setLayoutProperty(id, 'visibility', 'none');
+      return;
+    }
+    if (!this.#land || !this.#towns) return;
+    if (!this.#towns.advance(this.#table, 4000)) this.#areas(0);
+    this.#townStats = this.#towns.stats(this.#table, this.#shown.view.level, at);
+    const ramp = colours(this.#shown.palette);
+    const towns = this.#land.towns;
+    const data = {
+      type: 'FeatureCollection' as const,
+      features: this.#townStats.flatMap((s) => {
+        const f = towns.features[s.town];
+        return f
+          ? [
+              {
+                type: 'Feature' as const,
+                geometry: f.geometry,
+                properties: { colour: `rgb(${ramp.of(s.median).join()})`, opacity: s.n < ENOUGH ? 0.3 : 0.78 },
+              },
+            ]
+          : [];
+      }),
+    };
+    const source = this.map.getSource<GeoJSONSource>(id);
+    if (source) void source.setData(data);
+    else {
+      this.map.addSource(id, { type: 'geojson', data });
+      this.map.addLayer(
+        {
+          id,
+          type: 'fill',
+          source: id,
+          paint: { 'fill-color': ['get', 'colour'], 'fill-opacity': ['get', 'opacity'] },
+        },
+        this.map.getLayer('shore') ? 'shore' : undefined,
+      );
+    }
+    this.map.setLayoutProperty(id, 'visibility', 'visible');
+    this.#relabel();
   }
 
   #painter(): (row: number) => void {
@@ -230,6 +310,7 @@ export class MapView {
     const ramp = colours(palette);
     const { colour, mark } = this.#arrays;
     const inside = this.#clustering?.inside;
+    const health = view.layer === 'health';
     const stationsOnly = view.layer === 'stations';
     const noBoxes = view.layer === 'towns' || view.layer === 'field';
     return (row) => {
@@ -237,9 +318,9 @@ export class MapView {
       const station = t.kind[row] === KIND.station;
       const shape = shapeOf(t, row, v.status);
       const grey = v.status === 'silent' || v.status === 'refused';
-      const [r, g, b] = grey ? GREY : ramp.of(v.value);
+      const [r, g, b] = health ? healthColours[v.status] : grey ? GREY : ramp.of(v.value);
       const hidden =
-        isHidden(t, row, v.status, view.hide) ||
+        (!health && isHidden(t, row, v.status, view.hide)) ||
         inside?.[row] === 1 ||
         (stationsOnly && !station) ||
         (noBoxes && !station && this.map.getZoom() < 11);
@@ -274,13 +355,14 @@ export class MapView {
     const { view, now } = this.#shown;
     const zoom = Math.floor(this.map.getZoom() * 2) / 2;
     const wanted = view.layer === 'boxes' && zoom < CLUSTER_BELOW_ZOOM && this.rowsInSight().length > CLUSTER_ABOVE;
-    const key = wanted ? `${zoom}` : 'none';
+    const area = (view.layer === 'towns' || view.layer === 'field') && this.map.getZoom() < 11;
+    const key = wanted ? `${zoom}` : area ? 'area' : 'none';
     if (key === this.#clusterKey) return;
     const before = this.#clustering;
     this.#clusterKey = key;
     this.#clustering = wanted ? cluster(this.#table, zoom, view.level, view.hide, view.time ?? now) : null;
     this.#drawClusters(this.#clustering?.clusters ?? []);
-    if (before || this.#clustering) {
+    if (before || this.#clustering || view.layer === 'towns' || view.layer === 'field') {
       const paint = this.#painter();
       for (let row = 0; row < this.#arrays.length; row++) paint(row);
       this.points.set(this.#arrays);
@@ -338,6 +420,20 @@ export class MapView {
         });
       }
     const zoom = this.map.getZoom();
+    if (view.layer === 'health') return labels;
+    if (view.layer === 'towns' && zoom >= 9 && zoom < LABELS_FROM_ZOOM)
+      for (const s of this.#townStats) {
+        const code = this.#land?.towns.features[s.town]?.properties.TOWNCODE;
+        const place = code === undefined ? undefined : townPlace.get(code);
+        if (place)
+          labels.push({
+            ...place,
+            text: formatShort(s.median),
+            under: s.n < ENOUGH ? '#f7f3e9' : hex(ramp.of(s.median)),
+            size: 13,
+            alpha: 1,
+          });
+      }
     if (zoom < LABELS_FROM_ZOOM) return labels;
     const taken: { x: number; y: number }[] = [];
     const radius = radiusAt(zoom);
@@ -436,6 +532,20 @@ export class MapView {
     );
   }
 
+  /** Moves the map so that a Thing is not under panel or sheet; does nothing when it is in the free part already. */
+  bringIntoSight(row: number): void {
+    const place: [number, number] = [this.#table.lon[row] as number, this.#table.lat[row] as number];
+    const p = this.map.project(place);
+    const { clientWidth: w, clientHeight: h } = this.map.getContainer();
+    const narrow = w < 760;
+    const free = narrow
+      ? { left: 30, right: w - 30, top: 70, bottom: h * 0.26 }
+      : { left: 400, right: w - 460, top: 40, bottom: h - 40 };
+    if (p.x > free.left && p.x < free.right && p.y > free.top && p.y < free.bottom) return;
+    const offset: [number, number] = [(free.left + free.right - w) / 2, (free.top + free.bottom - h) / 2];
+    this.map.easeTo({ center: place, offset, zoom: Math.max(this.map.getZoom(), 11), duration: 600 });
+  }
+
   fly(lat: number, lon: number, zoom: number): void {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     if (calm) this.map.jumpTo({ center: [lon, lat], zoom });
@@ -444,6 +554,8 @@ export class MapView {
 
   close(): void {
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#areaTimer);
+    this.field.close();
     cancelAnimationFrame(this.#labelFrame);
     this.map.remove();
   }

@@ -10,12 +10,13 @@ import type { Hit } from '../places/search.ts';
 import { currentPalette, currentProperty, dataLevels, go, lang, view } from '../state/app.ts';
 import { dark } from '../state/theme.ts';
 import { minute } from '../state/time.ts';
-import { Controls, Legend, MiniRamp } from '../ui/controls.tsx';
+import { Controls, Legend, MiniRamp, Strip } from '../ui/controls.tsx';
 import { Glance, type Focus } from '../ui/glance.tsx';
 import { Header } from '../ui/header.tsx';
 import { List } from '../ui/list.tsx';
 import { Panel } from '../ui/panel.tsx';
 import { Search } from '../ui/search.tsx';
+import { Timeline } from '../ui/timeline.tsx';
 import { Connection, Freshness, Ignored } from '../ui/status.tsx';
 
 /** From this zoom on the middle of the map is a place one can speak of. */
@@ -50,6 +51,7 @@ export default function MapPage() {
       hovered: (row, x, y) => setHover((h) => (row < 0 ? null : h?.row === row ? h : { row, x, y })),
     });
     map.current = m;
+    let brought = '';
     // Tests and the bench ask the page itself whether it has drawn.
     Object.assign(window, { lamppostMap: m });
     const stops = [
@@ -70,7 +72,10 @@ export default function MapPage() {
       }),
       effect(() => {
         void tableVersion.value;
-        m.choose(table.row(view.value.box));
+        const row = table.row(view.value.box);
+        m.choose(row);
+        if (row >= 0 && brought !== view.value.box) m.bringIntoSight(row);
+        brought = row >= 0 || view.value.box === '' ? view.value.box : brought;
       }),
     ];
     loadLand().then(setLand, () => undefined);
@@ -144,6 +149,15 @@ export default function MapPage() {
             <Legend />
           </section>
           <Freshness />
+        </div>
+        <div class="foot-tools">
+          <Strip />
+          {v.compare.length > 0 && (
+            <a class="timebutton" href={`/compare?ids=${v.compare.join(',')}&p=${v.property}&lang=${lang.value}`}>
+              {t('compare.open', { n: v.compare.length })}
+            </a>
+          )}
+          <Timeline inSight={() => map.current?.rowsInSight() ?? []} />
         </div>
         <div class="bar">
           <button

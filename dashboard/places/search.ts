@@ -58,13 +58,15 @@ export function search(
   const q = fold(query.slice(0, 60));
   if (q === '') return [];
   const found: { hit: Hit; score: number }[] = [];
-  for (const [kind, , zh, en, inZh, inEn, lon, lat] of places) {
+  for (const place of places) {
+    const [kind, , zh, en, inZh, inEn, lon, lat] = place;
+    const k = keysOf(place);
     const s =
       Math.min(
-        score(q, fold(zh), fold(inZh + zh)),
-        score(q, fold(en), fold(inEn + en)),
-        score(q, fold(en), fold(en + inEn)),
-        shortZh(q, zh, inZh),
+        score(q, k.zh, k.wholeZh),
+        score(q, k.en, k.wholeEn),
+        score(q, k.en, k.reverseEn),
+        k.shortZh.startsWith(q) ? 2.2 : Infinity,
       ) + RANK[kind];
     if (s === Infinity) continue;
     const [name, within] = lang === 'en' && en !== '' ? [en, inEn] : [zh, inZh];
@@ -95,9 +97,31 @@ export function search(
     .map((f) => f.hit);
 }
 
-/** 臺北信義 for 臺北市信義區: the suffixes of the larger place are often left out. */
-function shortZh(q: string, zh: string, inZh: string): number {
-  if (inZh === '') return Infinity;
-  const short = fold(inZh).replaceAll(/[縣市區鄉鎮]/g, '') + fold(zh);
-  return short.startsWith(q) ? 2.2 : Infinity;
+interface Keys {
+  readonly zh: string;
+  readonly wholeZh: string;
+  /** 臺北信義 for 臺北市信義區: the suffixes of the larger place are often left out. */
+  readonly shortZh: string;
+  readonly en: string;
+  readonly wholeEn: string;
+  readonly reverseEn: string;
+}
+
+/** Folding 8,000 names takes longer than a key press may; it is done once. */
+const keys = new WeakMap<PlaceRow, Keys>();
+function keysOf(place: PlaceRow): Keys {
+  let k = keys.get(place);
+  if (!k) {
+    const [zh, en, inZh, inEn] = [fold(place[2]), fold(place[3]), fold(place[4]), fold(place[5])];
+    k = {
+      zh,
+      wholeZh: inZh + zh,
+      shortZh: inZh === '' ? '-' : inZh.replaceAll(/[縣市區鄉鎮]/g, '') + zh,
+      en,
+      wholeEn: inEn + en,
+      reverseEn: en + inEn,
+    };
+    keys.set(place, k);
+  }
+  return k;
 }

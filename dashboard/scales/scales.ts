@@ -211,10 +211,10 @@ export function classOf(p: Palette, value: number): number {
 }
 
 /** Black or white, whichever reads better on a colour (WCAG relative luminance). */
-export function inkOn(color: string): '#10181f' | '#ffffff' {
+export function inkOn(color: string): '#000000' | '#ffffff' {
   const [r, g, b] = [1, 3, 5].map((i) => {
     const c = Number.parseInt(color.slice(i, i + 2), 16) / 255;
     return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
   }) as [number, number, number];
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.22 ? '#10181f' : '#ffffff';
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000000' : '#ffffff';
 }

@@ -41,7 +41,7 @@ export function Chart({ series, unit, resolution, label, from, to, height = 190,
     const options: uPlot.Options = {
       width: el.clientWidth,
       height,
-      padding: [10, 8, 0, 0],
+      padding: [16, 8, 0, 0],
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), TIME_ZONE),
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       legend: { live: true },
@@ -49,6 +49,7 @@ export function Chart({ series, unit, resolution, label, from, to, height = 190,
       axes: [
         {
           ...axis,
+          size: 30,
           space: long ? 60 : 48,
           values: (_u, s) => s.map((x) => (long ? day(x * 1000).replace(/^\d{4}年|,? ?\d{4}$/g, '') : clock(x * 1000))),
         },

@@ -1,7 +1,7 @@
 /** What is shown: quantity, layer, level, filters; and the legend, which is the same table the map is drawn from. */
 import { PROPERTIES, type PropertyKey } from '../../model/properties.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
-import { effectiveScale, scalesFor, type Palette } from '../scales/scales.ts';
+import { effectiveScale, inkOn, scalesFor, type Palette } from '../scales/scales.ts';
 import { currentPalette, currentProperty, go, view } from '../state/app.ts';
 import { HIDEABLE, LAYERS, LEVELS, type Hideable } from '../state/url.ts';
 import { ShapeIcon } from './shape.tsx';
@@ -198,10 +198,25 @@ export function MiniRamp() {
   return (
     <span class="mini" aria-hidden="true">
       {p.classes.map((c, i) => (
-        <i key={i} style={{ background: c.color }}>
+        <i key={i} style={{ background: c.color, color: inkOn(c.color) }}>
           {c.to === Infinity ? '' : num(c.to, 1)}
         </i>
       ))}
     </span>
+  );
+}
+
+/** What the colours mean, always in sight on a wide screen. */
+export function Strip() {
+  const p = currentPalette.value;
+  const prop = currentProperty.value;
+  return (
+    <section class="strip card" aria-label={t('legend.title')}>
+      <p>
+        <b>{p.scale.id === 'plain' || p.scale.id === 'difference' ? words(prop.name) : words(p.scale.name)}</b>{' '}
+        {t(p.scale.id === 'difference' ? 'legend.difference' : 'legend.plain', { unit: prop.unitLabel || '—' })}
+      </p>
+      <MiniRamp />
+    </section>
   );
 }

@@ -1,4 +1,5 @@
 /** The one sentence. */
+import type { ComponentChildren } from 'preact';
 import { property } from '../../model/properties.ts';
 import { glance } from '../data/glance.ts';
 import { loaded, table, tableVersion } from '../data/feed.ts';
@@ -49,8 +50,27 @@ export function Glance({ focus, onBoxes }: { focus: Focus | null; onBoxes: (rows
   const advice = ['tw_aqi', 'us_aqi'].includes(pal.scale.id) ? t(`advice.${g.classAt}` as Key) : '';
   const whole = Math.abs(g.value) >= 10 ? 1 : p.resolution;
   return (
-    <Card sentence={say} colour={at?.color ?? ''} value={num(g.value, whole)} unit={p.unitLabel}>
-      {advice !== '' && <p class="advice">{advice}</p>}
+    <Card
+      sentence={say}
+      colour={at?.color ?? ''}
+      value={num(g.value, whole)}
+      unit={p.unitLabel}
+      first={
+        <>
+          {advice !== '' && <p class="advice">{advice}</p>}
+          <p class={`sure ${g.sure}`}>
+            <span class="bars" aria-hidden="true">
+              <i />
+              <i />
+              <i />
+            </span>
+            {t(`glance.sure.${g.sure}` as Key, {
+              other: other ? lower(words(other.name)) || num(other.to, 1) : '',
+            })}
+          </p>
+        </>
+      }
+    >
       <p>
         {t('glance.value', {
           property: words(p.name),
@@ -59,15 +79,6 @@ export function Glance({ focus, onBoxes }: { focus: Focus | null; onBoxes: (rows
           hi: num(g.hi, whole),
           unit: p.unitLabel,
         })}
-        。
-      </p>
-      <p class={`sure ${g.sure}`}>
-        <span class="bars" aria-hidden="true">
-          <i />
-          <i />
-          <i />
-        </span>
-        {t(`glance.sure.${g.sure}` as Key, { other: other ? lower(words(other.name)) || num(other.to, 1) : '' })}
       </p>
       <p class="from">
         {t('glance.from', {
@@ -86,21 +97,17 @@ export function Glance({ focus, onBoxes }: { focus: Focus | null; onBoxes: (rows
   );
 }
 
-function Card({
-  sentence,
-  sub,
-  colour = '',
-  value,
-  unit,
-  children,
-}: {
-  sentence: string;
-  sub?: string;
-  colour?: string;
-  value?: string;
-  unit?: string;
-  children?: preact.ComponentChildren;
-}) {
+interface CardProps {
+  readonly sentence: string;
+  readonly sub?: string;
+  readonly colour?: string;
+  readonly value?: string;
+  readonly unit?: string;
+  readonly first?: ComponentChildren;
+  readonly children?: ComponentChildren;
+}
+
+function Card({ sentence, sub, colour = '', value, unit, first, children }: CardProps) {
   return (
     <section class="glance card" aria-label={t('glance.title')}>
       <div class="say">
@@ -113,8 +120,9 @@ function Card({
         <h1>{sentence}</h1>
       </div>
       {sub && <p>{sub}</p>}
+      {first}
       {children && (
-        <details class="more" open={matchMedia('(min-width: 760px)').matches}>
+        <details class="more" open={matchMedia('(min-width: 760px) and (min-height: 900px)').matches}>
           <summary>{t('glance.which.more')}</summary>
           {children}
         </details>

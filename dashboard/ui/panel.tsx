@@ -1,7 +1,7 @@
 /** What one box or station says, and why. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { isPropertyKey, property } from '../../model/properties.ts';
-import { details, HttpError, type BoxDetails } from '../data/api.ts';
+import { details, HttpError, observations, type BoxDetails } from '../data/api.ts';
 import { table, tableVersion } from '../data/feed.ts';
 import { KIND } from '../data/table.ts';
 import { ago, day, fullTime, clock, num, t, words, type Key } from '../i18n/index.ts';
@@ -59,8 +59,6 @@ export function Now({ row, heading }: { row: number; heading?: boolean }) {
   );
 }
 
-const licenceName = (l: BoxDetails['licence']): string => (typeof l === 'string' ? l : (l?.name ?? l?.id ?? ''));
-
 export function useDetails(
   id: string,
   kind: 'box' | 'station' | undefined,
@@ -91,9 +89,21 @@ export function useDetails(
 /** How the number on show was made, out of the table (live) and the box's own answer. */
 export function Story({ row }: { row: number }) {
   void tableVersion.value;
-  const raw = table.levels.raw;
   const c = table.levels.corrected;
   const key = view.value.property;
+  const id = table.ids[row] as string;
+  const time = c.time[row] ?? NaN;
+  const [raw, setRaw] = useState<{ of: string; value: number | null }>({ of: '', value: null });
+  const of = `${id} ${key} ${time}`;
+  useEffect(() => {
+    if (Number.isNaN(time)) return undefined;
+    const abort = new AbortController();
+    // The raw value of the same moment: levels are never mixed up across times.
+    observations(id, key, 'raw', { from: time, to: time + 1, interval: '' }, abort.signal)
+      .then((list) => setRaw({ of, value: list[0]?.value ?? null }))
+      .catch(() => undefined); // The step then says that the raw value is not at hand.
+    return () => abort.abort();
+  }, [of]);
   const number = (x: number | undefined): number | null => (x === undefined || Number.isNaN(x) ? null : x);
   const model = c.model[row] ?? '';
   return (
@@ -101,7 +111,7 @@ export function Story({ row }: { row: number }) {
       story={{
         property: key,
         kind: table.kind[row] === KIND.station ? 'station' : 'box',
-        raw: raw.time[row] === c.time[row] ? number(raw.value[row]) : null,
+        raw: raw.of === of ? raw.value : null,
         corrected: number(c.value[row]),
         lo90: number(c.lo90[row]),
         hi90: number(c.hi90[row]),
@@ -119,7 +129,7 @@ export function About({ d }: { d: BoxDetails }) {
   const rows: [Key, preact.ComponentChildren][] = [
     ['panel.sensors', (d.sensors ?? []).join('、')],
     ['panel.project', d.project ?? ''],
-    ['panel.licence', licenceName(d.licence)],
+    ['panel.licence', d.licenceDetail ? <a href={d.licenceDetail.url}>{d.licenceDetail.name}</a> : (d.licence ?? '')],
     ['panel.attribution', d.attribution ?? ''],
     ['panel.since', since ? day(Date.parse(since)) : ''],
     ['panel.native', d.nativeId],

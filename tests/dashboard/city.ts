@@ -17,8 +17,9 @@ export function random(seed: number): () => number {
 }
 
 /** name, latitude, longitude, spread [°], share of boxes. */
+const TAIPEI = ['臺北', 25.045, 121.53, 0.045, 20] as const;
 const TOWNS: readonly (readonly [string, number, number, number, number])[] = [
-  ['臺北', 25.045, 121.53, 0.045, 20],
+  TAIPEI,
   ['新北', 25.02, 121.46, 0.05, 16],
   ['桃園', 24.97, 121.27, 0.06, 11],
   ['新竹', 24.8, 120.98, 0.03, 7],
@@ -102,7 +103,7 @@ export function city(count: number, seed = 1): FakeCity {
   for (let i = 0; i < count + stations; i++) {
     const station = i >= count;
     let pick = rand() * total;
-    const town = TOWNS.find((t) => (pick -= t[4]) < 0) ?? TOWNS[0];
+    const town = TOWNS.find((t) => (pick -= t[4]) < 0) ?? TAIPEI;
     const mood = rand();
     things.push({
       id: station ? `station-${String(i - count + 1).padStart(4, '0')}` : `box-${String(i + 1).padStart(6, '0')}`,

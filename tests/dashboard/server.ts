@@ -66,6 +66,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
     sensors: t.kind === 'box' ? ['PMS5003', 'SHT31'] : ['BAM-1020'],
     properties: t.kind === 'box' ? ['pm25', 'pm10', 'temperature', 'humidity'] : ['pm25', 'pm10'],
     licence: 'CC-BY-4.0',
+    licenceDetail: { id: 'CC-BY-4.0', name: 'CC BY 4.0', url: 'https://creativecommons.org/licenses/by/4.0/' },
     attribution: t.kind === 'box' ? 'Lamppost test city' : 'Ministry of the test city',
     lastSeen: formatTime(now()),
     health: null,
@@ -82,7 +83,8 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
     const born = now() - 400 * DAY;
     const out: unknown[] = [];
     const end = t.mood === 'silent' ? Math.min(to, now() - 9 * HOUR) : to;
-    let start = Math.ceil(Math.max(from, born) / step) * step;
+    const phase = bin || t.kind === 'station' ? 0 : Math.floor((t.phase % step) / 1000) * 1000;
+    let start = Math.ceil((Math.max(from, born) - phase) / step) * step + phase;
     if (t.mood === 'single') start = Math.max(start, Math.floor((now() - HOUR) / step) * step);
     for (let at = start; at < end && out.length < 20_000; at += step) {
       if (bin === 0 && Math.floor(at / (7 * HOUR)) % 5 === 4 && (at / HOUR) % 7 < 1.5) continue;
@@ -137,7 +139,15 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       if (url.pathname === '/api/v1/latest.geojson') {
         if (!isPropertyKey(property)) return json(res, 400, { title: 'unknown property', status: 400 });
         const at = now();
-        const features = country.things.map((t) => feature(t, property, level, country.latest(t, property, level, at)));
+        const [w, s, e, n] = (url.searchParams.get('bbox') ?? '-180,-90,180,90').split(',').map(Number) as [
+          number,
+          number,
+          number,
+          number,
+        ];
+        const features = country.things
+          .filter((t) => t.lon >= w && t.lon <= e && t.lat >= s && t.lat <= n)
+          .map((t) => feature(t, property, level, country.latest(t, property, level, at)));
         return json(res, 200, { type: 'FeatureCollection', features }, zip);
       }
       if (url.pathname === '/api/v1/frames') {

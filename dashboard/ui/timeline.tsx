@@ -1,0 +1,133 @@
+/** Slider and playback over 48 hours, and any past day. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { DAY, HOUR } from '../../model/time.ts';
+import { frameAt, loadFrames, type Frames } from '../data/frames.ts';
+import { announce, table } from '../data/feed.ts';
+import { dayAndClock, t, TIME_ZONE } from '../i18n/index.ts';
+import { go, view } from '../state/app.ts';
+
+const SPAN_HOURS = 48;
+const FRAME_MS = 420;
+
+/** `YYYY-MM-DD` of a moment in local time. */
+const localDay = (ms: number): string => new Intl.DateTimeFormat('sv-SE', { timeZone: TIME_ZONE }).format(ms);
+
+export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
+  const v = view.value;
+  const past = v.time !== null;
+  const [open, setOpen] = useState(past);
+  const [playing, setPlaying] = useState(false);
+  const [state, setState] = useState<'idle' | 'loading' | 'failed'>('idle');
+  const frames = useRef<Frames | null>(null);
+  const thisHour = Math.floor(Date.now() / HOUR) * HOUR;
+  // 48 hours that end now, or with the chosen day when that lies farther back.
+  const end =
+    v.time !== null && v.time < thisHour - SPAN_HOURS * HOUR
+      ? Math.floor(v.time / DAY) * DAY + DAY + 8 * HOUR
+      : thisHour;
+  const start = end - SPAN_HOURS * HOUR;
+  const level = v.level === 'raw' ? 'raw' : 'corrected';
+  const key = `${v.property} ${level} ${end}`;
+
+  useEffect(() => {
+    if (!open && !past) return undefined;
+    const abort = new AbortController();
+    frames.current = null;
+    setState('loading');
+    loadFrames(table, v.property, level, start, end + HOUR, inSight, abort.signal)
+      .then((f) => {
+        frames.current = f;
+        setState(f.byId.size === 0 ? 'failed' : 'idle');
+        show(view.value.time);
+        return undefined;
+      })
+      .catch(() => {
+        if (!abort.signal.aborted) setState('failed');
+      });
+    return () => abort.abort();
+  }, [key, open || past]);
+
+  const show = (time: number | null): void => {
+    table.past = time === null || !frames.current ? null : frameAt(table, frames.current, time);
+    announce();
+  };
+  useEffect(() => show(v.time), [v.time]);
+  useEffect(
+    () => () => {
+      table.past = null;
+    },
+    [],
+  );
+
+  useEffect(() => {
+    if (!playing) return undefined;
+    const timer = setInterval(() => {
+      const now = view.value.time ?? start - HOUR;
+      go({ time: now + HOUR > end ? start : now + HOUR }, false);
+    }, FRAME_MS);
+    return () => clearInterval(timer);
+  }, [playing, start, end]);
+
+  if (!open && !past)
+    return (
+      <button type="button" class="timebutton" onClick={() => setOpen(true)}>
+        {t('time.open')}
+      </button>
+    );
+  const at = v.time === null ? SPAN_HOURS : Math.round((v.time - start) / HOUR);
+  const said =
+    v.time === null ? t('time.live') : t('time.frame', { time: dayAndClock(Math.floor(v.time / HOUR) * HOUR) });
+  return (
+    <section class="timeline card" aria-label={t('time.title')}>
+      <div class="row">
+        <button type="button" class="play" onClick={() => setPlaying(!playing)} disabled={state !== 'idle'}>
+          <span aria-hidden="true">{playing ? '❚❚' : '▶'}</span> {t(playing ? 'time.pause' : 'time.play')}
+        </button>
+        <output class="grow">
+          {state === 'loading' ? t('time.loading') : state === 'failed' ? t('time.none') : said}
+        </output>
+        <label class="field day">
+          <span class="hidden">{t('time.day')}</span>
+          <input
+            type="date"
+            max={localDay(Date.now())}
+            value={localDay(v.time ?? Date.now())}
+            onChange={(e) => {
+              const noon = Date.parse(`${e.currentTarget.value}T12:00:00+08:00`);
+              if (!Number.isNaN(noon)) go({ time: Math.min(noon, thisHour) });
+            }}
+          />
+        </label>
+        <button
+          type="button"
+          class="link"
+          onClick={() => {
+            setPlaying(false);
+            setOpen(false);
+            go({ time: null });
+          }}
+        >
+          {t('time.back')}
+        </button>
+      </div>
+      <input
+        type="range"
+        min={0}
+        max={SPAN_HOURS}
+        step={1}
+        value={at}
+        aria-label={t('time.slider')}
+        aria-valuetext={said}
+        onInput={(e) => {
+          const i = Number(e.currentTarget.value);
+          go({ time: i >= SPAN_HOURS && end === thisHour ? null : start + i * HOUR }, false);
+        }}
+      />
+      <div class="ticks small" aria-hidden="true">
+        <span>{dayAndClock(start)}</span>
+        <span>{dayAndClock(start + (SPAN_HOURS / 2) * HOUR)}</span>
+        <span>{end === thisHour ? t('time.live') : dayAndClock(end)}</span>
+      </div>
+    </section>
+  );
+}
