@@ -6,7 +6,7 @@ import type { Decoder } from '../decoder.ts';
 import { decodePortal } from './airbox.ts';
 
 const FROM_PORTAL = {
-  licence: 'not stated by the source',
+  licence: 'LicenseRef-unstated',
   attribution: 'LASS, Academia Sinica IIS-NRL (pm25.lass-net.org)',
 } as const;
 

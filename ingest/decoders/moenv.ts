@@ -73,7 +73,7 @@ export function stationReading(record: Record<string, unknown>): DecodedReading 
   const r = plainKeys(record);
   const site = nativeIdOf(r['sitename'] ?? r['site']);
   const nativeId = nativeIdOf(r['siteid']) || site;
-  if (nativeId === '') return { code: 'no-values', why: 'a record without siteid and sitename' };
+  if (nativeId === '') return { code: 'no-station', why: 'a record without siteid and sitename' };
   if (r['monitordate'] !== undefined) {
     return { code: 'daily', why: `${shown(site)}: a daily mean is no hour value` };
   }

@@ -74,7 +74,7 @@ function decode(payload: Uint8Array): Decoded {
           time: believable(moment(row['datetime'] ?? '')),
           values,
           place: isPlace(lat, lon) ? { lat, lon, source: 'typed' } : null,
-          hints: { licence: 'as stated by the original source', attribution: 'OpenAQ', ...(name ? { name } : {}) },
+          hints: { licence: 'LicenseRef-OpenAQ-source', attribution: 'OpenAQ', ...(name ? { name } : {}) },
         },
       };
       groups.set(key, group);

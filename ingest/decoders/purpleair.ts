@@ -147,7 +147,7 @@ function fromApi(row: Record<string, unknown>): DecodedReading | string {
     place: isPlace(lat, lon) && numberIn(row['private']) !== 1 ? { lat, lon, source: 'typed' } : null,
     hints: {
       sensors: ['PMS5003'],
-      licence: 'PurpleAir terms of service (not open data)',
+      licence: 'LicenseRef-PurpleAir',
       attribution: 'PurpleAir',
       ...(name ? { name } : {}),
       ...(field ? { field } : {}),
