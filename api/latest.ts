@@ -66,8 +66,8 @@ const newColumn = (): LatestColumn => ({
   model: new Int32Array(64),
 });
 
-/** Half as much again: doubling a table of four million rows would take twice the memory it needs. */
-const grownLength = (needed: number): number => Math.max(64, Math.ceil(needed * 1.5));
+/** A quarter more: doubling a table of four million rows would take twice the memory it needs. */
+const grownLength = (needed: number): number => Math.max(64, Math.ceil(needed * 1.25));
 
 export class LatestTable {
   readonly #columns: (LatestColumn | undefined)[] = [];

@@ -2,7 +2,7 @@
 import type { Server } from 'node:http';
 import type { Registry as Metrics } from 'prom-client';
 import type { Packet } from '../model/packet.ts';
-import type { Clock, EpochMs } from '../model/time.ts';
+import type { Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns, ObservationStore } from '../store/store.ts';
 import type { LatestTable } from './latest.ts';
@@ -14,18 +14,6 @@ export interface PartHealth {
   readonly ok: boolean;
   /** In words for the operator; '' when ok. Shown publicly: no paths, no secrets. */
   readonly problem: string;
-}
-
-/** Something that happened to a box or model and that a user of the data should know. */
-export interface ApiEvent {
-  /** Ascending, unique, stable. */
-  readonly id: number;
-  readonly time: EpochMs;
-  /** `registered`, `moved`, `retired`, `drift`, `refit`, `recomputed` … */
-  readonly kind: string;
-  readonly thing: string;
-  readonly property: string;
-  readonly detail: string;
 }
 
 export interface ApiLogger {
@@ -70,8 +58,6 @@ export interface ApiOptions {
   readonly sta?: { readonly host: StaHost; readonly scratch: boolean };
   /** What is known about a model, as JSON; null = nothing beyond its id. */
   readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
-  /** Newest first, id < before. */
-  readonly events?: (query: { limit: number; before?: number; thing?: string; kind?: string }) => Promise<ApiEvent[]>;
 
   /** Requests a minute and client address; false = no limit. Default 6,000 reading (loopback 600,000), 60 registrations (loopback 60,000). */
   readonly rateLimit?: RateLimits | false;

@@ -225,3 +225,62 @@ export const healthReport = z.strictObject({
   status: z.enum(['ok', 'degraded', 'starting']),
   parts: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), problem: z.string() })),
 });
+
+const indexCategory = z.strictObject({
+  key: z.string(),
+  zh: z.string(),
+  en: z.string(),
+  colour: z.string(),
+  colourSafe: z.string(),
+});
+export const indexTableList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      key: z.string(),
+      name: z.strictObject({ zh: z.string(), en: z.string() }),
+      version: z.string(),
+      from: rfc3339.nullable(),
+      until: rfc3339.nullable(),
+      kind: z.enum(['interpolated', 'category']),
+      source: z.string(),
+      categories: z.array(indexCategory),
+      scales: z.array(
+        z.strictObject({
+          pollutant: z.string(),
+          unit: z.string(),
+          averaging: z.string(),
+          step: z.number(),
+          to: z.string(),
+          breaks: z.array(
+            z.strictObject({
+              low: z.number(),
+              high: z.number().nullable(),
+              from: z.number(),
+              to: z.number(),
+              category: z.number().int(),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+  next: z.null(),
+});
+export const indexAnswer = z.strictObject({
+  table: z.string(),
+  tableVersion: z.string(),
+  source: z.string(),
+  property: key,
+  level: z.enum(['raw', 'corrected']),
+  averaging: z.string(),
+  phenomenonTime: rfc3339,
+  phenomenonTimeEnd: rfc3339,
+  localTimeEnd: rfc3339,
+  concentration: z.number().nullable(),
+  unit: z.string(),
+  hours: z.number().int(),
+  value: z.number().nullable(),
+  category: indexCategory.nullable(),
+  reason: z.string().nullable().describe('Why there is no value'),
+  licence: z.string().nullable(),
+});

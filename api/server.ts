@@ -16,6 +16,7 @@ import type { Api, ApiLogger, ApiOptions } from './options.ts';
 import { pages } from './pages.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
 import { boxRoutes } from './routes/boxes.ts';
+import { indexRoutes } from './routes/indices.ts';
 import { latestRoutes } from './routes/latest.ts';
 import { observationRoutes } from './routes/observations.ts';
 import { operationRoutes } from './routes/operations.ts';
@@ -27,7 +28,7 @@ import { describeSchema } from './openapi.ts';
 import { staRoutes } from './sta/routes.ts';
 import { ThingCache } from './things.ts';
 
-export type { Api, ApiEvent, ApiLogger, ApiOptions, PartHealth, RateLimits } from './options.ts';
+export type { Api, ApiLogger, ApiOptions, PartHealth, RateLimits } from './options.ts';
 export { LatestTable } from './latest.ts';
 
 const SILENT: ApiLogger = { info() {}, warn() {}, error() {} };
@@ -115,6 +116,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   boxRoutes(app, context);
   latestRoutes(app, context);
   observationRoutes(app, context);
+  indexRoutes(app, context);
   writeRoutes(app, context);
   pushRoutes(app, context);
   streamRoutes(app, context, live);

@@ -72,6 +72,20 @@ export interface NewThing {
 
 export type TokenScope = 'admin' | 'sta-write' | 'bridge';
 
+/** Something that happened to a box and that users of its data should know. Public: no exact hidden place, no secret. */
+export interface RegistryEvent {
+  /** Ascending, never reused. */
+  readonly id: number;
+  readonly time: EpochMs;
+  /** The registry writes `registered`, `moved`, `claimed`, `retired`; the pipeline may add `drift`, `refit` and others. */
+  readonly kind: string;
+  /** Id of the thing, '' = about none in particular. */
+  readonly thing: string;
+  /** Property key, '' = none. */
+  readonly property: string;
+  readonly detail: string;
+}
+
 /** What a presented secret opens. Nothing of the secret itself is ever kept: only its SHA-256. */
 export type Principal =
   | { readonly kind: 'token'; readonly scope: TokenScope; readonly name: string }
@@ -124,6 +138,10 @@ export interface Registry {
   addToken(scope: TokenScope, name: string, now: EpochMs): string;
   tokens(): { name: string; scope: TokenScope; createdAt: EpochMs }[];
   removeToken(name: string): boolean;
+
+  addEvent(event: Omit<RegistryEvent, 'id'>): void;
+  /** Newest first, of id < before. */
+  events(query: { limit: number; before?: number; thing?: string; kind?: string }): RegistryEvent[];
 
   /** Grows with every committed change by any connection or process; cheap to ask. */
   version(): number;

@@ -28,6 +28,11 @@ const MIGRATIONS: readonly string[] = [
      num INTEGER NOT NULL, since INTEGER NOT NULL, lat REAL NOT NULL, lon REAL NOT NULL, height REAL,
      PRIMARY KEY (num, since)) WITHOUT ROWID;
    CREATE TABLE tokens (name TEXT PRIMARY KEY, scope TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, created_at INTEGER NOT NULL);`,
+  `CREATE TABLE events (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL, thing TEXT NOT NULL, property TEXT NOT NULL,
+     detail TEXT NOT NULL);
+   CREATE INDEX events_thing ON events (thing, id);
+   CREATE INDEX events_kind ON events (kind, id);`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

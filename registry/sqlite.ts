@@ -3,7 +3,17 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { EpochMs } from '../model/time.ts';
 import { snapFrom, snapToGrid, type PublicPlace } from './place.ts';
-import type { NewThing, Place, Principal, Registry, Thing, ThingKind, ThingQuery, TokenScope } from './registry.ts';
+import type {
+  NewThing,
+  Place,
+  Principal,
+  Registry,
+  RegistryEvent,
+  Thing,
+  ThingKind,
+  ThingQuery,
+  TokenScope,
+} from './registry.ts';
 import { prepareSchema } from './schema.ts';
 import { hashSecret, newId, newSecret, sameHash, unclaimedId } from './secrets.ts';
 import { COLUMNS, checkPlace, checkThing, firstShown, InvalidThing, isThingId, thingOf, type Row } from './thing.ts';
@@ -20,6 +30,8 @@ const AREA_LIMIT = 20_000;
 const CACHE_KIB = -16_384;
 /** The R*-tree keeps 32-bit floats; the exact comparison is made on the row [degrees]. */
 const MARGIN = 1e-4;
+/** Older events are forgotten. */
+const MAX_EVENTS = 200_000;
 const SCOPES: readonly TokenScope[] = ['admin', 'sta-write', 'bridge'];
 /** A hash that no secret has, compared against when an id is unknown so that both cases take the same time. */
 const NO_HASH = Buffer.alloc(32);
@@ -73,6 +85,15 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       throw error;
     }
   }
+
+  function note(event: Omit<RegistryEvent, 'id'>): void {
+    const { time, kind, thing, property, detail } = event;
+    const made = sql('INSERT INTO events (time, kind, thing, property, detail) VALUES (?,?,?,?,?)').run(time, kind, thing, property, detail.slice(0, 400)); // prettier-ignore
+    const id = Number(made.lastInsertRowid);
+    if (id % 1000 === 0) sql('DELETE FROM events WHERE id <= ?').run(id - MAX_EVENTS);
+  }
+  const noteOf = (time: EpochMs, kind: string, thing: string): void =>
+    note({ time, kind, thing, property: '', detail: '' });
 
   const required = (id: string): Thing => {
     const thing = one(byId.get(id));
@@ -257,7 +278,11 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       checkThing(thing);
       const key = newSecret();
       const ownerToken = newSecret();
-      const id = write((rev) => insert(thing, now, rev, { key, owner: ownerToken }));
+      const id = write((rev) => {
+        const made = insert(thing, now, rev, { key, owner: ownerToken });
+        noteOf(now, 'registered', made);
+        return made;
+      });
       return { thing: required(id), key, ownerToken };
     },
     addMany(things, now) {
@@ -316,10 +341,12 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
           rev,
           id,
         );
+        if (change.claimed === true && !old.claimed) noteOf(now, 'claimed', id);
         const { lat, lon } = change;
         if (typeof lat === 'number' && typeof lon === 'number') {
           const height = change.height === undefined ? (old.place?.height ?? null) : change.height;
           const same = old.place?.lat === lat && old.place.lon === lon && old.place.height === height;
+          if (!same) noteOf(now, 'moved', id);
           if (!same) setPlace(old, { lat, lon, height, from: now });
         }
         if (precision !== old.placePrecision) reshow(id, precision);
@@ -330,6 +357,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       checkPlace(place);
       write((rev) => {
         setPlace(required(id), place);
+        noteOf(place.from, 'moved', id);
         sql('UPDATE things SET rev = ? WHERE id = ?').run(rev, id);
       });
       return required(id);
@@ -343,10 +371,11 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
     },
     rotateKey: (id) => setKey('key_hash', id),
     rotateOwnerToken: (id) => setKey('owner_hash', id),
-    retire(id) {
+    retire(id, now) {
       write((rev) => {
         required(id);
         sql('UPDATE things SET retired = 1, rev = ? WHERE id = ?').run(rev, id);
+        noteOf(now, 'retired', id);
       });
     },
 
@@ -369,6 +398,28 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
         .all()
         .map((r) => ({ name: r.name as string, scope: r.scope as TokenScope, createdAt: r.created_at as number })),
     removeToken: (name) => write(() => sql('DELETE FROM tokens WHERE name = ?').run(name).changes > 0),
+
+    addEvent(event) {
+      // Not a change of any thing: caches stay.
+      note(event);
+    },
+    events({ limit, before, thing, kind }) {
+      const where = ['id < ?'];
+      const values: SQLInputValue[] = [before ?? Number.MAX_SAFE_INTEGER];
+      if (thing !== undefined) {
+        where.push('thing = ?');
+        values.push(thing);
+      }
+      if (kind !== undefined) {
+        where.push('kind = ?');
+        values.push(kind);
+      }
+      return sql(
+        `SELECT id, time, kind, thing, property, detail FROM events WHERE ${where.join(' AND ')} ORDER BY id DESC LIMIT ?`,
+      )
+        .all(...values, limit)
+        .map((r) => ({ ...r }) as unknown as RegistryEvent);
+    },
 
     version,
     close() {

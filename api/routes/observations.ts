@@ -198,9 +198,9 @@ export function observationRoutes(app: App, context: Context): void {
         left -= rows.length;
         yield (
           head +
-          (csv
-            ? write(rows)
-            : rows.map((r) => `${JSON.stringify(aggregateItem(context, q.property, q.level, thing, r))}\n`).join(''))
+            (csv
+              ? write(rows)
+              : rows.map((r) => `${JSON.stringify(aggregateItem(context, q.property, q.level, thing, r))}\n`).join(''))
         );
         head = '';
         if (left === 0) return;

@@ -143,13 +143,12 @@ export function recordRoutes(app: App, context: Context): void {
     async (request) => {
       const q = request.query;
       const mark = before(q.cursor);
-      const events =
-        (await context.options.events?.({
-          limit: q.limit + 1,
-          ...(mark === undefined ? {} : { before: mark }),
-          ...(q.box === undefined ? {} : { thing: q.box }),
-          ...(q.kind === undefined ? {} : { kind: q.kind }),
-        })) ?? [];
+      const events = context.registry.events({
+        limit: q.limit + 1,
+        ...(mark === undefined ? {} : { before: mark }),
+        ...(q.box === undefined ? {} : { thing: q.box }),
+        ...(q.kind === undefined ? {} : { kind: q.kind }),
+      });
       const items = events.slice(0, q.limit).map(({ id, time, kind, thing, property, detail }) => ({ id, time: formatTime(time), localTime: context.localTime(time), kind, thing, property, detail })); // prettier-ignore
       return { items, next: events.length > q.limit ? encodeCursor([items.at(-1)?.id as number]) : null };
     },

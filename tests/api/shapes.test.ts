@@ -9,11 +9,6 @@ beforeAll(async () => {
   w = await world({
     modelCard: async (id) =>
       id === 'published:test' ? { author: 'Barkjohn et al. 2021', doi: '10.5194/amt-14-4617-2021' } : null,
-    events: async ({ limit, before }) =>
-      [3, 2, 1]
-        .filter((id) => id < (before ?? Infinity))
-        .slice(0, limit)
-        .map((id) => ({ id, time: id * 1000, kind: 'drift', thing: w.ids.school, property: 'pm25', detail: '' })),
   });
 });
 afterAll(() => w.close());
@@ -45,6 +40,9 @@ const answers: [string, z.ZodType][] = [
   ['/api/v1/models', schemas.modelList],
   ['/api/v1/models/published%3Atest', schemas.modelInfo],
   ['/api/v1/events', schemas.eventList],
+  ['/api/v1/indices', schemas.indexTableList],
+  ['/api/v1/boxes/{school}/index', schemas.indexAnswer],
+  ['/api/v1/boxes/{home}/index?table=us_aqi&level=raw', schemas.indexAnswer],
   ['/healthz', schemas.healthReport],
   ['/readyz', schemas.healthReport],
 ];

@@ -300,3 +300,39 @@ test('read-only: reads, and writes nothing', () => {
   expect(() => reader.add({ name: 'b' }, T)).toThrow(/readonly/);
   reader.close();
 });
+
+test('events: what happened, newest first, by thing and kind, paged', () => {
+  const { thing } = registry.add({ lat: 25, lon: 121, placePrecision: 'grid' }, T);
+  registry.move(thing.id, { lat: 24, lon: 120.5, height: null, from: T + 5 });
+  const open = registry.unclaimed('lass', 'FT1_1', T);
+  registry.update(open?.id ?? '', { claimed: true }, T + 6);
+  registry.addEvent({ time: T + 7, kind: 'drift', thing: thing.id, property: 'pm25', detail: '8 µg/m³ in 30 days' });
+  registry.retire(thing.id, T + 8);
+  const all = registry.events({ limit: 10 });
+  expect(all.map((e) => [e.kind, e.time - T, e.thing === thing.id])).toEqual([
+    ['retired', 8, true],
+    ['drift', 7, true],
+    ['claimed', 6, false],
+    ['moved', 5, true],
+    ['registered', 0, true],
+  ]);
+  expect(JSON.stringify(all)).not.toContain('120.5');
+  expect(registry.events({ limit: 1, kind: 'drift' })[0]).toMatchObject({
+    property: 'pm25',
+    detail: '8 µg/m³ in 30 days',
+  });
+  expect(registry.events({ limit: 2, thing: thing.id, before: all[1]?.id ?? 0 }).map((e) => e.kind)).toEqual(['moved', 'registered']); // prettier-ignore
+});
+
+test('a file of the first version is brought up to date with everything in it', () => {
+  const { thing, key } = registry.add({ name: 'old' }, T);
+  registry.close();
+  const first = new DatabaseSync(path);
+  first.exec('DROP TABLE events; PRAGMA user_version = 1');
+  first.close();
+  expect(() => openRegistry(path, { readOnly: true })).toThrow(/older schema/);
+  registry = openRegistry(path);
+  expect(registry.authenticate(thing.id, key)).toBe('ok');
+  registry.retire(thing.id, T + 1);
+  expect(registry.events({ limit: 5 }).map((e) => e.kind)).toEqual(['retired']);
+});
