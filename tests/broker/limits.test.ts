@@ -83,6 +83,17 @@ describe('time', () => {
     expect(r.broker.stats().refused).toEqual({ 'keep-alive': 1 });
   });
 
+  test('publishes alone keep a client alive in real time too, without pings', async () => {
+    const r = await rig();
+    const raw = await r.raw();
+    await raw.login({ keepAlive: 1 });
+    const from = performance.now();
+    for (let id = 1; performance.now() - from < 2000; id = (id % 65_535) + 1) {
+      raw.write(publishBytes('LASS/a', 'x', 1, id));
+      expect(await raw.read(4)).toEqual(puback(id));
+    }
+  });
+
   test('a client without keep-alive is closed when it was idle for very long', async () => {
     let now = 0;
     const r = await rig({ clock: () => now, limits: { idleMs: 3_600_000 } });

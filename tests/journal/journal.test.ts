@@ -167,6 +167,17 @@ describe('trim', () => {
     expect(all(reader(at), 1000)).toEqual([[1001, 'a']]);
   });
 
+  test('so does one restored from an older copy, and what the reader has seen is not given again', async () => {
+    const at = folder();
+    const older = openJournal(at);
+    for (const t of ['a', 'b', 'c']) await older.append(Buffer.from(t));
+    await older.close();
+    const journal = writer(at, { startAfter: 10 });
+    expect(journal.health()).toMatchObject({ firstSeq: 11, lastSeq: 10 });
+    expect(await journal.append(Buffer.from('d'))).toBe(11);
+    expect(all(reader(at))).toEqual([[11, 'd']]);
+  });
+
   test('the space of trimmed blocks is used again', async () => {
     const at = folder();
     const journal = writer(at);
