@@ -73,10 +73,13 @@ describe('WebSocket', () => {
     const r = await overHttp();
     const ws = new WebSocket(`${r.url}/mqtt`, ['mqtt']);
     ws.on('error', () => undefined);
+    let answers = 0;
+    ws.on('message', () => answers++);
     await new Promise((resolve) => ws.once('open', resolve));
-    ws.send('hello');
+    ws.send(connectBytes().toString('latin1')); // valid, were it binary
     await new Promise((resolve) => ws.once('close', resolve));
     await until(() => r.broker.stats().connections === 0);
+    expect(answers).toBe(0);
   });
 
   test('another path is 404; too many are 503; neither is counted as a connection', async () => {
