@@ -4,6 +4,7 @@ import { airbox } from './airbox.ts';
 import { airgradient } from './airgradient.ts';
 import { airrohr } from './airrohr.ts';
 import { anysense } from './anysense.ts';
+import { jsonBatches, lineBatches } from './batch.ts';
 import { canairio } from './canairio.ts';
 import { esphome } from './esphome.ts';
 import { json } from './json.ts';
@@ -21,16 +22,16 @@ import { tasmota } from './tasmota.ts';
 
 export const decoders: readonly Decoder[] = [
   json,
-  lass,
-  maps,
-  anysense,
-  airbox,
-  airrohr,
+  lineBatches(lass),
+  lineBatches(maps),
+  lineBatches(anysense),
+  lineBatches(airbox),
+  jsonBatches(airrohr),
   opensensemap,
-  airgradient,
-  purpleair,
+  jsonBatches(airgradient),
+  jsonBatches(purpleair),
   esphome,
-  tasmota,
+  jsonBatches(tasmota),
   smartcitizen,
   canairio,
   sensorthings,

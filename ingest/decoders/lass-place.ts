@@ -110,5 +110,5 @@ export function placeOf(f: PlaceFields, notes: string[]): Place | null {
     note(notes, 'gps_fix=0: the position is the last or a default one of the GPS');
     return { lat, lon, source: 'unknown' };
   }
-  return { lat, lon, source: encoding === 'nmea' ? 'gps' : encoding === 'typed' ? 'typed' : 'unknown' };
+  return { lat, lon, source: encoding === 'nmea' ? 'gps' : 'typed' };
 }

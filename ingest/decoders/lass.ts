@@ -28,8 +28,9 @@ export function takePipes(m: LassMessage, text: string): void {
       let to = eq;
       while (from < to && text.charCodeAt(from) <= 32) from++;
       while (to > from && text.charCodeAt(to - 1) <= 32) to--;
-      // `!` typed for the pipe, right behind a pipe.
-      if (text.charCodeAt(from) === 33) from++;
+      // `!` typed for the pipe, right behind a pipe; `@` before a message out of the box's flash log.
+      const first = text.charCodeAt(from);
+      if (first === 33 || first === 64) from++;
       if (to > from && to - from <= 64) takeField(m, text.slice(from, to), text, eq + 1, bar);
     } else if (bar > at) {
       const wide = text.slice(at, Math.min(bar, at + 80)).indexOf('\uff1d');

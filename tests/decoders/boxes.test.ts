@@ -517,6 +517,52 @@ describe('formats of boxes', () => {
   });
 });
 
+describe('batches', () => {
+  const topic = (format: string) => `boxes/abcdefgh/${format}/batch`;
+  it.each([
+    [
+      'purpleair',
+      [
+        { DateTime: '2026/03/20T17:18:02z', pm2_5_cf_1: 4 },
+        { DateTime: '2026/03/20T17:20:02z', pm2_5_cf_1: 5 },
+      ],
+    ],
+    [
+      'airrohr',
+      [
+        { timestamp: '2026-03-20T17:18:02Z', ...values({ SDS_P2: '4' }) },
+        { timestamp: '2026-03-20T17:20:02Z', ...values({ SDS_P2: '5' }) },
+      ],
+    ],
+    [
+      'tasmota',
+      [
+        { Time: '2026-03-20T17:18:02Z', SDS0X1: { 'PM2.5': 4 } },
+        { Time: '2026-03-20T17:20:02Z', SDS0X1: { 'PM2.5': 5 } },
+      ],
+    ],
+  ])('%s: an array of its messages', (format, body) => {
+    const readings = readingsOf(decode(format, body, topic(format)));
+    expect(readings.map((r) => [r.time, valuesOf(r)['pm25']])).toEqual([
+      [Date.UTC(2026, 2, 20, 17, 18, 2), 4],
+      [Date.UTC(2026, 2, 20, 17, 20, 2), 5],
+    ]);
+  });
+  it('one bad item is noted, only bad ones are refused', () => {
+    const readings = readingsOf(decode('purpleair', [{ nothing: 1 }, { pm2_5_cf_1: 5 }], topic('purpleair')));
+    expect(readings).toHaveLength(1);
+    expect(readings[0]?.notes?.join()).toContain('item 0');
+    expect(decode('purpleair', [], topic('purpleair'))).toMatchObject({ ok: false, code: 'no-values' });
+    expect(
+      decode(
+        'purpleair',
+        Array.from({ length: 6000 }, () => 1),
+        topic('purpleair'),
+      ),
+    ).toMatchObject({ ok: false, code: 'too-long' });
+  });
+});
+
 describe('secrets', () => {
   afterAll(() => setPseudonymKey(Buffer.alloc(32, 7)));
 

@@ -3,6 +3,7 @@
  * (24.485000 = 24° 48.5′ = 24.808333°).
  */
 import { describe, expect, it } from 'vitest';
+import { decoderFor } from '../../ingest/decoders/index.ts';
 import { lass } from '../../ingest/decoders/lass.ts';
 import { degreesFromNmea } from '../../ingest/decoders/lass-place.ts';
 import { expectReading, readingsOf, type Wanted } from './expect.ts';
@@ -184,6 +185,20 @@ const cases: readonly (readonly [string, string, Wanted])[] = [
 
 describe('LASS', () => {
   it.each(cases)('%s', (_, text, wanted) => expectReading(one(text), wanted));
+
+  it('reads a batch line by line, as the box logged it', () => {
+    const lines = [`@${GPS_BOX}`, 'garbage', GPS_BOX.slice(1).replace('04:05:06', '04:06:06'), ''].join('\r\n');
+    const decoded = decoderFor('lass')?.decode(Buffer.from(lines), 'boxes/abcdefgh/lass/batch');
+    const readings = readingsOf(decoded ?? { ok: false, code: 'none', detail: '' });
+    expect(readings).toHaveLength(2);
+    expectReading(readings[0], { id: 'FT9_901', time: '2026-03-01T04:05:06Z', note: /item 1/ });
+    expectReading(readings[1], { id: 'FT9_901', time: '2026-03-01T04:06:06Z' });
+  });
+
+  it('forgives the @ of the log where no pipe follows it', () => {
+    expectReading(one(`@${GPS_BOX.slice(1)}`), { id: 'FT9_901' });
+    expect(decode(`@ver_format=0|app=X|device_id=a|s_d0=1`)).toMatchObject({ ok: false, code: 'user-defined' });
+  });
 
   it('takes the id from the companion topic when the message has none', () => {
     expectReading(one('|app=PM25|s_d0=1', 'LASS/Test/PM25/FT9_905'), { id: 'FT9_905' });
