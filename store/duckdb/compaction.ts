@@ -89,6 +89,7 @@ export async function compactMonth(
         copy(connection, `SELECT * FROM (${hours}) ORDER BY datastream, hour`, path, 'hours'),
       ),
     );
+    replaced.push(...manifest.lost.filter((p) => p.kind === 'hours' && p.start === month.start));
     for (const part of replaced) await connection.run(`DELETE FROM part WHERE name = ${quote(part.name)}`);
     for (const part of made) await connection.run(insertPart(part));
     await connection.run(`UPDATE generation SET num = ${generation}`);

@@ -71,8 +71,15 @@ export class Database {
     }
   }
 
-  /** Runs `work` on a connection inside a read transaction. When `signal` aborts, the running statement is interrupted. */
-  async read<T>(work: (connection: DuckDBConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /**
+   * Runs `work` on a connection of its own, inside a read transaction or with each statement for itself. When `signal`
+   * aborts, the running statement is interrupted.
+   */
+  async read<T>(
+    work: (connection: DuckDBConnection) => Promise<T>,
+    signal?: AbortSignal,
+    transaction = true,
+  ): Promise<T> {
     signal?.throwIfAborted();
     const connection =
       this.#idle.pop() ?? (await new Promise<DuckDBConnection>((resolve) => void this.#waiting.push(resolve)));
@@ -89,6 +96,7 @@ export class Database {
     signal?.addEventListener('abort', interrupt);
     try {
       signal?.throwIfAborted();
+      if (!transaction) return await work(connection);
       await connection.run('BEGIN TRANSACTION READ ONLY');
       try {
         return await work(connection);
