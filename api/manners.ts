@@ -5,6 +5,7 @@ import compress from '@fastify/compress';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SECOND, type EpochMs } from '../model/time.ts';
 import type { App } from './context.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 import type { RateLimits } from './options.ts';
@@ -14,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Which budget a call is charged to; `none` for probes. Default `read`. */
     budget?: 'read' | 'register' | 'none';
+    /** The call goes away: since when it is deprecated, when it ends, and what takes its place (`docs/api.md`). */
+    deprecated?: { readonly since: EpochMs; readonly sunset: EpochMs; readonly successor: string };
   }
 }
 
@@ -75,6 +78,17 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'strict-origin-when-cross-origin',
       'cross-origin-resource-policy': 'cross-origin',
+    });
+  });
+
+  // Deprecation (RFC 9745: a structured date) and Sunset (RFC 8594: an HTTP date).
+  app.addHook('onRequest', async (request, reply) => {
+    const old = request.routeOptions.config?.deprecated;
+    if (!old) return;
+    reply.headers({
+      deprecation: `@${Math.floor(old.since / SECOND)}`,
+      sunset: new Date(old.sunset).toUTCString(),
+      link: `<${old.successor}>; rel="successor-version"`,
     });
   });
 

@@ -59,7 +59,11 @@ export const feature = z.strictObject({
   geometry: z.strictObject({ type: z.literal('Point'), coordinates: z.tuple([z.number(), z.number()]) }).nullable(),
   properties: featureProperties,
 });
-export const featureCollection = z.strictObject({ type: z.literal('FeatureCollection'), features: z.array(feature) });
+export const featureCollection = z.strictObject({
+  type: z.literal('FeatureCollection'),
+  features: z.array(feature),
+  licences: z.array(z.string()).describe('Every licence among the features; each feature names its own'),
+});
 
 export const thing = z.strictObject({
   id: z.string(),

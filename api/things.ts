@@ -10,6 +10,7 @@ export interface PublicThing {
   readonly kind: 'box' | 'station';
   readonly place: PublicPlace | null;
   readonly retired: boolean;
+  readonly licence: string;
   /** Feature text up to the observed property … */
   readonly head: string;
   /** … and from behind the observation to the end. */
@@ -75,6 +76,7 @@ export function publicThing(t: Thing): PublicThing {
     kind: t.kind,
     place,
     retired: t.retired,
+    licence: t.licence,
     head:
       `{"type":"Feature","id":${t.num},"geometry":${geometry},"properties":{"id":${JSON.stringify(t.id)},` +
       `"name":${JSON.stringify(t.name)},"nativeId":${JSON.stringify(t.nativeId)},"kind":"${t.kind}",`,

@@ -13,7 +13,10 @@ export interface PublicPlace {
   readonly lon: number;
 }
 
-const centre = (x: number): number => Math.round((Math.floor(x / GRID) + 0.5) * GRID * 1e6) / 1e6;
+/** Six digits are 0.1 m; more would only make answers longer. */
+const tenCm = (x: number): number => Math.round(x * 1e6) / 1e6;
+
+const centre = (x: number): number => tenCm((Math.floor(x / GRID) + 0.5) * GRID);
 
 export const snapToGrid = (p: PublicPlace): PublicPlace => ({ lat: centre(p.lat), lon: centre(p.lon) });
 
@@ -29,13 +32,13 @@ export function snapFrom(shown: PublicPlace | null, exact: PublicPlace): PublicP
 /** The place to show for a Thing; null where none is known. */
 export function publicPlace(thing: Pick<Thing, 'place' | 'placePrecision' | 'shown'>): PublicPlace | null {
   if (!thing.place) return null;
-  if (thing.placePrecision === 'exact') return { lat: thing.place.lat, lon: thing.place.lon };
+  if (thing.placePrecision === 'exact') return { lat: tenCm(thing.place.lat), lon: tenCm(thing.place.lon) };
   return thing.shown ?? snapToGrid(thing.place);
 }
 
 /** Former places as they may be shown: without height, and one entry for moves inside a cell. */
 export function publicPlaces(thing: Thing, places: readonly Place[]): Place[] {
-  if (thing.placePrecision === 'exact') return [...places];
+  if (thing.placePrecision === 'exact') return places.map((p) => ({ ...p, lat: tenCm(p.lat), lon: tenCm(p.lon) }));
   const out: Place[] = [];
   let shown: PublicPlace | null = null;
   for (const p of places) {

@@ -346,7 +346,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
         if (typeof lat === 'number' && typeof lon === 'number') {
           const height = change.height === undefined ? (old.place?.height ?? null) : change.height;
           const same = old.place?.lat === lat && old.place.lon === lon && old.place.height === height;
-          if (!same) noteOf(now, 'moved', id);
+          if (!same && old.place) noteOf(now, 'moved', id);
           if (!same) setPlace(old, { lat, lon, height, from: now });
         }
         if (precision !== old.placePrecision) reshow(id, precision);
@@ -356,8 +356,10 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
     move(id, place) {
       checkPlace(place);
       write((rev) => {
-        setPlace(required(id), place);
-        noteOf(place.from, 'moved', id);
+        const old = required(id);
+        setPlace(old, place);
+        // The first place that becomes known is no move.
+        if (old.place) noteOf(place.from, 'moved', id);
         sql('UPDATE things SET rev = ? WHERE id = ?').run(rev, id);
       });
       return required(id);

@@ -18,7 +18,8 @@ import { featureCollection, problemAnswers } from '../schemas.ts';
 import { matchesEtag } from '../manners.ts';
 
 const HEAD = '{"type":"FeatureCollection","features":[';
-const TAIL = ']}';
+/** Closes the list and names every licence in it: a mixed answer may be used under all of them only. */
+const tail = (licences: ReadonlySet<string>): string => `],"licences":${JSON.stringify([...licences].sort())}}`;
 const STREAM_FROM = 50_000;
 const CHUNK = 2000;
 /** Under a flow of readings the bytes are at most this old [ms]; building them may take a twentieth of the time. */
@@ -47,7 +48,12 @@ export interface LatestFilter {
 }
 
 /** Feature texts, in the order the boxes were first heard. */
-export function* features(context: Context, filter: LatestFilter, now: number): Generator<string> {
+export function* features(
+  context: Context,
+  filter: LatestFilter,
+  now: number,
+  licences: Set<string>,
+): Generator<string> {
   const p = property(filter.property);
   const c = context.latest.column(p.num);
   if (!c) return;
@@ -58,8 +64,15 @@ export function* features(context: Context, filter: LatestFilter, now: number): 
     const thing = context.things.get(c.thing[slot] as number);
     if (!thing || thing.retired || (filter.kind && thing.kind !== filter.kind)) continue;
     if (filter.bbox && !(thing.place && inBbox(filter.bbox, thing.place.lon, thing.place.lat))) continue;
+    if (thing.licence !== '') licences.add(thing.licence);
     yield thing.head + observationText(p, filter.level, slotView(context, c, slot)) + thing.tail;
   }
+}
+
+/** The whole collection in one piece. */
+function collection(context: Context, filter: LatestFilter, now: number): string {
+  const licences = new Set<string>();
+  return HEAD + [...features(context, filter, now, licences)].join(',') + tail(licences);
 }
 
 /** Writes on only as fast as the client reads, and lets other requests pass between two pieces. */
@@ -67,7 +80,8 @@ async function* written(context: Context, filter: LatestFilter, now: number): As
   let piece = HEAD;
   let first = true;
   let n = 0;
-  for (const text of features(context, filter, now)) {
+  const licences = new Set<string>();
+  for (const text of features(context, filter, now, licences)) {
     piece += first ? text : `,${text}`;
     first = false;
     if (++n % CHUNK === 0) {
@@ -76,7 +90,7 @@ async function* written(context: Context, filter: LatestFilter, now: number): As
       await new Promise(setImmediate);
     }
   }
-  yield piece + TAIL;
+  yield piece + tail(licences);
 }
 
 const query = z.strictObject({
@@ -103,7 +117,7 @@ export function latestRoutes(app: App, context: Context): void {
     if (old && old.things === things) {
       if (old.column === version || now - old.at < Math.min(MAX_AGE, old.cost * 20)) return old;
     }
-    const body = Buffer.from(HEAD + [...features(context, { property: key, level }, 0)].join(',') + TAIL);
+    const body = Buffer.from(collection(context, { property: key, level }, 0));
     const built: Built = {
       column: version,
       things,
@@ -166,7 +180,7 @@ export function latestRoutes(app: App, context: Context): void {
       const size = context.latest.column(property(q.property).num)?.size ?? 0;
       const now = context.clock();
       if (size > STREAM_FROM) return reply.send(Readable.from(written(context, q, now), { highWaterMark: 2 }));
-      const text = HEAD + [...features(context, q, now)].join(',') + TAIL;
+      const text = collection(context, q, now);
       const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
       reply.header('etag', etag);
       if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();

@@ -1,7 +1,11 @@
 import { request } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { matchesEtag } from '../../api/manners.ts';
+import Fastify from 'fastify';
+import type { App } from '../../api/context.ts';
+import { Gatekeeper } from '../../api/gatekeeper.ts';
+import { manners, matchesEtag } from '../../api/manners.ts';
+import { openRegistry } from '../../registry/sqlite.ts';
 import { NOW, columns, world, type World } from './server.ts';
 
 let w: World;
@@ -173,4 +177,19 @@ test('the server closes while streams are open', async () => {
   await other.close();
   expect(performance.now() - start).toBeLessThan(2500);
   await stream.text();
+});
+
+test('a call that goes away says so: Deprecation and Sunset', async () => {
+  const app = Fastify() as unknown as App;
+  const registry = openRegistry(':memory:');
+  await manners(app, new Gatekeeper(registry, ''), false);
+  const deprecated = { since: Date.UTC(2027, 0, 1), sunset: Date.UTC(2028, 0, 1), successor: '/api/v2/boxes' };
+  app.get('/old', { config: { deprecated } }, async () => ({ items: [] }));
+  const { headers } = await app.inject('/old');
+  // RFC 9745 §2.1: an sf-date; RFC 8594 §3: an HTTP-date.
+  expect(headers['deprecation']).toBe('@1798761600');
+  expect(headers['sunset']).toBe('Sat, 01 Jan 2028 00:00:00 GMT');
+  expect(headers['link']).toBe('</api/v2/boxes>; rel="successor-version"');
+  await app.close();
+  registry.close();
 });

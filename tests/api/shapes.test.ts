@@ -58,6 +58,7 @@ test.each(answers)('%s has the shape that OpenAPI promises', async (path, schema
 test('every value is told from every other: latest.geojson', async () => {
   const raw = await w.json<z.infer<typeof schemas.featureCollection>>('/api/v1/latest.geojson?property=pm25&level=raw');
   expect(raw.features).toHaveLength(4);
+  expect(raw.licences).toEqual(['CC-BY-4.0', 'CC0-1.0', 'OGDL-Taiwan-1.0']);
   expect(raw.features[0]?.geometry?.coordinates).toEqual([121.5645, 25.0337]);
   expect(raw.features[0]?.properties).toMatchObject({
     id: w.ids.school,
