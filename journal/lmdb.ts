@@ -28,7 +28,8 @@ export interface JournalOptions {
   readonly retryMs?: number;
   /**
    * Numbers given out are greater than this even when the journal's files say less: the reader's checkpoint, so that a
-   * journal folder that was lost or restored from an older copy never reuses numbers the reader has seen. @default 0
+   * journal folder that was lost or restored from an older copy never reuses numbers the reader has seen. Records that are
+   * there under smaller numbers are numbered anew: whether the reader had them cannot be known, and twice is harmless. @default 0
    */
   readonly startAfter?: number;
 }
@@ -65,9 +66,8 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
     firstOffset = first ? (first.block?.offset ?? trimmed(env).offset) : endOffset;
   };
   refresh();
-  const startAfter = options.startAfter ?? 0;
-  if (startAfter > lastSeq) {
-    env.marks.putSync('trimmed', trimmedMark({ seq: startAfter, offset: endOffset }));
+  if ((options.startAfter ?? 0) > lastSeq) {
+    renumber(env, options.startAfter as number);
     refresh();
   }
 
@@ -133,7 +133,10 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
         }
         return;
       }
-      if (!entered) {
+      // A mark beyond us that we did not see when we chose the number: another writer opened with `startAfter` meanwhile
+      // (or a reader in another process was very quick, then the records are there twice, which is harmless).
+      env.blocks.resetReadTxn();
+      if (!entered || trimmed(env).seq >= seq) {
         refresh();
         continue;
       }
@@ -274,6 +277,30 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
       await env.root.close();
     },
   };
+}
+
+/** Moves what is in the journal to numbers after `after`, in one transaction. */
+function renumber(env: Environment, after: number): void {
+  const mark = trimmed(env);
+  env.root.transactionSync(() => {
+    let seq = after;
+    let { offset } = end(env);
+    const from = offset;
+    // first all keys: a cursor must not walk what is being moved
+    const keys = env.blocks.getKeys({ end: after + 1 }).asArray;
+    for (const key of keys) {
+      const bytes = env.blocks.get(key);
+      const block = bytes ? decodeBlock(bytes, key) : null;
+      env.blocks.removeSync(key);
+      const left = block ? block.records.slice(Math.max(0, mark.seq + 1 - key)) : [];
+      if (left.length === 0) continue;
+      const moved = encodeBlock(seq + 1, offset, left);
+      env.blocks.putSync(seq + 1, moved);
+      seq += left.length;
+      offset += moved.length;
+    }
+    env.marks.putSync('trimmed', trimmedMark({ seq: after, offset: from }));
+  });
 }
 
 /** lmdb hides the system's error in a second promise, and both must be caught. */

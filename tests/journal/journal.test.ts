@@ -167,15 +167,34 @@ describe('trim', () => {
     expect(all(reader(at), 1000)).toEqual([[1001, 'a']]);
   });
 
-  test('so does one restored from an older copy, and what the reader has seen is not given again', async () => {
+  test('so does one that has records under smaller numbers: they are numbered anew, since nobody knows who read them', async () => {
     const at = folder();
-    const older = openJournal(at);
-    for (const t of ['a', 'b', 'c']) await older.append(Buffer.from(t));
+    const older = openJournal(at, { maxBlockBytes: 12 });
+    for (const t of ['a', 'b', 'c', 'd', 'e']) await older.append(Buffer.from(t));
+    await Promise.all(['f', 'g'].map((t) => older.append(Buffer.from(t))));
+    await older.trim(2);
     await older.close();
     const journal = writer(at, { startAfter: 10 });
-    expect(journal.health()).toMatchObject({ firstSeq: 11, lastSeq: 10 });
-    expect(await journal.append(Buffer.from('d'))).toBe(11);
-    expect(all(reader(at))).toEqual([[11, 'd']]);
+    expect(journal.health()).toMatchObject({ firstSeq: 11, lastSeq: 15 });
+    expect(await journal.append(Buffer.from('h'))).toBe(16);
+    const read = reader(at);
+    expect(all(read)).toEqual(['c', 'd', 'e', 'f', 'g', 'h'].map((t, i) => [11 + i, t]));
+    await journal.trim(15);
+    expect(all(read)).toEqual([[16, 'h']]);
+    await journal.trim(16);
+    expect(journal.health().bytes).toBe(0);
+  });
+
+  test('a writer that was open already goes on behind the checkpoint that another one brought', async () => {
+    const at = folder();
+    const broker = writer(at);
+    expect(await broker.append(Buffer.from('a'))).toBe(1);
+    writer(at, { startAfter: 1000 });
+    expect(await broker.append(Buffer.from('b'))).toBe(1002);
+    expect(all(reader(at), 1000)).toEqual([
+      [1001, 'a'],
+      [1002, 'b'],
+    ]);
   });
 
   test('the space of trimmed blocks is used again', async () => {
