@@ -287,7 +287,7 @@ function renumber(env: Environment, after: number): void {
     let { offset } = end(env);
     const from = offset;
     // first all keys: a cursor must not walk what is being moved
-    const keys = env.blocks.getKeys({ end: after + 1 }).asArray;
+    const keys = Array.from(env.blocks.getKeys({ end: after + 1 }));
     for (const key of keys) {
       const bytes = env.blocks.get(key);
       const block = bytes ? decodeBlock(bytes, key) : null;
