@@ -1,8 +1,8 @@
 /**
- * How many QoS 1 readings a second are acknowledged: by Lamppost's broker and journal (each of them fsynced before), and
- * beside it, in the same run with the same bytes, by Mosquitto and by aedes alone (which keep nothing).
+ * How many QoS 1 readings a second are acknowledged: by Lamppost's broker and journal (each of them fsynced before), by the
+ * full server, and beside them, in the same run with the same bytes, by Mosquitto and by aedes alone (which keep nothing).
  *
- * `node bench/ack.ts [--connections 1000] [--window 5] [--seconds 8] [--rounds 2] [--seed 1] [--only lamppost]`
+ * `node bench/ack.ts [--connections 1000] [--window 5] [--seconds 8] [--rounds 2] [--seed 1] [--only full]`
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openRegistry } from '../registry/sqlite.ts';
 import type { Load, LoadResult } from './ack/load.ts';
 
 const { values } = parseArgs({
@@ -64,6 +65,31 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** The whole server: pipeline, store and web pages share the two cores. */
+async function serve(folder: string): Promise<Started> {
+  const registry = openRegistry(join(folder, 'registry.sqlite'));
+  const boxes = registry.addMany(
+    Array.from({ length: connections }, (_, i) => ({ name: `box ${i}`, sensors: ['PMS5003'], lat: 25, lon: 121.5 })),
+    Date.now(),
+  );
+  registry.close();
+  const main = new URL('../main.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [...flags, main, 'serve'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      LAMPPOST_DATA_DIR: folder,
+      LAMPPOST_HTTP_PORT: '0',
+      LAMPPOST_MQTT_PORT: '0',
+      LAMPPOST_MQTT_HOST: '127.0.0.1',
+      LAMPPOST_LOG_LEVEL: 'error',
+    },
+  });
+  const { mqtt } = JSON.parse(await firstLine(child)) as { mqtt: number };
+  const logins = boxes.map(({ id, key }) => ({ user: id, password: key, topic: `boxes/${id}/json` }));
+  return { port: mqtt, logins, child };
+}
+
 const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto', '/usr/local/sbin/mosquitto'].find((p) => existsSync(p));
 
 async function mosquitto(folder: string): Promise<Started> {
@@ -89,7 +115,8 @@ interface Target {
 }
 
 const all: Target[] = [
-  { name: 'lamppost', start: (folder) => started('lamppost.ts', [folder, String(connections)]) },
+  { name: 'broker+journal', start: (folder) => started('lamppost.ts', [folder, String(connections)]) },
+  { name: 'full server', start: serve },
   ...(MOSQUITTO ? [{ name: 'mosquitto', start: mosquitto }] : []),
   { name: 'aedes alone', start: () => started('aedes.ts', []) },
 ];
@@ -134,7 +161,7 @@ console.log(
 console.log(
   `${cpus().length} × ${cpus()[0]?.model ?? '?'}, Linux ${release()}, Node ${process.version}, Mosquitto ${versions}\n`,
 );
-console.log('round  broker        readings/s   p50 ms   p99 ms   max ms');
+console.log('round  broker          readings/s   p50 ms   p99 ms   max ms');
 const rates = new Map<string, number[]>();
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const { name, start } of targets) {
@@ -142,7 +169,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     const rate = r.acknowledged / r.seconds;
     rates.set(name, [...(rates.get(name) ?? []), rate]);
     console.log(
-      `${String(round).padEnd(6)} ${name.padEnd(12)} ${Math.round(rate).toLocaleString('en').padStart(11)} ${[r.p50, r.p99, r.max].map((v) => v.toFixed(1).padStart(8)).join(' ')}`,
+      `${String(round).padEnd(6)} ${name.padEnd(14)} ${Math.round(rate).toLocaleString('en').padStart(11)} ${[r.p50, r.p99, r.max].map((v) => v.toFixed(1).padStart(8)).join(' ')}`,
     );
   }
 }
@@ -150,5 +177,5 @@ const mean = (name: string): number => {
   const each = rates.get(name) ?? [];
   return each.reduce((sum, v) => sum + v, 0) / each.length;
 };
-const ratio = mean('lamppost') / mean('mosquitto');
-if (!Number.isNaN(ratio)) console.log(`\nlamppost / mosquitto: ${ratio.toFixed(2)}`);
+const ratio = mean('full server') / mean('mosquitto');
+if (!Number.isNaN(ratio)) console.log(`\nfull server / mosquitto: ${ratio.toFixed(2)}`);
