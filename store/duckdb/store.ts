@@ -45,6 +45,10 @@ const GENERATIONS_KEPT = 32;
 const SCAN_ROWS = 50_000;
 
 const SQL_TIMEOUT = 10_000;
+/** Errors that lie in the question or in the load, not in the files. */
+const OWN_FAULT = /^(Parser|Binder|Catalog|Conversion|Out of Range|Out of Memory|Permission|INTERRUPT|FATAL|INTERNAL) /;
+/** All files are read after an unexplained error at most this often [ms]. */
+const LOOK_AGAIN = 60_000;
 
 export class DuckStore implements BulkStore {
   readonly #folder: string;
@@ -75,6 +79,8 @@ export class DuckStore implements BulkStore {
   #committing = false;
   #closed = false;
   #verifyNext = 0;
+  #lookedAt = -Infinity;
+  #foundLast = false;
 
   private constructor(folder: string, options: DuckStoreOptions) {
     this.#folder = folder;
@@ -288,19 +294,25 @@ export class DuckStore implements BulkStore {
     }
   }
 
-  /** When a query failed over its files: finds the damaged ones. @returns whether the query is worth asking again */
+  /**
+   * When a query failed, and not by its own fault, the files are looked at: DuckDB's errors over damaged bytes are many and
+   * mostly name no file. @returns whether the query is worth asking again
+   */
   async #setAsideCorrupt(error: unknown): Promise<boolean> {
-    if (
-      !(error instanceof Error) ||
-      !/parquet|TProtocol|thrift|zstd|snappy|decompress|No files found/i.test(error.message)
-    )
-      return false;
+    if (!(error instanceof Error) || OWN_FAULT.test(error.message)) return false;
     return this.#organising.run(async () => {
+      const now = performance.now();
       const manifest = this.#manifests.get(this.#generation) as Manifest;
-      const named = [...manifest.days, ...manifest.months.values()].filter((p) => error.message.includes(p.name));
+      const all = [...manifest.days, ...manifest.months.values()];
+      const named = all.filter((p) => error.message.includes(p.name));
+      if (named.length === 0) {
+        // Another question may have found it meanwhile; reading everything again helps nobody.
+        if (now - this.#lookedAt < LOOK_AGAIN) return this.#foundLast;
+        this.#lookedAt = now;
+      }
       let found = 0;
-      for (const part of named.length > 0 ? named : [...manifest.days, ...manifest.months.values()])
-        if (await this.#checkPart(part)) found++;
+      for (const part of named.length > 0 ? named : all) if (await this.#checkPart(part)) found++;
+      this.#foundLast = found > 0;
       return found > 0;
     });
   }
