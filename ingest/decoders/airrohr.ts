@@ -18,6 +18,7 @@ import {
   note,
   numberIn,
   objectIn,
+  put,
   rejected,
   shown,
   textOf,
@@ -67,6 +68,22 @@ const TYPES: Record<string, PropertyKey> = {
 };
 const MASS: ReadonlySet<string> = new Set(['P0', 'P1', 'P2', 'P4']);
 
+interface Meaning {
+  readonly property: PropertyKey;
+  /** Place of the chip in `CHIPS`: the smallest is taken. */
+  readonly rank: number;
+  readonly model: string;
+  readonly mass: boolean;
+}
+
+/** Every prefix with every type. */
+const MEANINGS = new Map<string, Meaning>();
+for (const [rank, [prefix, model]] of CHIPS.entries()) {
+  for (const [type, property] of Object.entries(TYPES)) {
+    MEANINGS.set(prefix + type, { property, rank, model, mass: MASS.has(type) });
+  }
+}
+
 export interface SensorValues {
   readonly values: Value[];
   readonly sensors: string[];
@@ -86,32 +103,27 @@ export function sensorValues(list: readonly unknown[], chip: string): SensorValu
     const type = pair?.['value_type'];
     if (typeof type === 'string' && type.length <= 40 && !byType.has(type)) byType.set(type, pair?.['value']);
   }
-  const values: Value[] = [];
   const notes: string[] = [];
-  const sensors: string[] = [];
   const counts = chip.startsWith('PPD') || byType.has('durP1') || byType.has('ratioP1') || byType.has('durP2');
-  for (const [prefix, model] of CHIPS) {
-    let found = false;
-    for (const [type, property] of Object.entries(TYPES)) {
-      const raw = byType.get(prefix + type);
-      if (raw === undefined) continue;
-      if (MASS.has(type) && (prefix === 'PPD_' || (prefix === '' && counts))) {
-        note(notes, `${prefix}${type} of a PPD42NS is a particle count, not a mass; not taken`);
-        continue;
-      }
-      const value = numberIn(raw);
-      if (Number.isNaN(value)) {
-        if (raw !== null && raw !== '') note(notes, `${prefix}${type} is ${shown(raw)}, not a number; not taken`);
-        continue;
-      }
-      found = true;
-      if (values.some((v) => v.property === property)) {
-        note(notes, `${prefix}${type}: another chip measures the same; not taken`);
-        continue;
-      }
-      values.push({ property, value: property === 'pressure' ? hPaFromPa(value) : value });
+  const found: (Meaning & { readonly type: string; readonly value: number })[] = [];
+  for (const [type, raw] of byType) {
+    const meaning = MEANINGS.get(type);
+    if (!meaning) continue;
+    if (meaning.mass && (meaning.model === 'PPD42NS' || (meaning.model === '' && counts))) {
+      note(notes, `${type} of a PPD42NS is a particle count, not a mass; not taken`);
+      continue;
     }
-    if (found && model !== '') sensors.push(model);
+    const value = numberIn(raw);
+    if (!Number.isNaN(value)) found.push({ ...meaning, type, value });
+    else if (raw !== null && raw !== '') note(notes, `${type} is ${shown(raw)}, not a number; not taken`);
+  }
+  found.sort((a, b) => a.rank - b.rank);
+  const values: Value[] = [];
+  const sensors: string[] = [];
+  for (const f of found) {
+    if (f.model !== '' && !sensors.includes(f.model)) sensors.push(f.model);
+    const value = f.property === 'pressure' ? hPaFromPa(f.value) : f.value;
+    if (!put(values, f.property, value)) note(notes, `${f.type}: another chip measures the same; not taken`);
   }
   if (chip !== '' && !sensors.includes(chip)) sensors.push(chip);
   const signal = byType.get('signal');

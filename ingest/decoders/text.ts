@@ -100,7 +100,9 @@ const PRIVATE_NAME = /[0-9０-９一二三四五六七八九十]\s*[-之]?\s*[0-
 export function publicName(value: unknown, nativeId: string): string | undefined {
   if (typeof value !== 'string') return undefined;
   const name = value.replace(CONTROL, ' ').trim();
-  if (name === '' || name === 'N/A' || name === nativeId || name.length > 60 || PRIVATE_NAME.test(name))
+  // A number that is the public id anyway (智慧城鄉空品微型感測器-11113765144) says nothing new.
+  const plain = nativeId === '' ? name : name.replaceAll(nativeId, '');
+  if (name === '' || name === 'N/A' || name === nativeId || name.length > 60 || PRIVATE_NAME.test(plain))
     return undefined;
   return name;
 }

@@ -89,7 +89,7 @@ describe('SensorThings of Civil IoT Taiwan', () => {
       place: [25, 121.5],
     });
     expectReading(readings[1], { time: '2026-03-01T04:06:28Z', values: { humidity: 100 } });
-    expect(readings[0]?.hints).toMatchObject({ exposure: 'outdoor', licence: 'OGDL-Taiwan-1.0' });
+    expect(readings[0]?.hints).toMatchObject({ exposure: 'outdoor', licence: 'OGDL-Taiwan-1.0', name: thing.name });
     expect(readings[0]?.hints?.attribution).toContain('民生公共物聯網');
   });
   it('a unit nobody knows is refused by name', () => {
