@@ -48,9 +48,9 @@ function select(source: string, parquet: boolean): string {
   return `
     SELECT t.id AS box, p.key AS property, p.unit AS unit, ${when('phenomenonTime')} AS "phenomenonTime",
       ${when('resultTime')} AS "resultTime", ${['raw', 'corrected', 'lo90', 'hi90'].map(number).join(', ')},
-      o.flag AS flag, CASE o.reasons WHEN 0 THEN '' ELSE ${reasons} END AS reasons,
-      [${CORRECTION_LEVELS.map(quote).join(', ')}][o."level" + 1] AS "correctionLevel",
-      coalesce(m.name, '') AS model, t.licence AS licence, t.attribution AS attribution
+      o.flag AS flag, CASE o.reasons WHEN 0 THEN NULL ELSE ${reasons} END AS reasons,
+      nullif([${CORRECTION_LEVELS.map(quote).join(', ')}][o."level" + 1], '') AS "correctionLevel",
+      m.name AS model, t.licence AS licence, nullif(t.attribution, '') AS attribution
     FROM (${source}) o
     JOIN temp.dumped t ON t.num = o.datastream // ${PROPERTY_SLOTS}
     JOIN ${properties} p(num, key, unit) ON p.num = o.datastream % ${PROPERTY_SLOTS}
