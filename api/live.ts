@@ -3,21 +3,20 @@
  * sent to whoever asked for them. A client that reads too slowly is let go; it resumes where it was.
  */
 import type { ServerResponse } from 'node:http';
-import { thingNumOf } from '../model/datastream.ts';
-import { PROPERTY_SLOTS, property, propertyByNum, type PropertyKey } from '../model/properties.ts';
+import { datastreamId, thingNumOf } from '../model/datastream.ts';
+import { PROPERTY_SLOTS, propertyByNum, type PropertyKey } from '../model/properties.ts';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 import { allocateColumns } from '../store/store.ts';
 import type { Context } from './context.ts';
-import { inBbox } from './geometry.ts';
 import { observationText, type Level } from './observation.ts';
 import type { Bbox } from './parameters.ts';
 import { rowView, slotView } from './rows.ts';
-import type { PublicThing } from './things.ts';
 
 export interface StreamFilter {
   readonly properties: ReadonlySet<PropertyKey> | null;
-  readonly things: ReadonlySet<string> | null;
+  /** Numbers of Things. */
+  readonly things: ReadonlySet<number> | null;
   readonly bbox: Bbox | null;
   readonly level: Level;
 }
@@ -42,11 +41,6 @@ export function parseEventId(text: string): { run: string; at: EpochMs; n: numbe
     ? { run: m[1] as string, at: Number.parseInt(m[2] as string, 36), n: Number.parseInt(m[3] as string, 36) }
     : null;
 }
-
-const wants = (filter: StreamFilter, key: PropertyKey, thing: PublicThing): boolean =>
-  (!filter.properties || filter.properties.has(key)) &&
-  (!filter.things || filter.things.has(thing.id)) &&
-  (!filter.bbox || (thing.place !== null && inBbox(filter.bbox, thing.place.lon, thing.place.lat)));
 
 export class LiveStream {
   readonly #context: Context;
@@ -90,13 +84,11 @@ export class LiveStream {
     const outgoing = new Map<Client, string>();
     for (let n = from; n <= this.#last; n++) {
       const texts: Partial<Record<Level, string>> = {};
-      this.#each(n, (key, thing) => {
-        for (const client of this.#clients) {
-          if (!wants(client.filter, key, thing)) continue;
-          const text = (texts[client.filter.level] ??= this.#event(n, key, thing, client.filter.level));
-          outgoing.set(client, (outgoing.get(client) ?? '') + text);
-        }
-      });
+      for (const client of this.#clients) {
+        if (!this.#wants(client.filter, this.#ring.datastream[n % this.#ring.length] as number)) continue;
+        const text = (texts[client.filter.level] ??= this.#event(n, client.filter.level));
+        if (text !== '') outgoing.set(client, (outgoing.get(client) ?? '') + text);
+      }
     }
     for (const [client, text] of outgoing) this.#send(client, text);
   }
@@ -125,15 +117,23 @@ export class LiveStream {
     this.#joining.clear();
   }
 
-  #each(n: number, use: (key: PropertyKey, thing: PublicThing) => void): void {
-    const id = this.#ring.datastream[n % this.#ring.length] as number;
-    const thing = this.#context.things.get(thingNumOf(id));
-    if (thing && !thing.retired) use(propertyByNum(id % PROPERTY_SLOTS).key, thing);
+  /** Cheap tests first: most rows are for nobody. */
+  #wants({ properties, things, bbox }: StreamFilter, datastream: number): boolean {
+    const num = thingNumOf(datastream);
+    return (
+      (!properties || properties.has(propertyByNum(datastream % PROPERTY_SLOTS).key)) &&
+      (!things || things.has(num)) &&
+      (!bbox || this.#context.things.inBbox(num, bbox))
+    );
   }
 
-  #event(n: number, key: PropertyKey, thing: PublicThing, level: Level): string {
+  /** The event of a row; '' when its box is gone. */
+  #event(n: number, level: Level): string {
     const at = n % this.#ring.length;
-    const text = observationText(property(key), level, rowView(this.#context, this.#ring, at));
+    const id = this.#ring.datastream[at] as number;
+    const thing = this.#context.things.get(thingNumOf(id));
+    if (!thing || thing.retired) return '';
+    const text = observationText(propertyByNum(id % PROPERTY_SLOTS), level, rowView(this.#context, this.#ring, at));
     return `event: observation\nid: ${this.#id(this.#arrived[at] as number, n)}\ndata: ${thing.head}${text}${thing.tail}\n\n`;
   }
 
@@ -146,9 +146,9 @@ export class LiveStream {
       let out = '';
       while (kept() && next <= this.#last) {
         const n = next++;
-        this.#each(n, (key, thing) => {
-          if (wants(client.filter, key, thing)) out += this.#event(n, key, thing, client.filter.level);
-        });
+        if (this.#wants(client.filter, this.#ring.datastream[n % this.#ring.length] as number)) {
+          out += this.#event(n, client.filter.level);
+        }
         if (out.length < BURST) continue;
         if (!(await this.#patient(client, out))) return;
         out = '';
@@ -176,8 +176,10 @@ export class LiveStream {
       if (client.filter.properties && !client.filter.properties.has(p.key)) continue;
       for (let slot = 0; slot < column.size; slot++) {
         if ((column.time[slot] as number) < since - LATE) continue;
-        const thing = this.#context.things.get(column.thing[slot] as number);
-        if (!thing || thing.retired || !wants(client.filter, p.key, thing)) continue;
+        const thingNum = column.thing[slot] as number;
+        if (!this.#wants(client.filter, datastreamId(thingNum, p.key))) continue;
+        const thing = this.#context.things.get(thingNum);
+        if (!thing || thing.retired) continue;
         out += `event: observation\ndata: ${thing.head}${observationText(p, client.filter.level, slotView(this.#context, column, slot))}${thing.tail}\n\n`;
         if (out.length < BURST) continue;
         if (!(await this.#patient(client, out))) return;

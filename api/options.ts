@@ -65,6 +65,8 @@ export interface ApiOptions {
   readonly streamBuffer?: number;
   /** Default 1,000. */
   readonly maxStreams?: number;
+  /** CSV and NDJSON answers at once; each holds a few pieces of 20,000 rows. Default 64. */
+  readonly maxExports?: number;
   /** How far back the table of latest values is filled at start [ms]. Default 7 days. */
   readonly latestSpan?: number;
   readonly clock?: Clock;

@@ -115,13 +115,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   boxRoutes(app, context);
   latestRoutes(app, context);
-  observationRoutes(app, context);
+  const exportsRunning = observationRoutes(app, context);
   indexRoutes(app, context);
   writeRoutes(app, context);
   pushRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);
-  operationRoutes(app, context, live, () => warm);
+  operationRoutes(app, context, live, () => warm, exportsRunning);
   if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   const page = await pages(app, context);

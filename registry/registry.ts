@@ -103,6 +103,8 @@ export interface ThingQuery {
   readonly includeRetired?: boolean;
   /** Only things with num > this. */
   readonly after?: number;
+  /** Only things with num ≤ this: a search that finds little is cut into windows, so that nothing else has to wait for it. */
+  readonly until?: number;
   readonly limit?: number;
 }
 
@@ -118,6 +120,8 @@ export interface Registry {
   /** In order of `num`. */
   list(query?: ThingQuery): Thing[];
   count(kind?: ThingKind): number;
+  /** The highest number given so far, 0 = none. */
+  lastNum(): number;
 
   /** Keys are 160 random bits, shown once here. @throws Error naming the field that is wrong */
   add(thing: NewThing, now: EpochMs): { thing: Thing; key: string; ownerToken: string };

@@ -95,6 +95,8 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
   const noteOf = (time: EpochMs, kind: string, thing: string): void =>
     note({ time, kind, thing, property: '', detail: '' });
 
+  const lastNum = (): number => (sql('SELECT max(num) AS n FROM things').get()?.n as number | null) ?? 0;
+
   const required = (id: string): Thing => {
     const thing = one(byId.get(id));
     if (!thing) throw new InvalidThing('id', `no box or station has the id ${JSON.stringify(id)}`);
@@ -178,6 +180,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       values.push(...v);
     };
     // The unary + keeps the planner on the walk by number, which is what gives pages in order.
+    if (query.until !== undefined) and('num <= ?', query.until);
     if (query.kind === 'station') and("kind = 'station'");
     else if (query.kind) and('kind = ?', query.kind);
     if (query.project !== undefined) and('project = ?', query.project);
@@ -191,7 +194,8 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       and(west <= east ? 'shown_lon BETWEEN ? AND ?' : '(shown_lon >= ? OR shown_lon <= ?)', west, east);
       const nums = inArea(query.bbox);
       if (nums) {
-        const page = nums.filter((n) => n > (query.after ?? 0)).sort((a, b) => a - b);
+        const { after = 0, until = Infinity } = query;
+        const page = nums.filter((n) => n > after && n <= until).sort((a, b) => a - b);
         const statement = select(`num = ? AND ${where.join(' AND ')}`);
         const out: Thing[] = [];
         for (const num of page) {
@@ -267,12 +271,16 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       return { things: select('rev = ? ORDER BY num').all(cut).map(thingOf), version: cut };
     },
     count(kind?: ThingKind) {
-      const row =
-        kind === undefined
-          ? sql('SELECT count(*) AS n FROM things WHERE retired = 0').get()
-          : sql('SELECT count(*) AS n FROM things WHERE retired = 0 AND kind = ?').get(kind);
-      return row?.n as number;
+      // No thing is ever deleted and failed inserts give their number back, so there are as many things as numbers.
+      const of = (text: string): number => sql(text).get()?.n as number;
+      const retired = (k: ThingKind): number =>
+        sql('SELECT count(*) AS n FROM things WHERE retired = 1 AND kind = ?').get(k)?.n as number;
+      const stations = of("SELECT count(*) AS n FROM things WHERE kind = 'station'");
+      const boxes = lastNum() - stations - retired('box');
+      if (kind === 'box') return boxes;
+      return kind === 'station' ? stations - retired('station') : boxes + stations - retired('station');
     },
+    lastNum,
 
     add(thing, now) {
       checkThing(thing);

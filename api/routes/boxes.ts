@@ -9,8 +9,10 @@ import { Problem } from '../problem.ts';
 import { problemAnswers, thingDetail, thingList } from '../schemas.ts';
 import { healthOfThing, thingDetailView, thingView } from '../thing-view.ts';
 
-/** How many things one call looks at before it gives back a page that is not full, with `next`. */
-const MAX_LOOKED_AT = 20_000;
+/** Numbers looked at in one go; between two windows other requests pass. */
+const WINDOW = 10_000;
+/** After this a page goes out as full as it is, with `next` [ms]. */
+const PATIENCE = 2000;
 
 /** The Thing of a path; anything that is no id is not found rather than wrong, as any other address that leads nowhere. */
 export function thingAt(context: Context, id: string): Thing {
@@ -59,7 +61,7 @@ function afterOf(text: string | undefined): number {
   return mark[0];
 }
 
-function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
+async function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
   const within = circle(q);
   const areas: Bbox[] = [];
   if (q.bbox) areas.push(q.bbox);
@@ -73,11 +75,15 @@ function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
     ...thingView(context, t),
     ...(metres === undefined ? {} : { distance: Math.round(metres) }),
   });
-  for (let looked = 0; looked < MAX_LOOKED_AT;) {
+  const started = performance.now();
+  const last = context.registry.lastNum();
+  while (after < last && performance.now() - started < PATIENCE) {
     const size = Math.min(1000, q.limit - items.length + 1);
+    const until = after + WINDOW;
     const page = context.registry.list({
       kind,
       after,
+      until,
       limit: size,
       ...(areas[0] ? { bbox: areas[0] } : {}),
       ...(q.project === undefined ? {} : { project: q.project }),
@@ -88,7 +94,6 @@ function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
     for (const t of page) {
       if (items.length >= q.limit) return { items, next: encodeCursor([after]) };
       after = t.num;
-      looked++;
       const place = context.things.get(t.num)?.place;
       let metres: number | undefined;
       if (within) {
@@ -101,10 +106,14 @@ function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
       if (q.health && healthOfThing(context, t) !== q.health) continue;
       items.push(itemOf(t, metres));
     }
-    if (page.length < size) return { items, next: null };
+    if (page.length < size) after = until;
+    await new Promise(setImmediate);
   }
-  return { items, next: encodeCursor([after]) };
+  return { items, next: after >= last ? null : encodeCursor([after]) };
 }
+
+/** In a circle that holds more than this the nearest of a rare property may be missed; 20 km of a city hold fewer. */
+const NEAR = 20_000;
 
 const nearestQuery = z.strictObject({
   lat,
@@ -135,7 +144,7 @@ export function boxRoutes(app: App, context: Context): void {
       },
       async (request, reply) => {
         context.things.refresh();
-        const answer = find(context, kind, request.query);
+        const answer = await find(context, kind, request.query);
         if (answer.next) {
           const url = new URL(request.url, context.baseUrl(request));
           url.searchParams.set('cursor', answer.next);
@@ -183,7 +192,7 @@ export function boxRoutes(app: App, context: Context): void {
       // From a small circle outwards: a city's centre has thousands of boxes within the full radius.
       for (let r = Math.min(500, q.radius); ; r = Math.min(r * 4, q.radius)) {
         const found = context.registry
-          .list({ bbox: around(here, r), limit: 5000, ...(q.kind ? { kind: q.kind } : {}) })
+          .list({ bbox: around(here, r), limit: NEAR, ...(q.kind ? { kind: q.kind } : {}) })
           .flatMap((t) => {
             const place = context.things.get(t.num)?.place;
             const metres = place ? distance(here, [place.lon, place.lat]) : Infinity;

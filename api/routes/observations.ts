@@ -20,8 +20,6 @@ import { thingAt } from './boxes.ts';
 
 const MAX_PAGE = 10_000;
 const USUAL_PAGE = 1000;
-/** Exports at once; each holds two pieces of rows. */
-const MAX_EXPORTS = 64;
 /** A page that takes longer is given up [ms]. */
 const PATIENCE = 30 * SECOND;
 
@@ -124,8 +122,10 @@ export function aggregateItem(context: Context, key: PropertyKey, lvl: Level, th
   };
 }
 
-export function observationRoutes(app: App, context: Context): void {
+/** Returns how many exports are being written. */
+export function observationRoutes(app: App, context: Context): () => number {
   const { store } = context;
+  const maxExports = context.options.maxExports ?? 64;
   let exports = 0;
 
   async function page(thing: Thing, q: Query, signal: AbortSignal) {
@@ -286,7 +286,7 @@ export function observationRoutes(app: App, context: Context): void {
           spanOf(context, q);
           return reply.type(q.format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson').send('');
         }
-        if (exports >= MAX_EXPORTS) {
+        if (exports >= maxExports) {
           throw new Problem('unavailable', 'Too many exports run at once', { headers: { 'retry-after': '10' } });
         }
         const gone = new AbortController();
@@ -363,4 +363,5 @@ export function observationRoutes(app: App, context: Context): void {
       },
     );
   }
+  return () => exports;
 }

@@ -6,7 +6,13 @@ import type { LiveStream } from '../live.ts';
 import type { PartHealth } from '../options.ts';
 import { healthReport, problemAnswers } from '../schemas.ts';
 
-export function operationRoutes(app: App, context: Context, live: LiveStream, ready: () => boolean): void {
+export function operationRoutes(
+  app: App,
+  context: Context,
+  live: LiveStream,
+  ready: () => boolean,
+  exportsRunning: () => number,
+): void {
   const own = new Metrics();
   const requests = new Counter({
     name: 'lamppost_http_requests_total',
@@ -34,6 +40,7 @@ export function operationRoutes(app: App, context: Context, live: LiveStream, re
   };
   gauge('lamppost_stream_clients', 'Clients on the live stream', () => live.clients);
   gauge('lamppost_stream_dropped_clients', 'Clients let go because they read too slowly', () => live.dropped);
+  gauge('lamppost_exports', 'CSV and NDJSON answers being written', exportsRunning);
   gauge('lamppost_latest_datastreams', 'Datastreams in the table of latest values', () => context.latest.size);
   gauge('lamppost_boxes', 'Boxes that are not retired', () => context.registry.count('box'));
   gauge('lamppost_stations', 'Reference stations that are not retired', () => context.registry.count('station'));

@@ -77,7 +77,7 @@ export function streamRoutes(app: App, context: Context, live: LiveStream): void
         raw,
         {
           properties: q.property ? new Set(q.property) : null,
-          things: q.box ? new Set(q.box) : null,
+          things: q.box ? new Set(q.box.flatMap((id) => context.registry.get(id)?.num ?? [])) : null,
           bbox: q.bbox ?? null,
           level: q.level,
         },

@@ -328,11 +328,32 @@ test('a file of the first version is brought up to date with everything in it', 
   const { thing, key } = registry.add({ name: 'old' }, T);
   registry.close();
   const first = new DatabaseSync(path);
-  first.exec('DROP TABLE events; PRAGMA user_version = 1');
+  first.exec('DROP TABLE events; DROP INDEX things_retired; PRAGMA user_version = 1');
   first.close();
   expect(() => openRegistry(path, { readOnly: true })).toThrow(/older schema/);
   registry = openRegistry(path);
   expect(registry.authenticate(thing.id, key)).toBe('ok');
   registry.retire(thing.id, T + 1);
   expect(registry.events({ limit: 5 }).map((e) => e.kind)).toEqual(['retired']);
+});
+
+test('count: boxes and stations that are not retired, also after an insert that failed', () => {
+  registry.addMany([{}, {}, { kind: 'station' }, { kind: 'station' }, { id: 'taken-id' }], T);
+  expect(() => registry.addMany([{}, { id: 'taken-id' }], T)).toThrow('already in use');
+  registry.add({}, T);
+  registry.retire(registry.byNum(1)?.id ?? '', T);
+  registry.retire(registry.byNum(3)?.id ?? '', T);
+  expect([registry.count(), registry.count('box'), registry.count('station'), registry.lastNum()]).toEqual([
+    4, 3, 1, 6,
+  ]);
+  expect(registry.list().length).toBe(registry.count());
+});
+
+test('a search in windows finds what a search at once finds', () => {
+  registry.addMany(Array.from({ length: 40 }, (_, i) => ({ lat: 25, lon: 121, exposure: i % 7 ? ('indoor' as const) : ('outdoor' as const) })), T); // prettier-ignore
+  for (const query of [{ exposure: 'outdoor' as const }, { bbox: [120, 24, 122, 26] as const }]) {
+    const windows: number[] = [];
+    for (let after = 0; after < registry.lastNum(); after += 9) windows.push(...registry.list({ ...query, after, until: after + 9 }).map((t) => t.num)); // prettier-ignore
+    expect(windows).toEqual(registry.list(query).map((t) => t.num));
+  }
 });
