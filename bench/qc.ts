@@ -85,7 +85,55 @@ export function measure(
   return all;
 }
 
+/** Seeded, so that runs can be compared (mulberry32). */
+function random(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Speed on a made-up country: boxes in thirty towns, four values a reading; CPU time of this thread, others may be busy. */
+export function speed(count: number, slices: number, batch: number): void {
+  const next = random(count);
+  const towns = Array.from({ length: 30 }, () => ({ lat: 22 + 3 * next(), lon: 120.2 + 1.5 * next() }));
+  const boxes = Array.from({ length: count }, (_, i) => {
+    const town = towns[i % 30] as { lat: number; lon: number };
+    return { lat: town.lat + 0.15 * (next() - 0.5), lon: town.lon + 0.15 * (next() - 0.5) };
+  });
+  const qc = qcOf(boxes);
+  const air = (k: number): number => 25 + 10 * Math.sin(k / 40);
+  const spent: number[] = [];
+  for (let k = 0; k < slices; k++) {
+    const t = Date.UTC(2026, 0, 1) + k * 300_000;
+    const readings = boxes.map((_, i) =>
+      rawReading(i + 1, t, [
+        { property: 'pm25', raw: Math.round(air(k) * (0.8 + 0.4 * next())) },
+        { property: 'pm10', raw: Math.round(1.4 * air(k)) },
+        { property: 'temperature', raw: 20 + next() },
+        { property: 'humidity', raw: 60 + 5 * next() },
+      ]),
+    );
+    const start = process.cpuUsage();
+    for (let at = 0; at < count; at += batch) qc.check(readings.slice(at, at + batch));
+    const used = process.cpuUsage(start);
+    spent.push((used.user + used.system) / 1000);
+  }
+  const later = spent.slice(Math.min(2, slices - 1)).toSorted((a, b) => a - b);
+  const typical = later[later.length >> 1] as number;
+  console.log(
+    `${String(count).padStart(9)} boxes, batches of ${String(batch).padStart(6)}: first slice ${(spent[0] as number).toFixed(0)} ms (tiles are made), ` +
+      `then ${typical.toFixed(0)} ms = ${((1000 * typical) / count).toFixed(1)} µs per reading; state ${(qc.stateBytes() / count).toFixed(0)} bytes per box`,
+  );
+}
+
 if (import.meta.main) {
+  speed(3000, 12, 3000);
+  speed(30_000, 6, 30_000);
+  speed(30_000, 4, 500);
   if (!hasFaultSet()) console.log(`skipped: ${FAULT_SET} is not there`);
   else {
     const set = loadFaultSet();

@@ -35,6 +35,8 @@ export interface Qc {
   advance(now: EpochMs): void;
   /** What the nights have found out about a box; null = nothing yet (no place, no neighbours, first day). */
   health(thingNum: number): BoxHealth | null;
+  /** Bytes of memory held for streams, sites, nights and tiles. */
+  stateBytes(): number;
   snapshot(): Uint8Array;
   restore(bytes: Uint8Array): void;
 }
@@ -88,6 +90,13 @@ const PLACEHOLDER = reason('sentinel') | reason('negative');
 const DEAD = reason('flat_line') | reason('stuck_zero');
 const SPIKE = reason('spike');
 const FOG = reason('fog');
+const CHANNELS = reason('channels');
+const SINGLE_CHANNEL = reason('single_channel');
+const SPATIAL_REASON = reason('spatial');
+const EVENT = reason('event');
+const CORRELATION = reason('correlation');
+const DRIFT = reason('drift');
+const DUPLICATE = reason('duplicate');
 
 /**
  * PM2.5 of a checked reading: the mean of its two channels, or the one that speaks for both; NaN = no PM2.5.
@@ -109,11 +118,25 @@ interface Weather {
   sun(t: EpochMs): number;
 }
 
-interface Draft {
-  flags: Flag[];
-  reasons: number[];
+/** A verdict in the making. */
+interface DraftValue {
+  readonly property: PropertyKey;
+  readonly raw: number;
+  flag: Flag;
+  reasons: number;
   /** Whether the value failed a test that needs no memory. */
-  broken: boolean[];
+  broken: boolean;
+}
+/** The values of one reading, and where PM2.5 and its second channel stand among them (−1 = there is none). */
+interface Draft {
+  readonly values: DraftValue[];
+  a: number;
+  b: number;
+}
+
+function mark(v: DraftValue, flag: Flag, reasons: number): void {
+  v.flag = worse(v.flag, flag);
+  v.reasons |= reasons;
 }
 
 export function createQc(): Qc {
@@ -154,12 +177,12 @@ export function createQc(): Qc {
     beside: (key) => values[num(key)] as number,
   };
 
-  function run(steps: readonly Step[], draft: Draft, i: number): void {
+  function run(steps: readonly Step[], v: DraftValue): void {
     for (const { mask, test } of steps) {
       const flag = test(c);
       if (flag === FLAG.notEvaluated) continue;
-      draft.flags[i] = worse(draft.flags[i] as Flag, flag);
-      if (flag !== FLAG.good) draft.reasons[i] = (draft.reasons[i] as number) | mask;
+      v.flag = worse(v.flag, flag);
+      if (flag !== FLAG.good) v.reasons |= mask;
     }
   }
 
@@ -180,13 +203,14 @@ export function createQc(): Qc {
   /** Tests without memory. */
   function instant(reading: RawReading): Draft {
     load(reading);
-    const draft: Draft = { flags: [], reasons: [], broken: [] };
-    for (const [i, v] of reading.values.entries()) {
-      draft.flags.push(FLAG.notEvaluated);
-      draft.reasons.push(0);
-      draft.broken.push(false);
-      run(aim(v.property, v.raw).instant, draft, i);
-      draft.broken[i] = draft.flags[i] === FLAG.fail;
+    const draft: Draft = { values: [], a: -1, b: -1 };
+    for (const { property: key, raw } of reading.values) {
+      const v: DraftValue = { property: key, raw, flag: FLAG.notEvaluated, reasons: 0, broken: false };
+      if (key === 'pm25') draft.a = draft.values.length;
+      else if (key === 'pm25_b') draft.b = draft.values.length;
+      draft.values.push(v);
+      run(aim(key, raw).instant, v);
+      v.broken = v.flag === FLAG.fail;
     }
     return draft;
   }
@@ -199,8 +223,7 @@ export function createQc(): Qc {
   }
 
   /** Tests with memory, for one value; then the memory takes the value in. */
-  function history(reading: RawReading, draft: Draft, i: number, answer: SpatialAnswer, weather: Weather): void {
-    const v = reading.values[i] as RawReading['values'][number];
+  function history(reading: RawReading, v: DraftValue, answer: SpatialAnswer): void {
     const plan = aim(v.property, v.raw);
     const n = plan.property.num;
     const record = streams.find(reading.thingNum, n);
@@ -210,7 +233,7 @@ export function createQc(): Qc {
     const t = Math.max(1, Math.floor(reading.phenomenonTime / 1000));
     const before = u[at + STREAM.time] as number;
     // Late readings (an offline buffer) have no present to be compared with.
-    if (draft.broken[i] || t < before) return;
+    if (v.broken || t < before) return;
     const x = Math.fround(v.raw);
     const gap = before === 0 ? Number.NaN : t - before;
     const particles = PARTICLES.has(n);
@@ -264,9 +287,9 @@ export function createQc(): Qc {
           ? weather.humidity
           : Number.NaN;
     c.time = reading.phenomenonTime;
-    run(plan.history, draft, i);
+    run(plan.history, v);
 
-    const spike = (draft.reasons[i] as number) & SPIKE;
+    const spike = v.reasons & SPIKE;
     if (count > 0 && !spike) {
       const step = Math.abs(x - v1);
       f[at + STREAM.usual] = Number.isNaN(c.usual) ? step : c.usual + USUAL_WEIGHT * (step - c.usual);
@@ -275,40 +298,31 @@ export function createQc(): Qc {
     f[at + STREAM.v2] = v1;
     f[at + STREAM.v1] = x;
     u[at + STREAM.time] = t;
-    const dead = draft.flags[i] === FLAG.fail && (draft.reasons[i] as number) & DEAD;
+    const dead = v.flag === FLAG.fail && v.reasons & DEAD;
     u[at + STREAM.misc] = Math.min(255, count + 1) | (spike ? SPIKE_BIT : 0) | (dead ? DEAD_BIT : 0);
   }
 
-  /** Two channels: what they say together becomes the verdict on `pm25`. Fog and the like are remarks on the whole reading. */
-  function together(reading: RawReading, draft: Draft, expected: number): void {
-    const a = reading.values.findIndex((v) => v.property === 'pm25');
-    if (a < 0) return;
-    const b = reading.values.findIndex((v) => v.property === 'pm25_b');
-    if (b >= 0) {
-      const channel = (i: number): Channel => ({
-        value: (reading.values[i] as { raw: number }).raw,
-        failed: draft.flags[i] === FLAG.fail,
-      });
-      const [ca, cb] = [channel(a), channel(b)];
+  /** Two channels: what they say together becomes the verdict on `pm25`. Fog is a remark on the whole reading. */
+  function together(draft: Draft, expected: number): void {
+    const a = draft.values[draft.a];
+    if (!a) return;
+    const b = draft.values[draft.b];
+    if (b) {
+      const channel = (v: DraftValue): Channel => ({ value: v.raw, failed: v.flag === FLAG.fail });
       // A placeholder in A (Denver: −1) comes with nonsense in B: such a reading has no PM2.5 at all.
-      const use = (draft.reasons[a] as number) & PLACEHOLDER ? 'none' : channelUse(ca, cb, expected);
+      const use = a.reasons & PLACEHOLDER ? 'none' : channelUse(channel(a), channel(b), expected);
       if (use === 'mean') {
-        const flag = channelsTest(ca.value, cb.value);
-        for (const i of [a, b]) {
-          draft.flags[i] = worse(draft.flags[i] as Flag, flag);
-          if (flag !== FLAG.good) draft.reasons[i] = (draft.reasons[i] as number) | reason('channels');
-        }
+        const flag = channelsTest(a.raw, b.raw);
+        const why = flag === FLAG.good ? 0 : CHANNELS;
+        mark(a, flag, why);
+        mark(b, flag, why);
       } else if (use !== 'none') {
-        if (use === 'b') draft.flags[a] = draft.flags[b] as Flag;
-        else if (draft.flags[b] !== FLAG.fail) {
-          draft.flags[b] = FLAG.fail;
-          draft.reasons[b] = (draft.reasons[b] as number) | reason('channels');
-        }
-        draft.reasons[a] = (draft.reasons[a] as number) | reason('single_channel');
+        if (use === 'b') a.flag = b.flag;
+        else if (b.flag !== FLAG.fail) mark(b, FLAG.fail, CHANNELS);
+        a.reasons |= SINGLE_CHANNEL;
       }
     }
-    if (isFoggy(values[TEMPERATURE] as number, values[HUMIDITY] as number))
-      draft.reasons[a] = (draft.reasons[a] as number) | FOG;
+    if (isFoggy(values[TEMPERATURE] as number, values[HUMIDITY] as number)) a.reasons |= FOG;
   }
 
   /** Whether a stream was found dead at its last reading. */
@@ -318,95 +332,88 @@ export function createQc(): Qc {
   }
 
   /** PM2.5 as the field sees it, before anything with memory has spoken; NaN = none that can be used. */
-  function forField(reading: RawReading, draft: Draft): number {
-    const a = reading.values.findIndex((v) => v.property === 'pm25');
-    if (a < 0) return Number.NaN;
-    const x = (reading.values[a] as { raw: number }).raw;
-    const b = reading.values.findIndex((v) => v.property === 'pm25_b');
-    if (b < 0) return draft.broken[a] ? Number.NaN : x;
-    if ((draft.reasons[a] as number) & PLACEHOLDER) return Number.NaN;
-    const y = (reading.values[b] as { raw: number }).raw;
+  function forField(thingNum: number, draft: Draft): number {
+    const a = draft.values[draft.a];
+    if (!a) return Number.NaN;
+    const b = draft.values[draft.b];
+    if (!b) return a.broken ? Number.NaN : a.raw;
+    if (a.reasons & PLACEHOLDER) return Number.NaN;
     const use = channelUse(
-      { value: x, failed: draft.broken[a] === true || wasDead(reading.thingNum, PM25) },
-      { value: y, failed: draft.broken[b] === true || wasDead(reading.thingNum, PM25_B) },
+      { value: a.raw, failed: a.broken || wasDead(thingNum, PM25) },
+      { value: b.raw, failed: b.broken || wasDead(thingNum, PM25_B) },
     );
-    return use === 'mean' && channelsTest(x, y) === FLAG.fail ? Number.NaN : useValue(use, x, y);
+    return use === 'mean' && channelsTest(a.raw, b.raw) === FLAG.fail ? Number.NaN : useValue(use, a.raw, b.raw);
   }
 
   /** What the spatial test adds to PM2.5, and what it takes back: a jump that neighbours share is no spike. */
-  function spatial(reading: RawReading, draft: Draft, answer: SpatialAnswer): void {
+  function spatial(draft: Draft, answer: SpatialAnswer): void {
     if (!answer.evaluated) return;
     const size = Math.abs(answer.z);
     const limit = answer.z > 0 ? SPATIAL.suspectHigh : SPATIAL.suspectLow;
     const flagged = size > limit && !answer.event && !answer.confirmed;
-    for (const [i, v] of reading.values.entries()) {
-      const n = num(v.property);
-      if (!PARTICLES.has(n)) continue;
-      const reasons = draft.reasons[i] as number;
-      if (!flagged && reasons & SPIKE && draft.flags[i] === FLAG.suspect) {
-        draft.reasons[i] = reasons & ~SPIKE;
-        // Nothing else that makes a value suspect may be lost with the spike.
-        if (!(reasons & SUSPECTING)) draft.flags[i] = FLAG.good;
-      }
-      if (n !== PM25) continue;
-      draft.flags[i] = worse(
-        draft.flags[i] as Flag,
-        !flagged ? FLAG.good : size > SPATIAL.fail ? FLAG.fail : FLAG.suspect,
-      );
-      if (flagged) draft.reasons[i] = (draft.reasons[i] as number) | reason('spatial');
-      if (answer.event) draft.reasons[i] = (draft.reasons[i] as number) | reason('event');
-    }
+    if (!flagged)
+      for (const v of draft.values)
+        if (v.reasons & SPIKE && v.flag === FLAG.suspect && PARTICLES.has(num(v.property))) {
+          // Nothing else that makes a value suspect may be lost with the spike.
+          if (!(v.reasons & SUSPECTING)) v.flag = FLAG.good;
+          v.reasons &= ~SPIKE;
+        }
+    const a = draft.values[draft.a] as DraftValue;
+    if (flagged) mark(a, size > SPATIAL.fail ? FLAG.fail : FLAG.suspect, SPATIAL_REASON);
+    else mark(a, FLAG.good, answer.event ? EVENT : 0);
   }
 
   function judge(slice: readonly RawReading[]): CheckedReading[] {
-    const drafts = slice.map((reading) => instant(reading));
-    const entries: SliceEntry[] = slice.map((reading, k) => {
-      const site = sites.get(reading.thingNum);
-      if (site !== 0) rememberWeather(site, reading, drafts[k] as Draft);
-      const pm25 = reading.values.some((v) => v.property === 'pm25');
-      return {
-        site: pm25 ? site : 0,
+    const drafts: Draft[] = [];
+    const entries: SliceEntry[] = [];
+    const before: number[] = [];
+    for (const reading of slice) {
+      const draft = instant(reading);
+      drafts.push(draft);
+      const known = sites.get(reading.thingNum);
+      if (known !== 0) rememberWeather(known, reading, draft);
+      const site = draft.a < 0 ? 0 : known;
+      before.push(site === 0 ? 0 : sites.time(site));
+      entries.push({
+        site,
         t: Math.max(1, Math.floor(reading.phenomenonTime / 1000)),
-        pm25: pm25 && site !== 0 ? forField(reading, drafts[k] as Draft) : Number.NaN,
-        counts: nightly.follows(site) !== FLAG.fail && !(pm25 && wasDead(reading.thingNum, PM25)),
-      };
-    });
-    const before = entries.map((e) => (e.site === 0 ? 0 : sites.time(e.site)));
+        pm25: site === 0 ? Number.NaN : forField(reading.thingNum, draft),
+        counts: site !== 0 && nightly.follows(site) !== FLAG.fail && !wasDead(reading.thingNum, PM25),
+      });
+    }
     const answers = judgeSlice(sites, tiles, entries);
     return slice.map((reading, k) => {
       const draft = drafts[k] as Draft;
       const answer = answers[k] as SpatialAnswer;
       load(reading);
       aimWeather(reading);
-      for (let i = 0; i < reading.values.length; i++) history(reading, draft, i, answer, weather);
-      together(reading, draft, answer.expected);
-      spatial(reading, draft, answer);
-      overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
+      for (const v of draft.values) history(reading, v, answer);
+      together(draft, answer.expected);
+      spatial(draft, answer);
+      overDays(draft, entries[k] as SliceEntry, answer, before[k] as number);
       return checked(reading, draft);
     });
   }
 
   /** What the nights found out is said of each reading; what the reading shows is kept for the nights to come. */
-  function overDays(reading: RawReading, draft: Draft, entry: SliceEntry, answer: SpatialAnswer, before: number): void {
+  function overDays(draft: Draft, entry: SliceEntry, answer: SpatialAnswer, before: number): void {
     const { site } = entry;
-    const i = reading.values.findIndex((v) => v.property === 'pm25');
-    if (site === 0 || i < 0) return;
+    const a = draft.values[draft.a];
+    if (site === 0 || !a) return;
     if (answer.evaluated && before !== 0)
       nightly.take(site, {
         gapS: entry.t - before,
         intervalS: sites.read(site, S.interval),
         pm25: entry.pm25,
         field: answer.field,
-        flagged: draft.flags[i] === FLAG.suspect || draft.flags[i] === FLAG.fail,
+        flagged: a.flag === FLAG.suspect || a.flag === FLAG.fail,
         solarHour: solarHour(entry.t / 3600, sites.read(site, S.lon)),
       });
     const follows = nightly.follows(site);
-    draft.flags[i] = worse(draft.flags[i] as Flag, follows);
-    let remarks = follows === FLAG.suspect || follows === FLAG.fail ? reason('correlation') : 0;
+    mark(a, follows, follows === FLAG.suspect || follows === FLAG.fail ? CORRELATION : 0);
     const siteClass = nightly.siteClass(site);
-    if (siteClass !== '') remarks |= reason(siteClass);
-    if (nightly.drifting(site)) remarks |= reason('drift');
-    draft.reasons[i] = (draft.reasons[i] as number) | remarks;
+    if (siteClass !== '') a.reasons |= reason(siteClass);
+    if (nightly.drifting(site)) a.reasons |= DRIFT;
   }
 
   /** Sites where it has become 05 h solar time, or 24 h of them after a pause. */
@@ -420,8 +427,8 @@ export function createQc(): Qc {
   }
 
   function rememberWeather(site: number, reading: RawReading, draft: Draft): void {
-    for (const [i, v] of reading.values.entries()) {
-      if (draft.flags[i] !== FLAG.good) continue;
+    for (const v of draft.values) {
+      if (v.flag !== FLAG.good) continue;
       if (v.property === 'temperature') sites.write(site, S.temperature, v.raw);
       else if (v.property === 'humidity') sites.write(site, S.humidity, v.raw < 99.9 ? v.raw : Number.NaN);
       else continue;
@@ -442,22 +449,24 @@ export function createQc(): Qc {
   }
 
   const checked = (reading: RawReading, draft: Draft): CheckedReading => ({
-    ...reading,
     stage: 'checked',
-    values: reading.values.map((v, i): CheckedValue => ({
+    thing: reading.thing,
+    thingNum: reading.thingNum,
+    phenomenonTime: reading.phenomenonTime,
+    resultTime: reading.resultTime,
+    clock: reading.clock,
+    seq: reading.seq,
+    values: draft.values.map((v): CheckedValue => ({
       property: v.property,
       raw: v.raw,
-      flag: draft.flags[i] as Flag,
-      reasons: draft.reasons[i] as number,
+      flag: v.flag,
+      reasons: v.reasons,
     })),
   });
 
   function duplicate(reading: RawReading): CheckedReading {
     const draft = instant(reading);
-    for (let i = 0; i < draft.flags.length; i++) {
-      draft.flags[i] = FLAG.fail;
-      draft.reasons[i] = (draft.reasons[i] as number) | reason('duplicate');
-    }
+    for (const v of draft.values) mark(v, FLAG.fail, DUPLICATE);
     return checked(reading, draft);
   }
 
@@ -532,6 +541,7 @@ export function createQc(): Qc {
     check,
     advance,
     health: (thingNum) => nightly.health(sites.get(thingNum)),
+    stateBytes: () => streams.bytes + sites.pool.bytes + sites.byThing.bytes + nightly.pool.bytes + tiles.bytes(),
     snapshot: () =>
       serialize({
         version: SNAPSHOT_VERSION,

@@ -11,9 +11,10 @@ import type { Place } from '../geo/neighbours.ts';
 /** Exponential covariance: length [km] and nugget (sill 1) of log PM2.5 after each site's own expectation is taken off. */
 export const FIELD = { lengthKm: 10, nugget: 0.5 } as const;
 
-/** Boxes whose verdict a tile gives, and boxes it looks at. */
+/** Boxes whose verdict a tile gives at most; boxes around them that it looks at, more for a small tile. */
 const CORE = 24;
-const TOTAL = 40;
+const RIM = 16;
+const TOTAL_MIN = 32;
 /** A neighbour further than this says nothing [km]. */
 const REACH_KM = 60;
 /** "Near" for the rule how many boxes a spatial test needs (calibration note §8.1 S7: within 15 km). */
@@ -199,6 +200,16 @@ export class Tiles {
     return found.sort((a, b) => a.km - b.km || a.site - b.site);
   }
 
+  /** Bytes held by matrices and values of the tiles made so far. */
+  bytes(): number {
+    const of = (node: Node): number => {
+      if ('axis' in node) return of(node.low) + of(node.high);
+      const n = node.tile?.members.length ?? 0;
+      return n * n * 4 + n * (6 * 8 + 7);
+    };
+    return of(this.#root);
+  }
+
   /** The tree with what its tiles remember; matrices are made again from the places. */
   snapshot(): NodeState {
     const save = (node: Node): NodeState =>
@@ -249,7 +260,7 @@ export class Tiles {
     const middle = (values: number[]): number => (Math.min(...values) + Math.max(...values)) / 2;
     const centre = { lat: middle(places.map((p) => p.lat)), lon: middle(places.map((p) => p.lon)) };
     const radius = Math.max(0, ...places.map((p) => distanceKm(centre.lat, centre.lon, p.lat, p.lon)));
-    const wanted = Math.max(0, TOTAL - leaf.sites.length);
+    const wanted = Math.max(RIM, TOTAL_MIN - leaf.sites.length);
     // Look no wider than needed: a dense city has its rim within a kilometre or two.
     let rim: { site: number; km: number }[] = [];
     const limit = Math.min(radius + REACH_KM, 2 * REACH_KM);
