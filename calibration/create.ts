@@ -3,7 +3,7 @@
  */
 import { deserialize, serialize } from 'node:v8';
 import { Correction, type CorrectionOptions } from './correction/correction.ts';
-import { createQc } from './checks.ts';
+import { createQc } from './qc/qc.ts';
 import type { CalibrationStage } from './stage.ts';
 
 export type StageOptions = CorrectionOptions;

@@ -21,14 +21,16 @@ import type {
 import { property, roundTo } from '../../model/properties.ts';
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import type { Colocation, ReferenceValue, StageBox, StageStation } from '../stage.ts';
-import { mergedPm25 } from '../checks.ts';
+import { mergedPm25 } from '../qc/qc.ts';
 import { scanClock } from './clock.ts';
+import { createNeighbourIndex, type NeighbourIndex } from '../geo/neighbours.ts';
 import { findPairings } from './colocation.ts';
+import { CONSENSUS, consent, logOf, newGain, type Gain } from './consensus.ts';
 import { forget, lowerBound, newHistory, record, stepMean, type History, type StepMean } from './history.ts';
 import { median } from './linear.ts';
 import { nameModel, type ModelCard } from './models.ts';
 import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type Network, type StationStep } from './network.ts';
-import { fitOwn, type OwnModel } from './own.ts';
+import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { applyBetas, fitPooled, type PooledModel } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import { isReference, isStuck, newStation, type StationState } from './reference.ts';
@@ -46,7 +48,7 @@ import {
   type ShortTermLearning,
 } from './short_term.ts';
 import { krige, type Spot } from './spatial.ts';
-import { newQuantiles, startScale, track, type Quantiles } from './uncertainty.ts';
+import { POOL_SCORES, newQuantiles, startScale, tailForNewPlace, track, type Quantiles } from './uncertainty.ts';
 
 export interface CorrectionOptions {
   /** Averaging interval of the reference values [ms]. Default one hour. */
@@ -76,6 +78,9 @@ interface BoxState {
   fieldVersion: number;
   fieldValue: number;
   fieldKm: number;
+  gain: Gain;
+  /** Positions in `order` of the boxes around; null = not looked up yet. */
+  around: { at: number; km: number }[] | null;
 }
 
 /** Squared errors of what was, or would have been, answered; fading means. */
@@ -147,6 +152,9 @@ const residualOf = (y: number, base: number): number =>
   Math.min(1.5, Math.max(-1.5, (y - base) / (KNEE + Math.max(0, base))));
 const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
 const SPEED = 0.01;
+/** Boxes that are asked about a box without station, and how far they may be [km]. */
+const AROUND = 6;
+const AROUND_KM = 1;
 
 interface Base {
   y: number;
@@ -159,6 +167,9 @@ export class Correction {
   readonly #step: number;
   readonly #lag: number;
   readonly #fitUntil: number;
+  /** Who is near whom, made when first needed after boxes have changed. */
+  #order: BoxState[] = [];
+  #index: NeighbourIndex | null = null;
   #s: State = {
     boxes: new Map(),
     stations: new Map(),
@@ -196,6 +207,8 @@ export class Correction {
       fieldVersion: -1,
       fieldValue: 0,
       fieldKm: Infinity,
+      gain: newGain(),
+      around: null,
     });
     this.#s.dirty = true;
   }
@@ -256,6 +269,7 @@ export class Correction {
     const found = deserialize(bytes) as { version?: number; state?: State };
     if (found.version !== 1 || !found.state) throw new Error('not a snapshot of the correction, or of another version');
     this.#s = found.state;
+    this.#index = null;
   }
 
   correct(readings: readonly CheckedReading[]): CorrectedReading[] {
@@ -293,7 +307,7 @@ export class Correction {
       record(state.history, time, x, rh, temp, answer.y, answer.u);
     }
     if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
-    const q = this.#quantiles(state, series, answer.level);
+    const q = this.#quantiles(state, series, answer.level, time);
     const u = fog ? 2 * answer.u : answer.u;
     const y = roundTo(answer.y, RESOLUTION);
     return {
@@ -379,20 +393,59 @@ export class Correction {
     if (Number.isNaN(y)) {
       return { y, u: NaN, level: '', model: '', reasons: state.plantower && Number.isNaN(rh) ? INPUT : NO_MODEL };
     }
+    if (level.startsWith('L5')) {
+      Object.assign(state.gain, { log: logOf(y), time, anchored: true });
+    } else if (this.#settings.consensus) {
+      state.gain.anchored = false;
+      y = consent(state.gain, y, time, this.#around(state), Math.max(2 * this.#step, HOUR), CONSENSUS);
+    }
     const range = pool?.pooled?.range;
     if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
     // A correction that more than trebles a value is no correction (it would have stopped 66 of LASS's boxes, calibration note §2.3).
     if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD };
     y = Math.max(y, -3);
-    let u = startScale(level, y, km);
+    // Without its station a box is known little better than its type.
+    const ended = level === 'L5' && (!series || this.#ended(series, time));
+    let u = ended ? 0.9 * startScale('L3', y, km) : startScale(level, y, km);
     if (reasons & EXTRAPOLATED) u *= 1.5;
     return { y, u, level, model, reasons };
+  }
+
+  /** The gains of the nearest boxes of the same type. */
+  #around(state: BoxState): { gain: Gain; km: number }[] {
+    const { lat, lon } = state.box;
+    if (lat === null || lon === null) return [];
+    if (!this.#index) {
+      this.#order = [...this.#s.boxes.values()].filter((b) => b.box.lat !== null && b.box.lon !== null);
+      this.#order.sort((a, b) => (a.box.id < b.box.id ? -1 : 1));
+      this.#index = createNeighbourIndex(
+        this.#order.map((b) => ({ lat: b.box.lat as number, lon: b.box.lon as number })),
+      );
+      for (const b of this.#order) b.around = null;
+    }
+    state.around ??= this.#index
+      .nearest(lat, lon, AROUND, AROUND_KM, (i) => {
+        const other = this.#order[i] as BoxState;
+        return (
+          other !== state &&
+          other.pool === state.pool &&
+          other.box.exposure !== 'indoor' &&
+          other.box.exposure !== 'mobile'
+        );
+      })
+      .map((v) => ({ at: v.index, km: v.km }));
+    return state.around.map((v) => ({ gain: (this.#order[v.at] as BoxState).gain, km: v.km }));
   }
 
   #networkServes(pool: PoolState, network: Network, time: EpochMs): boolean {
     if (time - network.time > 12 * this.#step) return false;
     const q = pool.quiet;
     return q.n < 50 || !pool.pooled || q.network <= q.field;
+  }
+
+  /** Whether nothing has been heard from the station of a co-location for long: then the box stands for itself again. */
+  #ended(series: Series, time: EpochMs): boolean {
+    return time - series.short.time > Math.max(4 * DAY, 6 * this.#step);
   }
 
   #networkField(state: BoxState, network: Network): { value: number; km: number } {
@@ -414,8 +467,7 @@ export class Correction {
     const pool = this.#s.pools.get(state.pool);
     if (!pool) return null;
     if (series) {
-      const age = time - series.short.time;
-      if (age < Math.max(4 * DAY, 6 * this.#step)) {
+      if (!this.#ended(series, time)) {
         const f = featuresAt(series.short, time - this.#s.delay, time) ?? featuresAt(series.short, time, time);
         if (f) return { residual: forecast(pool.learning, f), km: 0, ownStation: true, near: true };
       }
@@ -442,10 +494,13 @@ export class Correction {
     return Math.min(1.5, Math.max(0, slope));
   }
 
-  #quantiles(state: BoxState, series: Series | null, level: CorrectionLevel): Quantiles {
-    if (series && series.quantiles.n >= 10) return series.quantiles;
-    const key = level.replace('+', '');
-    return this.#s.pools.get(state.pool)?.quantiles[key] ?? DEFAULT_QUANTILES;
+  #quantiles(state: BoxState, series: Series | null, level: CorrectionLevel, time: EpochMs): Quantiles {
+    const of = this.#s.pools.get(state.pool)?.quantiles ?? {};
+    if (series && !this.#ended(series, time)) {
+      return series.quantiles.n >= 10 ? series.quantiles : (of['L5'] ?? DEFAULT_QUANTILES);
+    }
+    const key = level === 'L5' ? 'L3' : level.replace('+', '');
+    return of[key] ?? of['L3'] ?? of['L4'] ?? DEFAULT_QUANTILES;
   }
 
   // --- pairing ---------------------------------------------------------------------------------------------------------
@@ -508,6 +563,7 @@ export class Correction {
       }
     });
     s.fieldVersion++;
+    this.#index = null;
   }
 
   /** Takes in the reference values whose time has come, oldest first, all stations of one time together. */
@@ -638,8 +694,13 @@ export class Correction {
         pool.fieldXy = 0.999 * pool.fieldXy + field.value * e;
         pool.fieldXx = 0.999 * pool.fieldXx + field.value * field.value;
       }
+
       const level: CorrectionLevel = field && field.nearestKm < 20 ? 'L4' : 'L3';
-      track((pool.quantiles[level] ??= newQuantiles()), (y - shifted) / startScale(level, shifted, km), 0.01);
+      track(
+        (pool.quantiles[level] ??= newQuantiles(POOL_SCORES)),
+        (y - shifted) / startScale(level, shifted, km),
+        tailForNewPlace(pooled?.stations.length ?? 1),
+      );
       const err = series.errors;
       const own = series.own && pooled ? applyBetas(series.own.betas, pooled.range, this.#settings, x, rh, temp) : NaN;
       const rate = Math.max(SPEED, 1 / (err.n + 1));
@@ -656,12 +717,9 @@ export class Correction {
         const answer = h.answer[i] as number;
         if (Number.isNaN(answer)) continue;
         const score = (y - answer) / (h.scale[i] as number);
-        if (series.quantiles.n === 0) {
-          const start = pool.quantiles['L5'];
-          if (start) Object.assign(series.quantiles, { low: start.low, high: start.high });
-        }
-        track(series.quantiles, score);
-        track((pool.quantiles['L5'] ??= newQuantiles()), score, 0.01);
+        const level = (pool.quantiles['L5'] ??= newQuantiles(POOL_SCORES));
+        track(series.quantiles, score, undefined, level);
+        track(level, score);
         series.errors.answer += SPEED * ((answer - y) ** 2 - series.errors.answer);
         break; // one row a step, as the pairs are
       }
@@ -739,7 +797,7 @@ export class Correction {
     const network = fitNetwork(steps, time, on, key);
     if (!network) return;
     // How well it does at stations it has not seen: by station, for the interval and for choosing between the two ways.
-    const quantiles = (pool.quantiles['L4'] ??= newQuantiles());
+    const quantiles = (pool.quantiles['L4'] ??= newQuantiles(POOL_SCORES));
     const scores: number[] = [];
     for (const series of this.#s.series) {
       if (series.pool !== key) continue;
@@ -764,12 +822,7 @@ export class Correction {
       }
       if (series.kind === 'own') pool.quiet.n++;
     }
-    if (quantiles.n < 50 && scores.length >= 20) {
-      const sorted = Float64Array.from(scores).sort();
-      quantiles.low = Math.max(0.3, -(sorted[Math.floor(0.05 * sorted.length)] as number));
-      quantiles.high = Math.max(0.3, sorted[Math.min(sorted.length - 1, Math.ceil(0.95 * sorted.length))] as number);
-      quantiles.n = scores.length;
-    } else for (const s of scores) track(quantiles, s, 0.002);
+    for (const score of scores) track(quantiles, score);
     pool.network = network;
     const card = nameModel({
       kind: 'network',
@@ -807,7 +860,7 @@ export class Correction {
     const correlated = Math.max(1, this.#settings.correlatedPairs * Math.min(1, HOUR / this.#step));
     const byPool = new Map<string, Series[]>();
     for (const series of s.series) {
-      trim(series, now - this.#settings.memoryMs);
+      trim(series, Math.min(now, series.time.at(-1) ?? now) - this.#settings.memoryMs);
       const list = byPool.get(series.pool) ?? [];
       list.push(series);
       byPool.set(series.pool, list);
@@ -838,7 +891,10 @@ export class Correction {
       pool.pooled = { ...pooled, id: card.id };
       s.cards.push(card);
       for (const x of own) {
-        const model = fitOwn({ ...x, weight: 1 }, pooled, now, correlated, this.#settings);
+        const model =
+          x.own && x.own.to === x.time.at(-1)
+            ? carryOwn(x.own, pooled, now, this.#settings)
+            : fitOwn({ ...x, weight: 1 }, pooled, now, correlated, this.#settings);
         if (!model) continue;
         const e = x.errors;
         const ownCard = nameModel({

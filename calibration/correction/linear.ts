@@ -80,6 +80,13 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? (sorted[mid] as number) : ((sorted[mid - 1] as number) + (sorted[mid] as number)) / 2;
 }
 
+/** A scale needs no more than this many values. */
+const THIN = 600;
+function thin(values: number[]): number[] {
+  const stride = Math.ceil(values.length / THIN);
+  return stride <= 1 ? values : values.filter((_, i) => i % stride === 0);
+}
+
 /** Iteratively reweighted least squares with Huber's weights; `k` in robust standard deviations, Infinity = plain. */
 export function fitRobust(rows: Rows, prior: Prior, k: number, floor: number, rounds = 4): RobustFit | null {
   const { p, n } = rows;
@@ -93,7 +100,7 @@ export function fitRobust(rows: Rows, prior: Prior, k: number, floor: number, ro
     if (!beta) return null;
     const residuals: number[] = [];
     for (let i = 0; i < n; i++) residuals[i] = Math.abs((rows.y[i] as number) - dot(rows.x, i * p, beta));
-    scale = Math.max(floor, n > 0 ? 1.4826 * median(residuals) : floor);
+    scale = Math.max(floor, n > 0 ? 1.4826 * median(thin(residuals)) : floor);
     for (let i = 0; i < n; i++) {
       const r = (residuals[i] as number) / scale;
       weights[i] = (rows.w[i] as number) * (r > k ? k / r : 1);

@@ -10,6 +10,8 @@ import type { CorrectionSettings } from './settings.ts';
 
 export interface OwnModel {
   readonly betas: Betas;
+  /** Difference to the pooled model of the time of the fit. */
+  readonly deltas: Betas;
   readonly pairs: number;
   readonly days: number;
   readonly from: EpochMs;
@@ -28,7 +30,10 @@ export function fitOwn(
 ): OwnModel | null {
   const n = pairs.time.length;
   if (n === 0) return null;
+  // Old against its own newest pairs.
+  const newest = pairs.time[n - 1] as number;
   const betas: Betas = {};
+  const deltas: Betas = {};
   const days = new Set<number>();
   let scale = pooled.scale;
   for (const t of pairs.time) days.add(Math.floor(t / 86_400_000));
@@ -47,9 +52,9 @@ export function fitOwn(
       if ((set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
       const x = pairs.x[i] as number;
       const w =
-        (0.5 ** ((now - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) *
+        (0.5 ** ((newest - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) *
         varianceWeight(x, settings);
-      if (w < 1e-6) continue;
+      if (w * correlated < 0.002) continue;
       fillFeatures(row, 0, set, settings, x, rh, temp);
       for (let k = 0; k < p; k++) {
         rows.x.push(row[k] as number);
@@ -68,20 +73,37 @@ export function fitOwn(
     const spread = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
     if (settings.interactions && set !== 'P') spread.push(0.05);
     if (settings.curvature) spread.push(0.3);
-    const fit = fitRobust(rows, { mean: spread.map(() => 0), spread }, settings.huber, 1);
+    const fit = fitRobust(rows, { mean: spread.map(() => 0), spread }, settings.huber, 1, betas.PRT ? 1 : 3);
     if (!fit) continue;
-    const beta = base.map((b, k) => b + (fit.beta[k] as number));
-    for (let k = 1; k < p; k++) beta[0] = (beta[0] as number) - (fit.beta[k] as number) * (means[k] as number);
-    betas[set] = beta;
+    const delta = fit.beta.slice();
+    for (let k = 1; k < p; k++) delta[0] = (delta[0] as number) - (fit.beta[k] as number) * (means[k] as number);
+    deltas[set] = delta;
+    betas[set] = base.map((b, k) => b + (delta[k] as number));
     scale = fit.scale;
   }
   if (Object.keys(betas).length === 0) return null;
   return {
     betas,
+    deltas,
     pairs: n,
     days: days.size,
     from: pairs.time[0] as number,
     to: pairs.time[n - 1] as number,
     scale,
   };
+}
+
+/**
+ * A co-location that has ended: its difference to the pooled model of its own time is put on the pooled model of today, so that the
+ * season goes on, and fades slowly as boxes age.
+ */
+export function carryOwn(own: OwnModel, pooled: PooledModel, now: EpochMs, settings: CorrectionSettings): OwnModel {
+  const faded = 0.5 ** (Math.max(0, now - own.to) / settings.endedHalfLifeMs);
+  const betas: Betas = {};
+  for (const set of SETS) {
+    const base = pooled.betas[set];
+    const delta = own.deltas[set];
+    if (base && delta) betas[set] = base.map((b, k) => b + faded * (delta[k] as number));
+  }
+  return { ...own, betas };
 }

@@ -41,7 +41,8 @@ export interface Range {
 
 const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 const FLOOR = 1.5;
-const MAX_ROWS = 120_000;
+/** A line in four coefficients gains nothing from more; larger sets are thinned evenly. */
+const MAX_ROWS = 24_000;
 
 /** Slopes a sensor class can have: outside, the data are no co-location (calibration note §8.3). */
 const slopeRange = (pool: string): readonly [number, number] =>
@@ -109,7 +110,7 @@ export function fitPooled(
       const rh = s.rh[i] as number;
       const temp = s.temp[i] as number;
       const w = share * stride * 0.5 ** ((now - time) / settings.pooledHalfLifeMs) * varianceWeight(x, settings);
-      if (w < 1e-6) continue;
+      if (w < 0.004 * share * stride) continue;
       const richest = featureSet(rh, temp);
       for (const set of SETS) {
         if (set === 'PRT' && richest !== 'PRT') continue;
@@ -141,7 +142,8 @@ export function fitPooled(
     const r = rows[set];
     if (r.n < 3 * r.p) continue;
     const prior = poolPrior(pool, set, settings);
-    const fit = fitRobust(r, prior, settings.huber, FLOOR);
+    // The set in use gets all rounds; the ones for readings without humidity one.
+    const fit = fitRobust(r, prior, settings.huber, FLOOR, set === 'PRT' || !betas.PRT ? 4 : 1);
     if (!fit) continue;
     const slope = fit.beta[1] as number;
     if (slope < lowest || slope > highest) {
@@ -190,7 +192,7 @@ export function fitPooled(
 }
 
 const sample = (v: number[]): number[] => {
-  const stride = Math.ceil(v.length / 5000);
+  const stride = Math.ceil(v.length / 1000);
   return stride <= 1 ? v : v.filter((_, i) => i % stride === 0);
 };
 

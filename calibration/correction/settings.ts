@@ -8,6 +8,8 @@ export interface CorrectionSettings {
   readonly pooledHalfLifeMs: number;
   /** Half-life of a pair's weight in a box's own correction [ms]. */
   readonly ownHalfLifeMs: number;
+  /** Half-life of a whole co-location after it has ended [ms]. */
+  readonly endedHalfLifeMs: number;
   /** Prior standard deviations of a box's own coefficients around the pooled ones: intercept [µg/m³], slope, RH and T [per 10]. */
   readonly ownSpread: readonly [number, number, number, number];
   /** Hourly residuals are alike: this many count as one. */
@@ -20,7 +22,8 @@ export interface CorrectionSettings {
   readonly curvature: boolean;
   readonly fieldLengthKm: number;
   readonly fieldNugget: number;
-  readonly neighbourShrink: number;
+  /** Whether boxes without station are held against those around them. */
+  readonly consensus: boolean;
   readonly scanClocks: boolean;
   /** Variance grows as (1 + ŷ/this)² in fits; Infinity = plain least squares. */
   readonly varianceKnee: number;
@@ -28,8 +31,9 @@ export interface CorrectionSettings {
 
 export const SETTINGS: CorrectionSettings = {
   memoryMs: 180 * DAY,
-  pooledHalfLifeMs: 45 * DAY,
+  pooledHalfLifeMs: 25 * DAY,
   ownHalfLifeMs: 20 * DAY,
+  endedHalfLifeMs: 365 * DAY,
   ownSpread: [1.5, 0.1, 0.5, 0.5],
   correlatedPairs: 6,
   shortTerm: 1,
@@ -38,7 +42,7 @@ export const SETTINGS: CorrectionSettings = {
   curvature: false,
   fieldLengthKm: 30,
   fieldNugget: 2,
-  neighbourShrink: 0,
+  consensus: true,
   scanClocks: true,
   varianceKnee: Infinity,
 };
