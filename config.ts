@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { feedSettings, type FeedSettings } from './ingest/feeds/settings.ts';
 
 export const CONFIG_FILE = 'lamppost.config.json';
 
@@ -52,6 +53,13 @@ const asList = (text: string): unknown =>
     .split(',')
     .map((s) => s.trim())
     .filter((s) => s !== '');
+const asJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+};
 const asProxy = (text: string): unknown => {
   const plain = asBoolean(text);
   if (typeof plain === 'boolean' && !/^[01]$/.test(text)) return plain;
@@ -169,6 +177,16 @@ export const SETTINGS = {
     'LAMPPOST_OPEN_PUSH',
     'Whether unregistered boxes may use the HTTP push endpoints that existing firmware knows.',
   ),
+  feeds: setting<FeedSettings>({
+    env: 'LAMPPOST_FEEDS',
+    schema: feedSettings,
+    byDefault: [],
+    doc: 'Feeds that bring the readings of other networks in: brokers, portals, reference stations. `docs/feeds.md` describes each kind; in the environment the list is JSON.',
+    allowed: 'a list of feeds, each with kind, name and what its kind needs',
+    read: asJson,
+    // Addresses hold api keys.
+    secret: true,
+  }),
   maxUnclaimed: setting({
     env: 'LAMPPOST_MAX_UNCLAIMED',
     schema: z.int().min(0).max(30_000_000),
@@ -324,7 +342,10 @@ export function loadConfig(sources: ConfigSources = {}): Config {
       continue;
     }
     const where = given ? `environment: ${s.env}` : `${path}: ${key}`;
-    problems.push(`${where} is ${shown(key, value)}; allowed: ${s.allowed}`);
+    // Of a list or an object, the place in it; zod's words never hold the value.
+    const issue = parsed.error.issues[0];
+    const at = issue && issue.path.length > 0 ? ` (at ${issue.path.join('.')}: ${issue.message})` : '';
+    problems.push(`${where} is ${shown(key, value)}${at}; allowed: ${s.allowed}`);
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const whole = config as unknown as Config;

@@ -1,9 +1,12 @@
 /** Polled feeds against local servers that answer in the recorded shapes (own records: ids, values and places are made up). */
+import { tmpdir } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Registry as Metrics } from 'prom-client';
+import { loadConfig, type ConfigError } from '../../config.ts';
 import { decoderForTopic } from '../../ingest/decoders/index.ts';
-import { createFeeds, feedMetrics, feedSettings, type FeedSettings } from '../../ingest/feeds/index.ts';
+import { createFeeds, feedMetrics } from '../../ingest/feeds/index.ts';
+import { feedSettings, type FeedSettings } from '../../ingest/feeds/settings.ts';
 import { backoffMs, wordsOf, type Feed } from '../../ingest/feeds/feed.ts';
 import { LASS_PORTAL, listFeed, SENSOR_COMMUNITY } from '../../ingest/feeds/lists.ts';
 import { moenvFeed } from '../../ingest/feeds/moenv.ts';
@@ -507,5 +510,32 @@ describe('settings and metrics', () => {
     expect(wordsOf(new Error('fetch failed', { cause: new Error('connect mqtt://user:pw@host/?key=1') }))).toBe(
       'fetch failed: connect mqtt://…@host/?…',
     );
+  });
+});
+
+describe('feeds in the configuration', () => {
+  const problems = (feeds: unknown): readonly string[] => {
+    try {
+      loadConfig({ env: { LAMPPOST_FEEDS: JSON.stringify(feeds) }, cwd: tmpdir() });
+    } catch (error) {
+      return (error as ConfigError).problems;
+    }
+    return [];
+  };
+  it('are read from the environment as JSON, with their defaults', () => {
+    const env = {
+      LAMPPOST_FEEDS: JSON.stringify([{ kind: 'moenv', name: 'moenv', url: 'https://example.org/x?api_key=k' }]),
+    };
+    expect(loadConfig({ env, cwd: tmpdir() }).feeds).toEqual([
+      { kind: 'moenv', name: 'moenv', url: 'https://example.org/x?api_key=k', interval: 600 },
+    ]);
+    expect(loadConfig({ env: {}, cwd: tmpdir() }).feeds).toEqual([]);
+  });
+  it('a wrong one is named by its place, and its key is not shown', () => {
+    const [first] = problems([{ kind: 'moenv', name: 'Wrong Name', url: 'https://example.org/x?api_key=SECRET' }]);
+    expect(first).toContain('LAMPPOST_FEEDS');
+    expect(first).toContain('0.name');
+    expect(first).not.toContain('SECRET');
+    expect(problems('nothing')).toHaveLength(1);
   });
 });
