@@ -58,17 +58,26 @@ export function solveCholesky(l: Float64Array, n: number, b: Float64Array): Floa
   return b;
 }
 
-/** Inverse of a symmetric positive definite matrix; the argument is overwritten. */
+/** Inverse of a symmetric positive definite matrix, K⁻¹ = L⁻ᵀL⁻¹; the argument is overwritten. */
 export function invertSpd(a: Float64Array, n: number): Float64Array {
   const l = cholesky(a, n);
-  const inverse = new Float64Array(n * n);
-  const column = new Float64Array(n);
-  for (let j = 0; j < n; j++) {
-    column.fill(0);
-    column[j] = 1;
-    solveCholesky(l, n, column);
-    for (let i = 0; i < n; i++) inverse[i * n + j] = column[i] as number;
+  // L⁻¹, row by row, in the place of L.
+  for (let i = 0; i < n; i++) {
+    const diagonal = 1 / (l[i * n + i] as number);
+    for (let j = 0; j < i; j++) {
+      let sum = 0;
+      for (let k = j; k < i; k++) sum -= (l[i * n + k] as number) * (l[k * n + j] as number);
+      l[i * n + j] = sum * diagonal;
+    }
+    l[i * n + i] = diagonal;
   }
+  const inverse = new Float64Array(n * n);
+  for (let k = 0; k < n; k++)
+    for (let i = 0; i <= k; i++) {
+      const lki = l[k * n + i] as number;
+      for (let j = 0; j <= i; j++) inverse[i * n + j] = (inverse[i * n + j] as number) + lki * (l[k * n + j] as number);
+    }
+  for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) inverse[i * n + j] = inverse[j * n + i] as number;
   return inverse;
 }
 
