@@ -138,6 +138,7 @@ async function measure(start: (folder: string) => Promise<Started>): Promise<Loa
       warmMs: 2000,
       measureMs: Number(values.seconds) * 1000,
       seed: Number(values.seed),
+      pid: server.child.pid as number,
     };
     const file = join(folder, 'load.json');
     writeFileSync(file, JSON.stringify(load));
@@ -161,7 +162,7 @@ console.log(
 console.log(
   `${cpus().length} × ${cpus()[0]?.model ?? '?'}, Linux ${release()}, Node ${process.version}, Mosquitto ${versions}\n`,
 );
-console.log('round  broker          readings/s   p50 ms   p99 ms   max ms');
+console.log('round  broker          readings/s   p50 ms   p99 ms   max ms   cpu µs');
 const rates = new Map<string, number[]>();
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const { name, start } of targets) {
@@ -169,7 +170,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     const rate = r.acknowledged / r.seconds;
     rates.set(name, [...(rates.get(name) ?? []), rate]);
     console.log(
-      `${String(round).padEnd(6)} ${name.padEnd(14)} ${Math.round(rate).toLocaleString('en').padStart(11)} ${[r.p50, r.p99, r.max].map((v) => v.toFixed(1).padStart(8)).join(' ')}`,
+      `${String(round).padEnd(6)} ${name.padEnd(14)} ${Math.round(rate).toLocaleString('en').padStart(11)} ${[r.p50, r.p99, r.max, r.cpu ?? NaN].map((v) => v.toFixed(1).padStart(8)).join(' ')}`,
     );
   }
 }

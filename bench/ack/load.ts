@@ -16,6 +16,8 @@ export interface Load {
   readonly warmMs: number;
   readonly measureMs: number;
   readonly seed: number;
+  /** The broker's process, for its processor time. */
+  readonly pid: number;
 }
 
 export interface LoadResult {
@@ -24,6 +26,8 @@ export interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** Processor time of the broker for one reading [µs], all its threads; NaN where /proc is not. */
+  readonly cpu: number | null;
 }
 
 // mulberry32, so that every run and every broker gets the same bytes
@@ -137,6 +141,16 @@ class Box {
   }
 }
 
+/** User and system time of the broker so far [s]; proc(5): fields 14 and 15 in ticks of 10 ms. */
+function processorTime(): number {
+  try {
+    const fields = readFileSync(`/proc/${load.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return NaN;
+  }
+}
+
 const boxes: Box[] = [];
 for (let n = 0; n < load.logins.length; n++) {
   boxes.push(new Box(n));
@@ -146,14 +160,16 @@ await Promise.all(boxes.map((b) => b.ready));
 for (const box of boxes) box.send(load.window);
 await new Promise((resolve) => setTimeout(resolve, load.warmMs));
 isMeasuring = true;
+const cpuFrom = processorTime();
 const from = performance.now();
 await new Promise((resolve) => setTimeout(resolve, load.measureMs));
 isMeasuring = false;
+const cpu = ((processorTime() - cpuFrom) / acknowledged) * 1e6;
 const seconds = (performance.now() - from) / 1000;
 for (const box of boxes) box.close();
 const sorted = Float64Array.from(latencies).sort();
 const at = (p: number): number =>
   Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? NaN) * 10) / 10;
-const result: LoadResult = { acknowledged, seconds, p50: at(0.5), p99: at(0.99), max: at(1) };
+const result: LoadResult = { acknowledged, seconds, p50: at(0.5), p99: at(0.99), max: at(1), cpu };
 process.stdout.write(JSON.stringify(result));
 process.exit(0);
