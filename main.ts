@@ -2,6 +2,7 @@
  * Lamppost. This file alone picks implementations: the commands, and behind them journal, registry, store, calibration stage,
  * decoders, broker and API. Started as a thread of itself it is the pipeline, or the SensorThings service.
  */
+import { dirname } from 'node:path';
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Command } from './cli/command.ts';
 import type { Parts } from './cli/parts.ts';
@@ -63,6 +64,12 @@ const parts: Parts = {
     const { startSta } = await import('./api/sta/host.ts');
     return startSta(options);
   },
+  async openFeeds(settings, registry, accept, metrics) {
+    const { createFeeds, feedMetrics } = await import('./ingest/feeds/index.ts');
+    const feeds = createFeeds(settings, registry, { accept, clock: Date.now });
+    feedMetrics(feeds, metrics);
+    return feeds;
+  },
   async startApi(options) {
     const { startApi } = await import('./api/server.ts');
     return startApi(options);
@@ -70,15 +77,17 @@ const parts: Parts = {
 };
 
 async function pipelineThread(port: MessagePort, data: PipelineThreadData): Promise<void> {
-  const [{ runPipelineThread }, { openJournalReader }, { connectStore }, { createStage }, decoding] = await Promise.all(
-    [
+  const [{ runPipelineThread }, { openJournalReader }, { connectStore }, { createStage }, decoding, names, secret] =
+    await Promise.all([
       import('./ingest/worker.ts'),
       import('./journal/lmdb.ts'),
       import('./store/remote.ts'),
       import('./calibration/create.ts'),
       import('./ingest/decoders/index.ts'),
-    ],
-  );
+      import('./ingest/decoders/pseudonym.ts'),
+      import('./ingest/pseudonym-key.ts'),
+    ]);
+  names.setPseudonymKey(secret.pseudonymKeyIn(dirname(data.registryPath)));
   await runPipelineThread(port, data, { openRegistry, openJournalReader, connectStore, createStage, ...decoding });
 }
 
@@ -141,7 +150,9 @@ async function command(args: readonly string[]): Promise<number> {
 }
 
 if (isMainThread) {
-  process.exitCode = await command(process.argv.slice(2));
+  const code = await command(process.argv.slice(2));
+  // A timer that some part left behind must not keep a finished command alive; what was printed goes out first.
+  process.stdout.write('', () => process.exit(code));
 } else if (parentPort) {
   const { role } = workerData as { role?: unknown };
   if (role === 'pipeline') await pipelineThread(parentPort, workerData as PipelineThreadData);

@@ -1,10 +1,14 @@
 /** The parts a server is made of, as `main.ts` picks them; heavy ones are loaded when they are first asked for. */
 import type { MessagePort } from 'node:worker_threads';
+import type { Registry as Metrics } from 'prom-client';
 import type { Api, ApiOptions } from '../api/options.ts';
 import type { StaHost, StaHostOptions } from '../api/sta/host.ts';
 import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
+import type { Feeds } from '../ingest/feeds/index.ts';
+import type { FeedSettings } from '../ingest/feeds/settings.ts';
 import type { JournalReader, JournalWriter } from '../journal/journal.ts';
+import type { Packet } from '../model/packet.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BulkStore } from '../store/store.ts';
 
@@ -27,5 +31,12 @@ export interface Parts {
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;
   readonly startSta: (options: StaHostOptions) => Promise<StaHost>;
+  /** Feeds that are not started yet, with their metrics registered. */
+  readonly openFeeds: (
+    settings: FeedSettings,
+    registry: Registry,
+    accept: (packet: Packet) => Promise<unknown>,
+    metrics: Metrics,
+  ) => Promise<Feeds>;
   readonly startApi: (options: ApiOptions) => Promise<Api>;
 }

@@ -12,6 +12,7 @@ import { LatestTable } from '../api/latest.ts';
 import type { StaHost } from '../api/sta/host.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
+import type { Feeds } from '../ingest/feeds/index.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
@@ -140,6 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let broker: Broker | null = null;
     let pipeline: PipelineThread | null = null;
     let sta: StaHost | null = null;
+    let feeds: Feeds | null = null;
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
@@ -224,7 +226,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openPush: config.openPush,
         dashboard: await pages,
         dumps: folder.dumps,
-        health: () => health(journal, pipeline, storeHealth),
+        health: () => [...health(journal, pipeline, storeHealth), ...feedParts(feeds)],
         metrics: metrics.registry,
         logger: log,
       });
@@ -251,6 +253,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         if (request.url?.split('?', 1)[0] === '/mqtt') started.handleUpgrade(request, socket, head);
         else socket.destroy();
       });
+    }
+
+    if (withCore && config.feeds.length > 0) {
+      feeds = await parts.openFeeds(config.feeds, registry, accept, metrics.registry);
+      const opened = feeds;
+      closers.push(() => opened.stop());
+      opened.start();
     }
 
     if (store) {
@@ -304,6 +313,10 @@ function health(journal: JournalWriter, pipeline: PipelineThread | null, store: 
     },
   ];
 }
+
+/** Feeds say what is wrong with them, but another server's trouble does not make this one unready. */
+const feedParts = (feeds: Feeds | null): PartHealth[] =>
+  (feeds?.health() ?? []).map((f) => ({ name: `feed ${f.name}`, ok: true, problem: f.ok ? '' : f.problem }));
 
 const timeOf = (name: string, value: unknown): number => {
   const t = typeof value === 'string' ? parseTime(value) : null;
