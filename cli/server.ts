@@ -183,6 +183,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             .trim(upTo)
             .catch((error: unknown) => log.error({ error: String(error) }, 'trimming the journal failed'));
         },
+        onNotice: (words) => log.warn({}, words),
         onProblem: (problem) =>
           problem ? log.error({ problem }, 'pipeline') : log.info({}, 'the pipeline works again'),
       });

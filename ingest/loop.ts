@@ -34,11 +34,14 @@ export interface Commit extends AppendResult {
 export interface LoopOptions {
   readonly reader: JournalReader;
   readonly store: Pick<ObservationStore, 'append' | 'checkpoint' | 'modelNum'>;
-  readonly pipeline: Pipeline;
+  /** Made anew when a saved state cannot be used. */
+  readonly createPipeline: () => Pipeline;
   readonly folder: StateFolder;
   readonly onCommit: (commit: Commit) => void;
   /** What keeps the pipeline from working, in words for the operator; '' = working again. */
   readonly onProblem: (problem: string) => void;
+  /** Something the operator should know that does not keep the pipeline from working. */
+  readonly onNotice: (words: string) => void;
   readonly onTrim: (upTo: number) => void;
   readonly clock?: Clock;
   /** Records a batch at most. @default 20000 */
@@ -69,7 +72,8 @@ const DRAIN = 10 * SECOND;
 const MAX_RETRY = 10 * SECOND;
 
 export function startLoop(options: LoopOptions): IngestLoop {
-  const { reader, store, pipeline, folder } = options;
+  const { reader, store, folder } = options;
+  let pipeline = options.createPipeline();
   const clock = options.clock ?? Date.now;
   const batchRecords = options.batchRecords ?? 20_000;
   const batchEvery = options.batchEvery ?? 150;
@@ -130,9 +134,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
       folder.save(bytes, at);
     } catch (error) {
       // Not fatal: the older state and a longer journal serve as well.
-      options.onProblem(
-        `saving the pipeline's state failed: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      options.onNotice(`saving the pipeline's state failed: ${error instanceof Error ? error.message : String(error)}`);
       savedAt = clock();
       return;
     }
@@ -165,15 +167,21 @@ export function startLoop(options: LoopOptions): IngestLoop {
   async function run(): Promise<void> {
     const checkpoint = await persist('asking the store for its checkpoint', () => store.checkpoint());
     if (reader.lastSeq() < checkpoint) {
-      options.onProblem(
+      options.onNotice(
         `the journal ends at record ${reader.lastSeq()} but the store has taken up to ${checkpoint}: the journal in the data folder ` +
           'was removed or put back from an older copy. New records are numbered behind that; what the lost journal held is gone',
       );
     }
     const loaded = folder.load();
-    if (loaded.problem) options.onProblem(loaded.problem);
+    if (loaded.problem) options.onNotice(loaded.problem);
     if (loaded.saved && loaded.saved.seq <= checkpoint) {
-      pipeline.restore(loaded.saved.state);
+      try {
+        pipeline.restore(loaded.saved.state);
+      } catch (error) {
+        // Of another version, say. QC then learns its boxes anew; raw values and what is stored are not touched.
+        options.onNotice(`the saved state of the pipeline cannot be used, starting without it: ${String(error)}`);
+        pipeline = options.createPipeline();
+      }
       seq = saved = loaded.saved.seq;
     }
     for (const end of folder.batchEnds(seq)) {

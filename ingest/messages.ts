@@ -41,6 +41,7 @@ export type FromPipeline =
   | CommitMessage
   | { readonly type: 'started'; readonly seq: number }
   | { readonly type: 'problem'; readonly problem: string }
+  | { readonly type: 'notice'; readonly words: string }
   | { readonly type: 'trim'; readonly upTo: number }
   | { readonly type: 'progress'; readonly id: number; readonly done: number }
   | { readonly type: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: string };

@@ -24,6 +24,7 @@ export interface PipelineThreadOptions {
   readonly onCommit: (commit: CommitMessage) => void;
   readonly onTrim: (upTo: number) => void;
   readonly onProblem: (problem: string) => void;
+  readonly onNotice: (words: string) => void;
 }
 
 export interface PipelineThread {
@@ -78,6 +79,9 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
           return;
         case 'problem':
           problem(message.problem);
+          return;
+        case 'notice':
+          options.onNotice(message.words);
           return;
         case 'trim':
           options.onTrim(message.upTo);

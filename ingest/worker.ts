@@ -47,22 +47,22 @@ export async function runPipelineThread(
   const reader = parts.openJournalReader(data.journalFolder, {
     onDamage: ({ firstSeq, lastSeq }) =>
       send({
-        type: 'problem',
-        problem: `journal records ${firstSeq} to ${lastSeq} are damaged on disk and were left out`,
+        type: 'notice',
+        words: `journal records ${firstSeq} to ${lastSeq} are damaged on disk and were left out`,
       }),
-  });
-  const pipeline = createPipeline({
-    registry,
-    stage: parts.createStage(),
-    decoderFor: parts.decoderFor,
-    decoderForTopic: parts.decoderForTopic,
-    formats: parts.decoders.map((d) => d.format),
-    maxUnclaimed: data.maxUnclaimed,
   });
   const loop = startLoop({
     reader,
     store,
-    pipeline,
+    createPipeline: () =>
+      createPipeline({
+        registry,
+        stage: parts.createStage(),
+        decoderFor: parts.decoderFor,
+        decoderForTopic: parts.decoderForTopic,
+        formats: parts.decoders.map((d) => d.format),
+        maxUnclaimed: data.maxUnclaimed,
+      }),
     folder,
     onCommit({ seq, packets, rows, rejects, redelivered, stored, duplicates, conflicts, newest, backlog }) {
       send(
@@ -82,6 +82,7 @@ export async function runPipelineThread(
       );
     },
     onProblem: (problem) => send({ type: 'problem', problem }),
+    onNotice: (words) => send({ type: 'notice', words }),
     onTrim: (upTo) => send({ type: 'trim', upTo }),
   });
 

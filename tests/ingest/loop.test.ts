@@ -83,13 +83,14 @@ async function live(journal: string, state: string, store: MemoryStore, life: Li
           return store.append(...args);
         },
       },
-      pipeline: createPipeline(parts(registryOf(5))),
+      createPipeline: () => createPipeline(parts(registryOf(5))),
       folder,
       onCommit: (c) => {
         commits.push(c);
         if (c.seq === last) loop.stop().then(() => resolve(commits), reject);
       },
       onProblem: (p) => p && reject(new Error(p)),
+      onNotice: (w) => reject(new Error(w)),
       onTrim: () => undefined,
       batchRecords: 7,
       batchEvery: 0,
@@ -168,10 +169,11 @@ describe('the loop', () => {
           modelNum: (m) => store.modelNum(m),
           append: (...args) => (refusals-- > 0 ? Promise.reject(new Error('disk full')) : store.append(...args)),
         },
-        pipeline: createPipeline(parts(registryOf(5))),
+        createPipeline: () => createPipeline(parts(registryOf(5))),
         folder: openStateFolder(join(root, `state-${folders++}`)),
         onCommit: (c) => void (c.backlog === 0 && loop.stop().then(resolve, reject)),
         onProblem: (p) => problems.push(p),
+        onNotice: (w) => reject(new Error(w)),
         onTrim: () => undefined,
         retry: 1,
         batchEvery: 0,
@@ -191,6 +193,24 @@ describe('the loop', () => {
     expect(trims.length).toBeGreaterThan(2);
     for (const upTo of trims) expect(upTo % 7 === 0 || upTo === 106).toBe(true);
     expect(openStateFolder(state).load().saved?.seq).toBe(trims.at(-1));
+  });
+
+  it('a saved state that the stage does not know is left, and the records after it are worked on', async () => {
+    const journal = await journalOf(60);
+    const state = join(root, `state-${folders++}`);
+    const store = new MemoryStore();
+    await live(journal, state, store, { death: { append: 5, taken: false }, options: { saveEvery: { records: 7 } } });
+    const folder = openStateFolder(state);
+    const { saved } = folder.load();
+    if (!saved) throw new Error('nothing was saved');
+    folder.save(
+      folder.encode({ seq: saved.seq, state: { ...saved.state, stage: new Uint8Array([1, 2, 3]) } }),
+      saved.seq,
+    );
+    const problems: string[] = [];
+    await live(journal, state, store, { options: { onNotice: (p) => problems.push(p) } });
+    expect(problems).toEqual([expect.stringMatching(/saved state .* cannot be used/)]);
+    expect(await store.checkpoint()).toBe(64);
   });
 
   it('a damaged snapshot is told and not used', () => {
