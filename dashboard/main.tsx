@@ -20,5 +20,15 @@ effect(() => {
 });
 render(<Page params={page.params} />, app);
 
-if ('serviceWorker' in navigator && import.meta.env.PROD && !navigator.webdriver)
-  void navigator.serviceWorker.register('/sw.js').catch(() => undefined);
+/** Keeps the page and the last values for when there is no network. Embeds leave nothing behind in other people's pages. */
+async function keepOffline(): Promise<void> {
+  try {
+    await navigator.serviceWorker.register('/sw.js');
+    const { active } = await navigator.serviceWorker.ready;
+    active?.postMessage(performance.getEntriesByType('resource').map((e) => e.name));
+  } catch {
+    return; // Private windows refuse service workers; the page works without.
+  }
+}
+if ('serviceWorker' in navigator && import.meta.env.PROD && !location.pathname.startsWith('/embed/'))
+  void keepOffline();

@@ -93,7 +93,7 @@ export default function BoxPage({ params: [id = ''] }: PageProps) {
             </p>
             <div class="columns">
               <div>
-                {row >= 0 && <Now row={row} heading />}
+                {row >= 0 && <Now row={row} />}
                 <History id={id} property={key} now={minute.value} height={260} />
                 <h2>{t('box.calendar')}</h2>
                 <Calendar id={id} property={key} />
@@ -114,6 +114,7 @@ export default function BoxPage({ params: [id = ''] }: PageProps) {
 }
 
 function Neighbours({ id, lat, lon }: { id: string; lat: number; lon: number }) {
+  void tableVersion.value;
   const p = property(view.value.property);
   const pal = currentPalette.value;
   const near: { row: number; d: number }[] = [];

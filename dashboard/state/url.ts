@@ -29,6 +29,8 @@ export interface ViewState {
   readonly hide: readonly Hideable[];
   /** null = now, live. */
   readonly time: number | null;
+  /** What a shared link says was shown: `value;model`, '' = nothing. */
+  readonly was: string;
   /** null = what the browser prefers. */
   readonly lang: Lang | null;
 }
@@ -47,6 +49,7 @@ export const START: ViewState = {
   compare: [],
   hide: ['indoor'],
   time: null,
+  was: '',
   lang: null,
 };
 
@@ -54,6 +57,13 @@ export const BOX_ID = /^[a-z0-9-]{8,40}$/;
 export const MAX_COMPARE = 6;
 /** An address longer than this is not read at all. */
 const MAX_QUERY = 4000;
+
+const WAS = /^(-?\d{1,6}(?:\.\d{1,3})?);([\w.:+/-]{0,80})$/;
+/** The figure and model a link claims. */
+export function parseWas(text: string): { value: number; model: string } | null {
+  const m = WAS.exec(text);
+  return m ? { value: Number(m[1]), model: m[2] as string } : null;
+}
 
 export interface ParsedView {
   readonly view: ViewState;
@@ -132,6 +142,10 @@ export function parseView(search: string, scales: readonly string[], start: View
         else view.time = time;
         break;
       }
+      case 'was':
+        if (parseWas(value)) view.was = value;
+        else reject();
+        break;
       case 'lang': {
         const lang = oneOf(LANGS, value);
         if (lang) view.lang = lang;
@@ -163,6 +177,7 @@ export function formatView(view: ViewState, start: ViewState = START): string {
   if (view.safe) put('cvd', '1');
   if (!same(view.hide, start.hide)) put('hide', view.hide.join(','));
   if (view.time !== null) put('t', formatTime(view.time));
+  if (view.was !== '') put('was', view.was);
   if (view.box !== '') put('box', view.box);
   if (view.compare.length > 0) put('compare', view.compare.join(','));
   if (view.lang !== null) put('lang', view.lang);

@@ -211,12 +211,12 @@ export function Strip() {
   const p = currentPalette.value;
   const prop = currentProperty.value;
   return (
-    <section class="strip card" aria-label={t('legend.title')}>
+    <div class="strip card">
       <p>
         <b>{p.scale.id === 'plain' || p.scale.id === 'difference' ? words(prop.name) : words(p.scale.name)}</b>{' '}
         {t(p.scale.id === 'difference' ? 'legend.difference' : 'legend.plain', { unit: prop.unitLabel || '—' })}
       </p>
       <MiniRamp />
-    </section>
+    </div>
   );
 }

@@ -2,7 +2,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef } from 'preact/hooks';
-import { clock, day, dayAndClock, num, TIME_ZONE } from '../i18n/index.ts';
+import { clock, day, dayAndClock, num, t, TIME_ZONE } from '../i18n/index.ts';
 import { lang } from '../state/app.ts';
 import { dark } from '../state/theme.ts';
 
@@ -66,7 +66,7 @@ export function Lines({
           { ...axis, size: 46 },
         ],
         series: [
-          { value: (_u, s) => (s === null || s === undefined ? '–' : dayAndClock(s * 1000)) },
+          { label: t('chart.time'), value: (_u, s) => (s === null || s === undefined ? '–' : dayAndClock(s * 1000)) },
           ...lines.map((l, i) => ({
             label: l.name,
             stroke: LINE_COLOURS[i % LINE_COLOURS.length] as string,

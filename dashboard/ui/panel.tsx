@@ -6,15 +6,16 @@ import { table, tableVersion } from '../data/feed.ts';
 import { KIND } from '../data/table.ts';
 import { ago, day, fullTime, clock, num, t, words, type Key } from '../i18n/index.ts';
 import { inkOn, classOf } from '../scales/scales.ts';
-import { currentPalette, go, lang, view } from '../state/app.ts';
+import { currentPalette, go, lang, mapHref, view } from '../state/app.ts';
 import { minute } from '../state/time.ts';
 import { MAX_COMPARE } from '../state/url.ts';
 import { rowView } from '../map/marks.ts';
+import { Evidence } from './evidence.tsx';
 import { History } from './history.tsx';
 import { Why } from './why.tsx';
 
 /** The current value, large, with its interval; or in words why there is none. */
-export function Now({ row, heading }: { row: number; heading?: boolean }) {
+export function Now({ row }: { row: number }) {
   void tableVersion.value;
   const at = view.value.time ?? minute.value;
   const level = view.value.level;
@@ -26,7 +27,6 @@ export function Now({ row, heading }: { row: number; heading?: boolean }) {
   const station = table.kind[row] === KIND.station;
   return (
     <div class={`now ${v.status}`}>
-      {heading && <h3 class="hidden">{t('panel.now')}</h3>}
       <div class="coin big" style={c ? { background: c.color, color: inkOn(c.color) } : {}}>
         <b>{shown ? num(v.value, p.resolution) : '—'}</b>
         <small>{p.unitLabel}</small>
@@ -197,7 +197,8 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
       )}
       {problem !== 'missing' && (
         <>
-          {row >= 0 && <Now row={row} heading />}
+          <Evidence id={id} />
+          {row >= 0 && <Now row={row} />}
           <History id={id} property={view.value.property} now={view.value.time ?? minute.value} />
           {row >= 0 && <Story row={row} />}
           {others.length > 0 && (
@@ -234,7 +235,7 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
               type="button"
               class="button quiet"
               onClick={() => {
-                void navigator.clipboard?.writeText(location.href).then(() => setCopied(true));
+                void navigator.clipboard?.writeText(shareLink(row)).then(() => setCopied(true));
               }}
             >
               {t(copied ? 'panel.shared' : 'panel.share')}
@@ -245,4 +246,14 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
       )}
     </aside>
   );
+}
+
+/** A link that fixes the moment: time, value and model as shown, so that a later change of the record can be seen. */
+function shareLink(row: number): string {
+  const c = table.levels.corrected;
+  const value = c.value[row] ?? NaN;
+  const time = c.time[row] ?? NaN;
+  if (row < 0 || Number.isNaN(value) || Number.isNaN(time)) return location.href;
+  const digits = num(value, property(view.value.property).resolution).replace('−', '-').replaceAll(',', '');
+  return `${location.origin}${mapHref({ ...view.value, time, was: `${digits};${c.model[row] ?? ''}` })}`;
 }

@@ -31,6 +31,7 @@ const anyView: fc.Arbitrary<ViewState> = fc.record({
     fc.constant(null),
     fc.integer({ min: Date.UTC(2015, 0, 1), max: Date.UTC(2040, 0, 1) }).map((t) => Math.floor(t / 1000) * 1000),
   ),
+  was: fc.constantFrom('', '14.9;pms-l4-012', '-0.3;'),
   lang: fc.oneof(fc.constant(null), fc.constantFrom(...LANGS)),
 });
 

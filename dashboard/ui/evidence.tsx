@@ -1,0 +1,71 @@
+/**
+ * A link to a moment: what it says was shown then, and what the record says now. The link's own figure is the word of whoever
+ * made the link; the record is the server's.
+ */
+import { useEffect, useState } from 'preact/hooks';
+import { property } from '../../model/properties.ts';
+import { observations, type Observation } from '../data/api.ts';
+import { fullTime, num, t } from '../i18n/index.ts';
+import { view } from '../state/app.ts';
+import { parseWas } from '../state/url.ts';
+
+export function Evidence({ id }: { id: string }) {
+  const { time, property: key, was } = view.value;
+  const [found, setFound] = useState<
+    { raw: Observation | undefined; corrected: Observation | undefined } | 'failed' | null
+  >(null);
+  useEffect(() => {
+    if (time === null) return undefined;
+    const abort = new AbortController();
+    const at = { from: time, to: time + 1, interval: '' };
+    Promise.all([observations(id, key, 'raw', at, abort.signal), observations(id, key, 'corrected', at, abort.signal)])
+      .then(([raw, corrected]) => setFound({ raw: raw[0], corrected: corrected[0] }))
+      .catch(() => {
+        if (!abort.signal.aborted) setFound('failed');
+      });
+    return () => abort.abort();
+  }, [id, key, time]);
+  const claim = parseWas(was);
+  if (time === null || !claim) return null;
+  const p = property(key);
+  const value = (x: number | null | undefined): string =>
+    x === null || x === undefined ? '—' : `${num(x, p.resolution)} ${p.unitLabel}`;
+  const now = found === null || found === 'failed' ? null : found;
+  const same = now?.corrected?.value === claim.value && (now.corrected.model || '') === claim.model;
+  return (
+    <section class="evidence">
+      <p>{t('evidence.title', { time: fullTime(time) })}</p>
+      <dl class="about">
+        <div>
+          <dt>{t('evidence.then')}</dt>
+          <dd>
+            <b>{value(claim.value)}</b> <code>{claim.model}</code>
+          </dd>
+        </div>
+        <div>
+          <dt>{t('evidence.now')}</dt>
+          <dd>
+            {found === 'failed' ? (
+              t('panel.failed')
+            ) : found === null ? (
+              t('panel.loading')
+            ) : now?.corrected === undefined ? (
+              t('evidence.gone')
+            ) : (
+              <>
+                <b>{value(now.corrected.value)}</b> <code>{now.corrected.model}</code>
+              </>
+            )}
+          </dd>
+        </div>
+        <div>
+          <dt>{t('evidence.raw')}</dt>
+          <dd>{value(now?.raw?.value)}</dd>
+        </div>
+      </dl>
+      {now && (
+        <p class="small">{t(same ? 'evidence.same' : now.corrected ? 'evidence.changed' : 'evidence.nothing')}</p>
+      )}
+    </section>
+  );
+}
