@@ -92,7 +92,9 @@ export class LatestTable {
         slot = this.#newSlot(column, thing);
       } else {
         const there = column.time[slot] as number;
-        if (time < there || (time === there && same(column, slot, rows, i))) continue;
+        // Another raw value for a moment that is taken is a conflict: the store refused it, so it is not shown either.
+        const refused = time === there && !Object.is(column.raw[slot], rows.raw[i]);
+        if (time < there || refused || (time === there && same(column, slot, rows, i))) continue;
       }
       column.time[slot] = time;
       column.resultTime[slot] = rows.resultTime[i] as number;

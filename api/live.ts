@@ -73,11 +73,7 @@ export class LiveStream {
   publish(rows: ObservationColumns, indices: readonly number[]): void {
     const now = this.#context.clock();
     const first = this.#last + 1;
-    for (const i of indices) {
-      const at = ++this.#last % this.#ring.length;
-      for (const name of COLUMN_NAMES) this.#ring[name][at] = rows[name][i] as number;
-      this.#arrived[at] = now;
-    }
+    for (const i of indices) this.#keep(++this.#last % this.#ring.length, rows, i, now);
     if (this.#clients.size === 0) return;
     this.#context.things.refresh();
     const from = Math.max(first, this.#last - this.#ring.length + 1);
@@ -115,6 +111,23 @@ export class LiveStream {
     for (const client of [...this.#clients, ...this.#joining]) client.response.end();
     this.#clients.clear();
     this.#joining.clear();
+  }
+
+  /** Column by column by name: a loop over names would look each array up anew for every row. */
+  #keep(at: number, rows: ObservationColumns, i: number, now: EpochMs): void {
+    const ring = this.#ring;
+    ring.datastream[at] = rows.datastream[i] as number;
+    ring.phenomenonTime[at] = rows.phenomenonTime[i] as number;
+    ring.resultTime[at] = rows.resultTime[i] as number;
+    ring.raw[at] = rows.raw[i] as number;
+    ring.corrected[at] = rows.corrected[i] as number;
+    ring.lo90[at] = rows.lo90[i] as number;
+    ring.hi90[at] = rows.hi90[i] as number;
+    ring.flag[at] = rows.flag[i] as number;
+    ring.reasons[at] = rows.reasons[i] as number;
+    ring.level[at] = rows.level[i] as number;
+    ring.model[at] = rows.model[i] as number;
+    this.#arrived[at] = now;
   }
 
   /** Cheap tests first: most rows are for nobody. */
@@ -225,5 +238,3 @@ export class LiveStream {
 
 /** Rows may become known this much after the moment they are about and still count as news of a gap [ms]. */
 const LATE = 15 * 60 * SECOND;
-
-const COLUMN_NAMES = ['datastream', 'phenomenonTime', 'resultTime', 'raw', 'corrected', 'lo90', 'hi90', 'flag', 'reasons', 'level', 'model'] as const; // prettier-ignore

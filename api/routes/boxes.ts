@@ -1,5 +1,6 @@
 /** Boxes and reference stations: lists with filters, one with its history. */
 import { z } from 'zod';
+import { property } from '../../model/properties.ts';
 import type { Thing } from '../../registry/registry.ts';
 import { isThingId } from '../../registry/thing.ts';
 import type { App, Context } from '../context.ts';
@@ -112,8 +113,50 @@ async function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
   return { items, next: after >= last ? null : encodeCursor([after]) };
 }
 
-/** In a circle that holds more than this the nearest of a rare property may be missed; 20 km of a city hold fewer. */
-const NEAR = 20_000;
+/** Boxes looked at in one circle, and boxes of one property looked at one by one. */
+const NEAR = 5000;
+const RARE = 20_000;
+
+interface Found {
+  readonly t: Thing;
+  readonly metres: number;
+}
+
+/** From a small circle outwards, since a city has thousands of boxes within the full radius; a rare property from its own list. */
+async function nearest(context: Context, here: Point, q: z.output<typeof nearestQuery>): Promise<Found[]> {
+  const { latest, registry, things } = context;
+  const metresTo = (num: number): number => {
+    const thing = things.get(num);
+    return thing?.place && !thing.retired ? distance(here, [thing.place.lon, thing.place.lat]) : Infinity;
+  };
+  const best = (found: Found[]): Found[] =>
+    found.sort((a, b) => a.metres - b.metres || a.t.num - b.t.num).slice(0, q.limit);
+  const num = q.property && property(q.property).num;
+  if (num !== undefined && (latest.column(num)?.size ?? 0) < RARE) {
+    const column = latest.column(num);
+    const near: { num: number; metres: number }[] = [];
+    for (let slot = 0; slot < (column?.size ?? 0); slot++) {
+      const thing = column?.thing[slot] as number;
+      const metres = metresTo(thing);
+      if (metres <= q.radius && (!q.kind || things.get(thing)?.kind === q.kind)) near.push({ num: thing, metres });
+      if (slot % 500 === 499) await new Promise(setImmediate);
+    }
+    near.sort((a, b) => a.metres - b.metres || a.num - b.num);
+    return near.slice(0, q.limit).flatMap(({ num: n, metres }) => {
+      const t = registry.byNum(n);
+      return t ? [{ t, metres }] : [];
+    });
+  }
+  for (let r = Math.min(200, q.radius); ; r = Math.min(r * 2, q.radius)) {
+    const inside = registry.list({ bbox: around(here, r), limit: NEAR, ...(q.kind ? { kind: q.kind } : {}) });
+    const found = inside.flatMap((t): Found[] => {
+      const metres = metresTo(t.num);
+      return metres > r || (num !== undefined && latest.slot(num, t.num) < 0) ? [] : [{ t, metres }];
+    });
+    if (found.length >= q.limit || r >= q.radius || inside.length >= NEAR) return best(found);
+    await new Promise(setImmediate);
+  }
+}
 
 const nearestQuery = z.strictObject({
   lat,
@@ -189,25 +232,11 @@ export function boxRoutes(app: App, context: Context): void {
       const q = request.query;
       const here: Point = [q.lon, q.lat];
       context.things.refresh();
-      // From a small circle outwards: a city's centre has thousands of boxes within the full radius.
-      for (let r = Math.min(500, q.radius); ; r = Math.min(r * 4, q.radius)) {
-        const found = context.registry
-          .list({ bbox: around(here, r), limit: NEAR, ...(q.kind ? { kind: q.kind } : {}) })
-          .flatMap((t) => {
-            const place = context.things.get(t.num)?.place;
-            const metres = place ? distance(here, [place.lon, place.lat]) : Infinity;
-            if (metres > r || (q.property && !context.latest.properties(t.num).includes(q.property))) return [];
-            return [{ t, metres }];
-          });
-        if (found.length < q.limit && r < q.radius) continue;
-        found.sort((a, b) => a.metres - b.metres || a.t.num - b.t.num);
-        return {
-          items: found
-            .slice(0, q.limit)
-            .map(({ t, metres }) => ({ ...thingView(context, t), distance: Math.round(metres) })),
-          next: null,
-        };
-      }
+      const found = await nearest(context, here, q);
+      return {
+        items: found.map(({ t, metres }) => ({ ...thingView(context, t), distance: Math.round(metres) })),
+        next: null,
+      };
     },
   );
 }

@@ -233,3 +233,13 @@ test('OpenAPI 3.1 describes every call, and every example in it is accepted', as
   expect(examples).toBeGreaterThan(10);
   expect((await w.get('/api/docs')).status).toBe(200);
 });
+
+test('nearest of a rare property and of a kind', async () => {
+  const ids = async (query: string): Promise<string[]> =>
+    (await w.json<{ items: { id: string }[] }>(`/api/v1/nearest?lat=25.03&lon=121.56&${query}`)).items.map((i) => i.id);
+  expect(await ids('property=humidity')).toEqual([w.ids.school]);
+  expect(await ids('property=pm25&limit=2')).toHaveLength(2);
+  expect(await ids('property=pm25&kind=station')).toEqual([w.ids.epa]);
+  expect(await ids('kind=station')).toEqual([w.ids.epa]);
+  expect(await ids('property=no2')).toEqual([]);
+});
