@@ -49,14 +49,16 @@ export function deadChipTest(temperature: number, humidity: number): Flag {
 export const isNearZero = (x: number, around: number): boolean => x < 0.5 || x <= 0.05 * around;
 
 /**
- * Particle matter next to nothing for more than an hour while the air around is not clean: a dead fan or laser (calibration note §8.1 S2).
+ * Particle matter next to nothing while the air around is not clean: suspect at once, fail after an hour (calibration note §8.1 S2): a dead
+ * fan or laser.
  * @param lowS how long the value has been so [s]
  * @param around what neighbours or the second channel say [µg/m³], NaN = not known
  */
 export function stuckZeroTest(x: number, lowS: number, around: number): Flag {
   if (!isNearZero(x, around)) return FLAG.good;
   if (Number.isNaN(around)) return FLAG.notEvaluated;
-  return lowS > 3600 && around > 5 ? FLAG.fail : FLAG.good;
+  if (around <= 5) return FLAG.good;
+  return lowS > 3600 ? FLAG.fail : FLAG.suspect;
 }
 
 /**

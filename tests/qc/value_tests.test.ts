@@ -55,7 +55,7 @@ describe('deadChipTest', () => {
 describe('stuckZeroTest', () => {
   it.each([
     [0, 2 * H, 30, 4],
-    [0, H, 30, 1],
+    [0, H, 30, 3],
     [0, 2 * H, 5, 1],
     [0, 2 * H, NONE, 2],
     [1, 2 * H, 30, 4],
