@@ -37,4 +37,8 @@ function decode(payload: Uint8Array, topic: string): Decoded {
   return { ok: true, readings: [{ nativeId, time: null, values: [{ property, value }], place: null }] };
 }
 
-export const esphome: Decoder = { format: 'esphome', openTopics: ['+/sensor/+/state', '+/+/sensor/+/state'], decode };
+export const esphome: Decoder = {
+  format: 'esphome',
+  openTopics: ['esphome/#', '+/sensor/+/state', '+/+/sensor/+/state'],
+  decode,
+};

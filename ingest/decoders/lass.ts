@@ -42,7 +42,10 @@ export function takePipes(m: LassMessage, text: string): void {
 
 /** The id in `LASS/Test/PM25/<id>` and `MAPS/MAPS6/<id>`; '' on the shared topics and on our own. */
 export function lassTopicId(topic: string): string {
-  if (topic.startsWith('LASS/Test/')) return topic.split('/').length === 4 ? topicSegment(topic, 0) : '';
+  if (topic.startsWith('LASS/Test/')) {
+    const last = topicSegment(topic, 0);
+    return topic.split('/').length === 4 && last !== 'AnySense' ? last : ''; // all AnySense boxes share one
+  }
   if (topic.startsWith('MAPS/')) return topic.split('/').length >= 3 ? topicSegment(topic, 0) : '';
   return '';
 }

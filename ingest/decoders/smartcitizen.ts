@@ -137,6 +137,6 @@ function decode(payload: Uint8Array, topic: string): Decoded {
 
 export const smartcitizen: Decoder = {
   format: 'smartcitizen',
-  openTopics: ['device/sck/+/readings/#', '+/device/sck/+/readings/#'],
+  openTopics: ['device/#', '+/device/sck/#'],
   decode,
 };

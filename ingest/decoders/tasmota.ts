@@ -140,6 +140,6 @@ function inUnit(property: PropertyKey, value: number, body: Record<string, unkno
 
 export const tasmota: Decoder = {
   format: 'tasmota',
-  openTopics: ['tele/+/SENSOR', 'stat/+/STATUS8', '+/tele/SENSOR', '+/stat/STATUS8'],
+  openTopics: ['tele/+/+', 'stat/+/+', '+/tele/+', '+/stat/+'],
   decode,
 };
