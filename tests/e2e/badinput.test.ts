@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import mqtt, { type MqttClient } from 'mqtt';
 import mqttPacket from 'mqtt-packet';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { askServer } from '../../cli/control.ts';
 import { dataFolder } from '../../cli/folder.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
@@ -51,12 +51,15 @@ async function metric(name: string): Promise<number> {
   return sum;
 }
 
+/** What the pipeline says of itself. */
+async function pipelineStatus(): Promise<{ seq: number; problem: string }> {
+  const answer = await askServer(folder.control, { command: 'status' });
+  if (!answer) throw new Error('the server does not answer');
+  return (answer.result as { pipeline: { seq: number; problem: string } }).pipeline;
+}
+
 const drained = (): Promise<void> =>
-  until(async () => {
-    const answer = await askServer(folder.control, { command: 'status' });
-    const { pipeline } = answer?.result as { pipeline: { seq: number } };
-    return pipeline.seq >= (await metric('journal_last_seq'));
-  });
+  until(async () => (await pipelineStatus()).seq >= (await metric('journal_last_seq')));
 
 /** Writes bytes and half-closes; resolves when the server has closed the connection. */
 const throwAt = (chunks: readonly Uint8Array[]): Promise<void> =>
@@ -160,10 +163,7 @@ describe('payloads of a box', () => {
     expect(await metric('packets_processed_total')).toBe(before.seen + sent);
     expect(await metric('rejects_total')).toBeGreaterThan(before.rejects + sent / 3);
     expect(await metric('rejects_total{code="ingest-error"}')).toBe(0);
-    const rejects = (await askServer(folder.control, { command: 'status' }))?.result as {
-      pipeline: { problem: string };
-    };
-    expect(rejects.pipeline.problem).toBe('');
+    expect((await pipelineStatus()).problem).toBe('');
   });
 });
 
