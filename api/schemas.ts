@@ -288,3 +288,14 @@ export const indexAnswer = z.strictObject({
   reason: z.string().nullable().describe('Why there is no value'),
   licence: z.string().nullable(),
 });
+
+export const framesAnswer = z.strictObject({
+  property: key,
+  unit: z.string(),
+  level: z.enum(['raw', 'corrected']),
+  start: rfc3339,
+  end: rfc3339,
+  hours: z.number().int(),
+  ids: z.array(z.string()),
+  values: z.array(z.array(z.number().nullable())),
+});

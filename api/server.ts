@@ -16,6 +16,7 @@ import type { Api, ApiLogger, ApiOptions } from './options.ts';
 import { pages } from './pages.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
 import { boxRoutes } from './routes/boxes.ts';
+import { frameRoutes } from './routes/frames.ts';
 import { indexRoutes } from './routes/indices.ts';
 import { latestRoutes } from './routes/latest.ts';
 import { observationRoutes } from './routes/observations.ts';
@@ -117,6 +118,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   latestRoutes(app, context);
   const exportsRunning = observationRoutes(app, context);
   indexRoutes(app, context);
+  frameRoutes(app, context);
   writeRoutes(app, context);
   pushRoutes(app, context);
   streamRoutes(app, context, live);
