@@ -1,16 +1,21 @@
 /**
  * Another MQTT broker, subscribed: each message goes into the journal under its own topic, and a QoS 1 message is
- * acknowledged there only after it is on disk here (mqtt.js calls `handleMessage` before it sends PUBACK).
+ * acknowledged there only after it is on disk here. mqtt.js sends PUBACK when `handleMessage` calls back without an error and
+ * reads on only then, which would cost one fsync a message; called back with an error it reads on and sends nothing, so that
+ * many messages share an fsync and the PUBACKs are written here, in the order of the messages [MQTT-4.6.0-2].
  *
  * Retained messages are left out: they are replays that look fresh. Topics of our own boxes and feeds are never taken from
  * outside: another broker cannot vouch for them.
  */
 import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt';
+import { generate } from 'mqtt-packet';
 import { SECOND, type EpochMs } from '../../model/time.ts';
 import { backoffMs, pause, wordsOf, type Feed, type FeedParts } from './feed.ts';
 
-/** Unacknowledged QoS 0 messages on their way to disk; past it the socket is not read on. */
+/** Messages on their way to disk; past it the socket is not read on. */
 const MAX_IN_FLIGHT = 2000;
+/** Tells mqtt.js to read on without PUBACK. */
+const NOT_YET = new Error('acknowledged when it is on disk');
 const OURS = /^(?:boxes|feeds|v1\.1|\$)/;
 
 export interface BridgeOptions {
@@ -36,6 +41,8 @@ export function mqttBridge(options: BridgeOptions, parts: FeedParts): Feed {
   let packets = 0;
   let skipped = 0;
   let inFlight = 0;
+  /** Resolves when the newest message so far is acknowledged. */
+  let acknowledged: Promise<void> = Promise.resolve();
   /** Called when room is free again. */
   let resume: (() => void) | null = null;
 
@@ -69,18 +76,23 @@ export function mqttBridge(options: BridgeOptions, parts: FeedParts): Feed {
     return false;
   }
 
-  async function keepUnacknowledged(packet: IPublishPacket): Promise<void> {
+  /** Counts it as on its way until it is on disk, then lets the socket be read on. */
+  async function keepCounted(packet: IPublishPacket): Promise<boolean> {
     inFlight++;
-    await keep(packet);
+    const onDisk = await keep(packet);
     inFlight--;
     const go = resume;
     resume = null;
     go?.();
+    return onDisk;
   }
 
-  // Not calling `done` leaves the message unacknowledged: the other broker sends it again after the next connect.
-  async function keepThenAcknowledge(packet: IPublishPacket, done: () => void): Promise<void> {
-    if (await keep(packet)) done();
+  /** Acknowledges on the connection it came by, after those before it; on another one the packet id means another message. */
+  async function acknowledge(packet: IPublishPacket, onDisk: Promise<boolean>, before: Promise<void>): Promise<void> {
+    const stream = client?.stream;
+    const [kept] = await Promise.all([onDisk, before]);
+    if (!kept || !stream || stream.destroyed || client?.stream !== stream) return;
+    stream.write(generate({ cmd: 'puback', messageId: packet.messageId ?? 0 }));
   }
 
   async function reconnectAfter(ms: number, c: MqttClient): Promise<void> {
@@ -91,16 +103,15 @@ export function mqttBridge(options: BridgeOptions, parts: FeedParts): Feed {
   function handleMessage(packet: IPublishPacket, done: (error?: Error) => void): void {
     if (packet.retain || OURS.test(nativeTopic(packet.topic))) {
       skipped++;
-      done();
+      if (packet.qos > 0) acknowledged = acknowledge(packet, Promise.resolve(true), acknowledged);
+      done(packet.qos > 0 ? NOT_YET : undefined);
       return;
     }
-    if (packet.qos === 0) {
-      void keepUnacknowledged(packet);
-      if (inFlight < MAX_IN_FLIGHT) done();
-      else resume = done;
-      return;
-    }
-    void keepThenAcknowledge(packet, done);
+    const onDisk = keepCounted(packet);
+    if (packet.qos > 0) acknowledged = acknowledge(packet, onDisk, acknowledged);
+    const readOn = (): void => (packet.qos > 0 ? done(NOT_YET) : done());
+    if (inFlight < MAX_IN_FLIGHT) readOn();
+    else resume = readOn;
   }
 
   function connect(): void {

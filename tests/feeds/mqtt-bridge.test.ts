@@ -93,6 +93,27 @@ describe('the MQTT bridge', () => {
     expect(feed.health().ok).toBe(true);
   });
 
+  it('acknowledges in the order of the messages, though they share the way to the disk', async () => {
+    const going: (() => void)[] = [];
+    bridge = mqttBridge(
+      { name: 'lass', url: `mqtt://127.0.0.1:${port}`, topics: ['LASS/#'], clientId: 'bridge-1' },
+      { accept: () => new Promise<void>((resolve) => going.push(resolve)), clock: () => NOW, pause: step.pause },
+    );
+    bridge.start();
+    await subscribed(bridge);
+    for (const text of ['1', '2', '3']) await publish('LASS/Test/PM25', text);
+    // All three are on their way before any is on disk.
+    await vi.waitFor(() => expect(going).toHaveLength(3));
+    expect(acks).toEqual([]);
+    going[2]?.();
+    going[1]?.();
+    await publish('boxes/abcdefgh/json', 'not ours');
+    expect(acks).toEqual([]);
+    going[0]?.();
+    await vi.waitFor(() => expect(acks).toHaveLength(3));
+    expect(acks).toEqual([...acks].sort((a, b) => a - b));
+  });
+
   it('what was not acknowledged comes again after a restart of the bridge', async () => {
     const feed = start();
     await subscribed(feed);
