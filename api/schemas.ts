@@ -299,3 +299,14 @@ export const framesAnswer = z.strictObject({
   ids: z.array(z.string()),
   values: z.array(z.array(z.number().nullable())),
 });
+
+export const ownerView = thingDetail.extend({
+  exactPlaces: z.array(
+    z.strictObject({ lat: z.number(), lon: z.number(), height: z.number().nullable(), from: rfc3339 }),
+  ),
+});
+export const newSecret = z.strictObject({
+  key: z.string().optional(),
+  ownerToken: z.string().optional(),
+  ownerUrl: z.string().optional(),
+});

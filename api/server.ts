@@ -22,6 +22,7 @@ import { latestRoutes } from './routes/latest.ts';
 import { observationRoutes } from './routes/observations.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { writeRoutes } from './routes/readings.ts';
+import { ownerRoutes } from './routes/owner.ts';
 import { pushRoutes } from './routes/push.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/stream.ts';
@@ -120,6 +121,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   indexRoutes(app, context);
   frameRoutes(app, context);
   writeRoutes(app, context);
+  ownerRoutes(app, context);
   pushRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);

@@ -44,7 +44,7 @@ function count(text: string): number {
 
 const offered = LICENCES.filter((l) => l.offered).map((l) => l.id) as [string, ...string[]];
 
-const registration = z.strictObject({
+export const registration = z.strictObject({
   name: z.string().trim().min(1).max(120),
   lat: z.number().min(-90).max(90).optional(),
   lon: z.number().min(-180).max(180).optional(),

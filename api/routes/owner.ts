@@ -1,0 +1,169 @@
+/** What the owner of a box may do with the token behind the owner link: see it exactly, change it, new keys, retire it. */
+import { z } from 'zod';
+import { formatTime } from '../../model/time.ts';
+import type { Thing } from '../../registry/registry.ts';
+import { InvalidThing } from '../../registry/thing.ts';
+import type { App, Context } from '../context.ts';
+import { thingId, time } from '../parameters.ts';
+import { Problem } from '../problem.ts';
+import { newSecret, ownerView, problemAnswers, thingDetail } from '../schemas.ts';
+import { thingDetailView } from '../thing-view.ts';
+import { thingAt } from './boxes.ts';
+import { registration } from './readings.ts';
+
+const change = z.strictObject({
+  ...registration.partial().shape,
+  // Defaults belong to registering; a member that is absent here stays as it is.
+  placePrecision: registration.shape.placePrecision.unwrap().optional(),
+  exposure: registration.shape.exposure.unwrap().optional(),
+  sensors: registration.shape.sensors.unwrap().optional(),
+  field: registration.shape.field.unwrap().optional(),
+  format: registration.shape.format.unwrap().optional(),
+  project: registration.shape.project.unwrap().optional(),
+  licence: registration.shape.licence.unwrap().optional(),
+  attribution: registration.shape.attribution.unwrap().optional(),
+  from: time.optional().describe('With lat and lon: since when it hangs there; default now'),
+});
+type Change = z.output<typeof change>;
+
+const params = z.object({ id: thingId });
+const security = [{ bearer: [] }];
+
+export function ownerRoutes(app: App, context: Context): void {
+  const { registry } = context;
+  const owned = (request: Parameters<Context['gatekeeper']['owner']>[0] & { params: { id: string } }): Thing => {
+    const thing = thingAt(context, request.params.id);
+    context.gatekeeper.owner(request, thing.id);
+    return thing;
+  };
+
+  app.get(
+    '/api/v1/boxes/:id/owner',
+    {
+      schema: {
+        operationId: 'getBoxAsOwner',
+        summary: 'The box with its exact places, for its owner',
+        tags: ['owner'],
+        security,
+        params,
+        response: { 200: ownerView, ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      const thing = owned(request);
+      const exact = registry.places(thing.id);
+      reply.header('cache-control', 'no-store');
+      return {
+        ...thingDetailView(context, thing),
+        exactPlaces: exact.map((p) => ({ lat: p.lat, lon: p.lon, height: p.height, from: formatTime(p.from) })),
+      };
+    },
+  );
+
+  function apply(thing: Thing, { from, lat, lon, height, ...rest }: Change): Thing {
+    const now = context.clock();
+    if ((lat === undefined) !== (lon === undefined)) {
+      throw new Problem('invalid-body', 'lat and lon belong together: give both or neither', {
+        errors: [{ field: lat === undefined ? 'lat' : 'lon', detail: 'is missing' }],
+      });
+    }
+    if (from !== undefined && (lat === undefined || from > now)) {
+      throw new Problem('invalid-body', 'from goes with lat and lon, and lies not in the future', {
+        errors: [{ field: 'from', detail: 'goes with lat and lon, and lies not in the future' }],
+      });
+    }
+    const given = Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== undefined));
+    const changed = Object.keys(given).length > 0 ? registry.update(thing.id, given, now) : thing;
+    if (lat === undefined || lon === undefined) {
+      if (height === undefined || !changed.place) return changed;
+      return registry.move(thing.id, { ...changed.place, height });
+    }
+    const there = height === undefined ? (changed.place?.height ?? null) : height;
+    return registry.move(thing.id, { lat, lon, height: there, from: from ?? now });
+  }
+
+  app.patch(
+    '/api/v1/boxes/:id',
+    {
+      bodyLimit: 64 * 1024,
+      schema: {
+        operationId: 'changeBox',
+        summary: 'Change what is said of a box; a new place keeps the former one in its history',
+        tags: ['owner'],
+        security,
+        params,
+        body: change,
+        response: { 200: thingDetail, ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      const thing = owned(request);
+      reply.header('cache-control', 'no-store');
+      try {
+        return thingDetailView(context, apply(thing, request.body));
+      } catch (error) {
+        if (!(error instanceof InvalidThing)) throw error;
+        throw new Problem('invalid-body', error.message, { errors: [{ field: error.field, detail: error.message }] });
+      }
+    },
+  );
+
+  app.post(
+    '/api/v1/boxes/:id/key',
+    {
+      config: { budget: 'register' },
+      schema: {
+        operationId: 'rotateKey',
+        summary: 'A new key for the box; the former one stops at once',
+        tags: ['owner'],
+        security,
+        params,
+        response: { 200: newSecret, ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      const thing = owned(request);
+      reply.header('cache-control', 'no-store');
+      return { key: registry.rotateKey(thing.id) };
+    },
+  );
+
+  app.post(
+    '/api/v1/boxes/:id/owner-token',
+    {
+      config: { budget: 'register' },
+      schema: {
+        operationId: 'rotateOwnerToken',
+        summary: 'A new owner link, as when the box is handed over; the former one stops at once',
+        tags: ['owner'],
+        security,
+        params,
+        response: { 200: newSecret, ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      const thing = owned(request);
+      const ownerToken = registry.rotateOwnerToken(thing.id);
+      reply.header('cache-control', 'no-store');
+      return { ownerToken, ownerUrl: `${context.baseUrl(request)}/boxes/${thing.id}#owner=${ownerToken}` };
+    },
+  );
+
+  app.delete(
+    '/api/v1/boxes/:id',
+    {
+      schema: {
+        operationId: 'retireBox',
+        summary: 'Retire the box: it sends no more, its history stays',
+        tags: ['owner'],
+        security,
+        params,
+        response: { 204: z.undefined(), ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      registry.retire(owned(request).id, context.clock());
+      return reply.code(204).send();
+    },
+  );
+}
