@@ -73,6 +73,12 @@ test('a bbox takes its boxes alone; where there are none, none', async () => {
   expect((await frames(`${span}&bbox=0,0,1,1`)).ids).toEqual([]);
 });
 
+test('the examples that OpenAPI gives are accepted', async () => {
+  await frames('bbox=121.45,24.95,121.65,25.12');
+  await frames('from=2026-11-21T08:00:00Z');
+  await frames('from=2026-11-20T08:00:00Z&to=2026-11-21T08:00:00Z');
+});
+
 test('late readings show once the hour is asked for anew', async () => {
   const hour = 'from=2026-11-20T00:00:00Z&to=2026-11-20T01:00:00Z&property=temperature';
   expect((await frames(hour)).ids).toEqual([]);
