@@ -37,7 +37,7 @@ const normal = (what: string): string =>
 const generated = (day: number, boxes: number): string => `
   WITH minute AS (
     SELECT b.range::INTEGER AS box, m.range AS mi, ${START + day * DAY} + m.range * 60000
-        + (${uniform('b.range')} * 59)::INTEGER * 1000 + (${uniform(`b.range, ${day}, m.range, 7`)} < 0.2)::INTEGER * 1000 AS t,
+        + (${uniform('b.range')} * 58)::INTEGER * 1000 + (${uniform(`b.range, ${day}, m.range, 7`)} < 0.2)::INTEGER * 1000 AS t,
       (80 + ${uniform(`b.range, ${day}, m.range, 8`)} * 820)::INTEGER AS latency,
       (0.7 + 0.6 * ${uniform('b.range, 5')}) * (18 + 9 * sin(m.range / 229.2 + b.range) + 3 * sin(m.range / 14.3 + 7 * b.range)) AS pm,
       24 + 4 * sin(m.range / 229.2) + (b.range % 7) * 0.3 AS te, 70 - 12 * sin(m.range / 229.2) + b.range % 5 AS hu

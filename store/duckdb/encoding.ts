@@ -36,7 +36,7 @@ const whole = (x: string): string => `${x}::INTEGER`;
 export function encode(source: string): string {
   const three = ['corrected', 'lo90', 'hi90'];
   return `
-    WITH source AS MATERIALIZED (${source}),
+    WITH source AS NOT MATERIALIZED (${source}),
     scales AS (
       SELECT datastream, greatest(max(${needed('raw')}), 0) AS d,
         greatest(${three.map((x) => `max(${needed(x)})`).join(', ')}, 0) AS cd
