@@ -13,6 +13,7 @@ const MIN_DAYS = 5;
 const MIN_PAIRS = 80;
 const MIN_GAIN = 0.04;
 const MIN_T = 3.5;
+const SMOOTH = 1.08;
 
 export interface ClockFinding {
   /** To be added to the station's labels [ms]. */
@@ -45,18 +46,21 @@ export function scanClock(
   if (time.length - from < (stepMs >= DAY / 2 ? 20 : MIN_PAIRS)) return null;
   const fine = histories.some((h) => h.interval > 0 && h.interval <= stepMs / 3);
   const daily = stepMs >= DAY / 2;
-  const grid = daily ? stepMs : fine ? stepMs / 2 : stepMs;
+  const grid = daily ? stepMs : stepMs / 2;
   const range = daily ? 2 * stepMs : RANGE_MS;
   const boxes = histories.map((h) => toGrid(h, stepMs));
   const base = scan(time, y, from, boxes, stepMs, current);
   if (!base) return null;
-  let best: { lag: number; scan: Scan } | null = null;
+  let best: { lag: number; scan: Scan; cost: number } | null = null;
   for (let lag = -range; lag <= range; lag += grid) {
     if (lag === current) continue;
     const s = scan(time, y, from, boxes, stepMs, lag);
-    if (s && (!best || s.total < best.scan.total)) best = { lag, scan: s };
+    if (!s) continue;
+    // Half steps of slow boxes are means of two readings: smoother, and so a better fit at any lag. That must be beaten.
+    const cost = !fine && Math.abs(lag - current) % stepMs !== 0 ? s.total * SMOOTH : s.total;
+    if (!best || cost < best.cost) best = { lag, scan: s, cost };
   }
-  if (!best || !(best.scan.total < (1 - MIN_GAIN) * base.total)) return null;
+  if (!best || !(best.cost < (1 - MIN_GAIN) * base.total)) return null;
   const gains: number[] = [];
   for (const [day, sse] of base.byDay) {
     const other = best.scan.byDay.get(day);

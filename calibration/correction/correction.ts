@@ -152,6 +152,8 @@ const residualOf = (y: number, base: number): number =>
   Math.min(1.5, Math.max(-1.5, (y - base) / (KNEE + Math.max(0, base))));
 const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
 const SPEED = 0.01;
+/** How far the forecast of one station may be from the middle of all. */
+const MAX_APART = 0.3;
 /** Boxes that are asked about a box without station, and how far they may be [km]. */
 const AROUND = 6;
 const AROUND_KM = 1;
@@ -321,12 +323,16 @@ export class Correction {
     };
   }
 
+  /** The co-location in force, else the last that has ended: what was learnt there goes along with the box. */
   #seriesAt(state: BoxState, time: EpochMs): Series | null {
+    let last: Series | null = null;
     for (const i of state.own) {
       const s = this.#s.series[i] as Series;
-      if (time >= s.from && time < s.to) return s;
+      if (time < s.from) continue;
+      if (time < s.to) return s;
+      if (!last || s.to > last.to) last = s;
     }
-    return null;
+    return last;
   }
 
   #base(state: BoxState, series: Series | null, x: number, rh: number, temp: number): Base {
@@ -408,6 +414,11 @@ export class Correction {
     const ended = level === 'L5' && (!series || this.#ended(series, time));
     let u = ended ? 0.9 * startScale('L3', y, km) : startScale(level, y, km);
     if (reasons & EXTRAPOLATED) u *= 1.5;
+    // A young co-location: few pairs say little about what is to come.
+    if (series && !ended) {
+      const few = 8 * Math.max(1, (this.#settings.correlatedPairs * HOUR) / this.#step);
+      u *= Math.sqrt(1 + few / (series.time.length + few));
+    }
     return { y, u, level, model, reasons };
   }
 
@@ -445,7 +456,7 @@ export class Correction {
 
   /** Whether nothing has been heard from the station of a co-location for long: then the box stands for itself again. */
   #ended(series: Series, time: EpochMs): boolean {
-    return time - series.short.time > Math.max(4 * DAY, 6 * this.#step);
+    return time >= series.to || time - series.short.time > Math.max(4 * DAY, 6 * this.#step);
   }
 
   #networkField(state: BoxState, network: Network): { value: number; km: number } {
@@ -653,8 +664,11 @@ export class Correction {
       if (series.kind === 'own') this.#learnFrom(series, state, pool, time, asOf, y, mean, base.y, residual);
     }
     for (const { series, residual } of pending) {
-      follow(series.short, time, residual, this.#step);
-      series.spread += 0.02 * (residual * residual - series.spread);
+      // An hour of maintenance must not be carried into the next ones.
+      const limit = Math.max(0.25, 3 * Math.sqrt(series.spread));
+      const held = Math.min(limit, Math.max(-limit, residual));
+      follow(series.short, time, held, this.#step, this.#s.delay);
+      series.spread += 0.02 * (held * held - series.spread);
     }
     for (const [key, stations] of dense) this.#stepNetwork(key, time, stations);
     for (const pool of this.#s.pools.values()) relearn(pool.learning, 2.4 * Math.sqrt(pool.noise));
@@ -755,10 +769,13 @@ export class Correction {
     const spots: Spot[] = [];
     const values: number[] = [];
     const stations: string[] = [];
+    const middle = median([...sums.values()].map((at) => at.sum / at.n));
     for (const [name, at] of sums) {
       const station = this.#s.stations.get(name) as StationState;
       spots.push({ lat: station.lat, lon: station.lon });
-      values.push(at.sum / at.n);
+      // One station that lies must not move the boxes around it.
+      const value = at.sum / at.n;
+      values.push(sums.size < 4 ? value : Math.min(middle + MAX_APART, Math.max(middle - MAX_APART, value)));
       stations.push(name);
     }
     return { spots, values, stations };
@@ -857,7 +874,7 @@ export class Correction {
     const s = this.#s;
     if (this.#settings.scanClocks) for (const station of s.stations.values()) this.#scan(station, now);
     for (const b of s.boxes.values()) if (b.history) forget(b.history, now - HISTORY_MS);
-    const correlated = Math.max(1, this.#settings.correlatedPairs * Math.min(1, HOUR / this.#step));
+    const correlated = Math.max(1, (this.#settings.correlatedPairs * HOUR) / this.#step);
     const byPool = new Map<string, Series[]>();
     for (const series of s.series) {
       trim(series, Math.min(now, series.time.at(-1) ?? now) - this.#settings.memoryMs);

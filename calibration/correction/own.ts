@@ -21,6 +21,8 @@ export interface OwnModel {
 
 const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 
+const MAX_ROWS = 1500;
+
 export function fitOwn(
   pairs: Pairs,
   pooled: PooledModel,
@@ -37,6 +39,7 @@ export function fitOwn(
   const days = new Set<number>();
   let scale = pooled.scale;
   for (const t of pairs.time) days.add(Math.floor(t / 86_400_000));
+  const stride = Math.max(1, Math.ceil(n / MAX_ROWS));
   for (const set of SETS) {
     const base = pooled.betas[set];
     if (!base) continue;
@@ -45,16 +48,17 @@ export function fitOwn(
     const row = new Float64Array(p);
     const means = new Float64Array(p);
     let total = 0;
-    for (let i = 0; i < n; i++) {
+    for (let i = (n - 1) % stride; i < n; i += stride) {
       const rh = pairs.rh[i] as number;
       const temp = pairs.temp[i] as number;
       const richest = featureSet(rh, temp);
       if ((set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
       const x = pairs.x[i] as number;
       const w =
+        stride *
         (0.5 ** ((newest - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) *
         varianceWeight(x, settings);
-      if (w * correlated < 0.002) continue;
+      if (w * correlated < 0.002 * stride) continue;
       fillFeatures(row, 0, set, settings, x, rh, temp);
       for (let k = 0; k < p; k++) {
         rows.x.push(row[k] as number);

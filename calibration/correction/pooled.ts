@@ -1,7 +1,18 @@
 /** Level L3: one linear model per sensor type from all pairs of box and reference, robust, recent pairs first, towards a published prior. */
 import type { EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
-import { accumulate, dot, fitRobust, newNormal, newRows, solve, type Normal, type Prior, type Rows } from './linear.ts';
+import {
+  accumulate,
+  dot,
+  fitRobust,
+  median,
+  newNormal,
+  newRows,
+  solve,
+  type Normal,
+  type Prior,
+  type Rows,
+} from './linear.ts';
 import type { CorrectionSettings } from './settings.ts';
 
 export interface Pairs {
@@ -42,7 +53,7 @@ export interface Range {
 const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 const FLOOR = 1.5;
 /** A line in four coefficients gains nothing from more; larger sets are thinned evenly. */
-const MAX_ROWS = 24_000;
+const MAX_ROWS = 10_000;
 
 /** Slopes a sensor class can have: outside, the data are no co-location (calibration note §8.3). */
 const slopeRange = (pool: string): readonly [number, number] =>
@@ -76,6 +87,32 @@ export const varianceWeight = (x: number, settings: CorrectionSettings): number 
   Number.isFinite(settings.varianceKnee) ? 1 / (1 + Math.max(0, x) / settings.varianceKnee) ** 2 : 1;
 
 export function fitPooled(
+  pool: string,
+  series: readonly Pairs[],
+  now: EpochMs,
+  correlated: number,
+  settings: CorrectionSettings,
+): PooledModel | null {
+  const all = fitOnce(pool, series, now, correlated, settings);
+  if (!all) return null;
+  const liars = outliers(all, series, settings);
+  if (liars.size === 0) return all;
+  const honest = fitOnce(
+    pool,
+    series.filter((s) => !liars.has(s.station)),
+    now,
+    correlated,
+    settings,
+  );
+  return (
+    honest && {
+      ...honest,
+      guards: [...honest.guards, ...[...liars].map((name) => `station ${name} does not fit the others`)],
+    }
+  );
+}
+
+function fitOnce(
   pool: string,
   series: readonly Pairs[],
   now: EpochMs,
@@ -221,4 +258,39 @@ export function applyBetas(
     return dot(scratch, 0, beta);
   }
   return NaN;
+}
+
+const MIN_TO_JUDGE = 4;
+/** Log-ratio that no difference of places or boxes explains. */
+const LEAST = 0.5;
+
+/**
+ * Stations whose pairs lie far from all others, by their median log-ratio to the common model: a scale or unit error, a dead
+ * analyser, a box in a cupboard. Needs four stations: of three, nobody knows which one lies.
+ */
+function outliers(model: PooledModel, series: readonly Pairs[], settings: CorrectionSettings): Set<string> {
+  const ratios = new Map<string, number[]>();
+  for (const s of series) {
+    const list = ratios.get(s.station) ?? [];
+    const stride = Math.max(1, Math.ceil(s.time.length / 300));
+    for (let i = 0; i < s.time.length; i += stride) {
+      const y = applyBetas(
+        model.betas,
+        model.range,
+        settings,
+        s.x[i] as number,
+        s.rh[i] as number,
+        s.temp[i] as number,
+      );
+      if (!Number.isNaN(y)) list.push(Math.log((Math.max(0, s.y[i] as number) + 3) / (Math.max(0, y) + 3)));
+    }
+    ratios.set(s.station, list);
+  }
+  const judged = [...ratios]
+    .filter(([, list]) => list.length >= 20)
+    .map(([name, list]) => ({ name, ratio: median(list) }));
+  if (judged.length < MIN_TO_JUDGE) return new Set();
+  const middle = median(judged.map((j) => j.ratio));
+  const spread = 1.4826 * median(judged.map((j) => Math.abs(j.ratio - middle)));
+  return new Set(judged.filter((j) => Math.abs(j.ratio - middle) > Math.max(LEAST, 4 * spread)).map((j) => j.name));
 }

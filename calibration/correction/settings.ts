@@ -44,7 +44,7 @@ export const SETTINGS: CorrectionSettings = {
   fieldNugget: 2,
   consensus: true,
   scanClocks: true,
-  varianceKnee: Infinity,
+  varianceKnee: 30,
 };
 
 /** A box is beside a station within this distance [km] (L5: 50 m). */

@@ -10,7 +10,7 @@ const TAUS = [4 * HOUR, 24 * HOUR, 96 * HOUR] as const;
 const HOURS = 24;
 /** last, three running means, same hour of the day. */
 export const FEATURES = 2 + TAUS.length;
-const RING = 16;
+const RING = 6;
 /** Learning forgets with this half-life. */
 const FORGET_MS = 45 * 24 * HOUR;
 /** Start: a third of the last residual and of its running mean; learnt away from there. */
@@ -66,7 +66,7 @@ export function featuresAt(s: ShortTerm, asOf: EpochMs, time: EpochMs): number[]
 }
 
 /** Takes in the residual of a pair; call in time order. */
-export function follow(s: ShortTerm, time: EpochMs, residual: number, stepMs: number): void {
+export function follow(s: ShortTerm, time: EpochMs, residual: number, stepMs: number, delayMs: number): void {
   if (time <= s.time) return;
   const gap = Number.isFinite(s.time) ? time - s.time : stepMs;
   TAUS.forEach((tau, k) => {
@@ -80,7 +80,8 @@ export function follow(s: ShortTerm, time: EpochMs, residual: number, stepMs: nu
   s.byHour[hour] = 0.93 * (s.byHour[hour] as number) + 0.07 * residual;
   s.time = time;
   s.ring.push({ time, features: s.features.slice() });
-  if (s.ring.length > RING) s.ring.shift();
+  // As far back as the delay with which references come, and some.
+  if (s.ring.length > RING + delayMs / stepMs) s.ring.shift();
 }
 
 export function learn(

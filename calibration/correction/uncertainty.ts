@@ -35,7 +35,7 @@ const TAIL = 0.05;
  * Tail to aim at for a box that is none of those the scores come from: with few stations the next place may be worse than all seen
  * (after the group-wise correction of Dunn, Wasserman & Ramdas 2022, softened: theirs has no finite answer below ten groups).
  */
-export const tailForNewPlace = (stations: number): number => (TAIL * stations) / (stations + 3);
+export const tailForNewPlace = (stations: number): number => (TAIL * stations) / (stations + 5);
 
 /** Scores (y − ŷ)/u of answers given before y was known, newest last, and the interval made of them: [ŷ − low·u, ŷ + high·u]. */
 export interface Quantiles {
