@@ -67,6 +67,8 @@ export interface BrokerOptions {
   readonly onStatus?: (box: string, status: string) => void;
   /** A SensorThings topic published by a writer's token; acknowledged when it resolves, refused when it rejects. */
   readonly onSensorThings?: (topic: string, payload: Uint8Array, user: User) => Promise<void>;
+  /** The different SensorThings topics, and filters that may match some, which are subscribed from now on. */
+  readonly onLiveTopics?: (topics: readonly string[]) => void;
   /** How often overdue connections are looked for [ms]. @default 1000 */
   readonly sweepMs?: number;
 }
@@ -87,6 +89,9 @@ export interface Broker {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What a SensorThings publish is forwarded as, once it was taken: nobody may subscribe there. */
+const TAKEN = '$taken';
+
 /** Live messages waiting in aedes' emitter past which further ones are left out. */
 const MAX_LIVE_WAITING = 10_000;
 
@@ -105,6 +110,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const addresses = new AddressCount(limits.maxConnectionsPerAddress);
   let openReaders = 0;
   let sensorThingsReaders = 0;
+  /** SensorThings topics, and how many connections subscribe to each. */
+  const liveTopics = new Map<string, number>();
+  const topicsOf = new WeakMap<Connection, Set<string>>();
+  let areTopicsTold = true;
   let nextNumber = 1;
   let closing = false;
   let deliverySecond = 0;
@@ -223,6 +232,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       }
       c.subscriptions++;
       const sensorThings = topic.startsWith('v1.1') || /^[#+]/.test(topic);
+      if (sensorThings) watchTopic(c, topic);
       if (sensorThings && !c.readsSensorThings) {
         c.readsSensorThings = true;
         sensorThingsReaders++;
@@ -249,6 +259,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     },
   });
   const persistence = keepRetained((aedes as unknown as { persistence: Persistence }).persistence);
+  aedes.on('unsubscribe', (topics, client) => {
+    for (const topic of topics) forgetTopic(client.conn as Connection, topic);
+  });
   aedes.on('clientReady', (client) => (client.conn as Connection).ready());
   aedes.on('clientError', (client, error) => closedBy(client, error));
   aedes.on('connectionError', (client, error) => closedBy(client, error));
@@ -261,6 +274,34 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     if (c.isReady || /parse|packet|invalid|must|protocol|short|flag/i.test(error.message)) {
       count('malformed');
       warn({ ...whoIs(c), reason: 'malformed', detail: error.message }, 'closed');
+    }
+  }
+
+  /** A burst of subscriptions is told once. */
+  function tellTopics(): void {
+    if (!areTopicsTold || !options.onLiveTopics) return;
+    areTopicsTold = false;
+    setImmediate(() => {
+      areTopicsTold = true;
+      if (!closing) options.onLiveTopics?.([...liveTopics.keys()]);
+    });
+  }
+  function watchTopic(c: Connection, topic: string): void {
+    let own = topicsOf.get(c);
+    if (!own) topicsOf.set(c, (own = new Set()));
+    if (own.has(topic)) return;
+    own.add(topic);
+    const others = liveTopics.get(topic) ?? 0;
+    liveTopics.set(topic, others + 1);
+    if (others === 0) tellTopics();
+  }
+  function forgetTopic(c: Connection, topic: string): void {
+    if (!topicsOf.get(c)?.delete(topic)) return;
+    const left = (liveTopics.get(topic) ?? 1) - 1;
+    if (left > 0) liveTopics.set(topic, left);
+    else {
+      liveTopics.delete(topic);
+      tellTopics();
     }
   }
 
@@ -300,6 +341,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       case 'sensorthings': {
         packet.retain = false;
         if (!options.onSensorThings) return refuse('sensorthings-refused');
+        if (packet.qos === 2 && (await isRepeated(client, packet))) return undefined;
+        // Subscribers hear of the entity that it became, not of these bytes.
+        packet.topic = TAKEN;
         try {
           await options.onSensorThings(topic, payload, c.user);
         } catch (error) {
@@ -408,6 +452,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       waiting.delete(c);
       if (c.readsOpen) openReaders--;
       if (c.readsSensorThings) sensorThingsReaders--;
+      for (const topic of topicsOf.get(c) ?? []) forgetTopic(c, topic);
     });
     aedes.handle(c, request);
   }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Api, PartHealth } from '../api/options.ts';
 import { LatestTable } from '../api/latest.ts';
 import type { StaHost } from '../api/sta/host.ts';
-import type { Broker } from '../broker/broker.ts';
+import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Feeds } from '../ingest/feeds/index.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
@@ -207,8 +207,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         },
         ...(config.staScratch ? {} : { storePort: opened.connect }),
         onProblem: (problem) => log.error({ problem }, 'sensorthings'),
-        onChanged: (topics, json) => {
-          for (const topic of topics) broker?.publish(topic, json);
+        onPublish: (messages) => {
+          for (const { topic, json } of messages) broker?.publish(topic, json, { qos: 1 });
         },
       });
       closers.push(() => sta?.close());
@@ -247,8 +247,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         adminToken: config.adminToken,
         trustProxy: config.trustProxy !== false,
         log,
+        ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
       });
       const started = broker;
+      sta?.mqtt({ base: staBase(api?.url ?? ''), topics: [], port: started.port, tlsPort: started.tlsPort });
       closers.push(() => started.close());
       api?.server.on('upgrade', (request, socket, head) => {
         if (request.url?.split('?', 1)[0] === '/mqtt') started.handleUpgrade(request, socket, head);
@@ -274,6 +276,33 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     failed.catch(() => undefined);
     return { http: api?.port ?? null, mqtt: broker?.port ?? null, registry, failed, close };
   }
+}
+
+const staBase = (url: string): string => `${url}/sta/v1.1`;
+
+/** Publishing on a SensorThings topic is a POST to the path of the same name; subscribing asks for what happens there. */
+function sensorThingsOver(
+  sta: StaHost,
+  url: string,
+  broker: () => Broker | null,
+): Pick<BrokerOptions, 'onSensorThings' | 'onLiveTopics'> {
+  return {
+    async onSensorThings(topic, payload) {
+      const response = await sta.handle(staBase(url), {
+        method: 'POST',
+        path: topic.slice('v1.1'.length),
+        query: '',
+        contentType: 'application/json',
+        body: Buffer.from(payload).toString('utf8'),
+        mayWrite: true,
+      });
+      if (response.status >= 400) throw new Error(response.body);
+    },
+    onLiveTopics(topics) {
+      const running = broker();
+      if (running) sta.mqtt({ base: staBase(url), topics, port: running.port, tlsPort: running.tlsPort });
+    },
+  };
 }
 
 /** Into the journal; resolves after fsync. */

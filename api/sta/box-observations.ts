@@ -4,10 +4,11 @@
  * at most and then says where to go on.
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { FLAG, reasonStrings } from '../../model/flags.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import type { ObservationColumns, ObservationStore } from '../../store/store.ts';
-import { boxDatastream, observationId, parseObservationId, placeId } from './box-ids.ts';
+import { boxDatastream, boxDatastreamId, LEVELS, observationId, parseObservationId, placeId } from './box-ids.ts';
 import { compileFilter, compileOrder } from './compile.ts';
 import { FIRST_USER_ID } from './database.ts';
 import { entity } from './entities.ts';
@@ -103,6 +104,18 @@ export class BoxObservations implements ForeignObservations {
   async #modelNames(num: number): Promise<string> {
     if (num > 0 && this.#models.length < num) this.#models = await this.#store.models();
     return this.#models[num - 1] ?? '';
+  }
+
+  /** One stored row as the Observations of those of its three Datastreams that are wanted. */
+  async liveRows(c: ObservationColumns, i: number, wanted: (datastream: number) => boolean): Promise<Row[]> {
+    const rows: Row[] = [];
+    const stored = c.datastream[i] as number;
+    for (const level of LEVELS) {
+      const id = boxDatastreamId(thingNumOf(stored), propertyOf(stored), level);
+      if ((level === 'corrected' && Number.isNaN(c.corrected[i])) || !wanted(id)) continue;
+      rows.push(await this.#row(id, c, i));
+    }
+    return rows;
   }
 
   async #rows(id: number, c: ObservationColumns): Promise<Row[]> {

@@ -1,8 +1,9 @@
 /** The SensorThings thread as seen from the server: requests in, responses out, ended and started anew when one hangs. */
 import { Worker, type MessagePort } from 'node:worker_threads';
 import type { ObservationColumns } from '../../store/store.ts';
+import type { LiveMessage } from './live-topics.ts';
 import { problem, type StaRequest, type StaResponse } from './service.ts';
-import type { FromStaThread, StaThreadData, ToStaThread } from './thread.ts';
+import type { FromStaThread, MqttState, StaThreadData, ToStaThread } from './thread.ts';
 
 /** Longest time one request may take [ms], and how many may wait. */
 const TIMEOUT_MS = 20_000;
@@ -11,6 +12,8 @@ const MAX_WAITING = 200;
 export interface StaHost {
   handle(base: string, request: StaRequest): Promise<StaResponse>;
   live(rows: ObservationColumns): void;
+  /** Which MQTT topics are subscribed, and where the broker is. */
+  mqtt(state: MqttState): void;
   /** Resolves when the boxes' entities are there. */
   readonly ready: Promise<void>;
   close(): Promise<void>;
@@ -23,8 +26,8 @@ export interface StaHostOptions {
   /** One more door to the store, asked for at each start of the thread; absent in a scratch instance. */
   readonly storePort?: () => MessagePort | Promise<MessagePort>;
   readonly onProblem: (message: string) => void;
-  /** SensorThings over MQTT: an entity was made or changed. */
-  readonly onChanged?: (topics: readonly string[], json: string) => void;
+  /** SensorThings over MQTT: what subscribers of these topics are to hear. */
+  readonly onPublish?: (messages: readonly LiveMessage[]) => void;
 }
 
 interface Waiting {
@@ -35,6 +38,7 @@ interface Waiting {
 export function startSta(options: StaHostOptions): StaHost {
   const waiting = new Map<number, Waiting>();
   let next = 1;
+  let mqtt: MqttState | null = null;
   let closed = false;
   let markReady: () => void;
   const ready = new Promise<void>((resolve) => (markReady = resolve));
@@ -52,17 +56,14 @@ export function startSta(options: StaHostOptions): StaHost {
       if (message.kind === 'ready') markReady();
       else if (message.kind === 'response') settle(message.id, message.response);
       else if (message.kind === 'failed') options.onProblem(message.message);
-      else
-        options.onChanged?.(
-          [message.set, `${message.set}(${message.id})`, ...message.parents].map((t) => `v1.1/${t}`),
-          message.json,
-        );
+      else options.onPublish?.(message.messages);
     });
     thread.on('error', (error) => options.onProblem(error.stack ?? error.message));
     thread.on('exit', () => {
       for (const id of waiting.keys()) settle(id, problem(503, 'the query was ended; make it smaller, or try again'));
       if (!closed) worker = start();
     });
+    if (mqtt) thread.postMessage({ kind: 'mqtt', state: mqtt } satisfies ToStaThread);
     if (options.storePort)
       Promise.resolve(options.storePort()).then(
         (port) => thread.postMessage({ kind: 'store', port } satisfies ToStaThread, [port]),
@@ -94,6 +95,10 @@ export function startSta(options: StaHostOptions): StaHost {
     },
     live(rows) {
       if (options.storePort && !closed) worker.postMessage({ kind: 'rows', rows } satisfies ToStaThread);
+    },
+    mqtt(state) {
+      mqtt = state;
+      if (!closed) worker.postMessage({ kind: 'mqtt', state } satisfies ToStaThread);
     },
     async close() {
       closed = true;

@@ -43,6 +43,8 @@ export interface StaServiceOptions {
   readonly scratch: boolean;
   readonly foreign: ForeignObservations | null;
   readonly changed?: WriteContext['changed'];
+  /** Where SensorThings over MQTT is to be had; null = nowhere. */
+  readonly mqtt?: () => { readonly port: number; readonly tlsPort: number | null } | null;
 }
 
 /** Requirement classes of 18-088 that are implemented in full; the others are not named. */
@@ -81,6 +83,11 @@ const REQUIREMENTS = [
   'data-array/data-array',
 ].map((r) => `http://www.opengis.net/spec/iot_sensing/1.1/req/${r}`);
 
+const MQTT_REQUIREMENTS = [
+  'create-observations-via-mqtt/observations-creation',
+  'receive-updates-via-mqtt/receive-updates',
+].map((r) => `http://www.opengis.net/spec/iot_sensing/1.1/req/${r}`);
+
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 
 export function createStaService(options: StaServiceOptions): StaService {
@@ -88,15 +95,29 @@ export function createStaService(options: StaServiceOptions): StaService {
   const readContext = (): ReadContext => ({ db, base, now: clock(), foreign });
   const writer = (): Writer => new Writer({ db, now: clock(), scratch, changed: options.changed ?? (() => undefined) });
 
+  const overMqtt = (): { [key: string]: Json } => {
+    const broker = options.mqtt?.();
+    if (!broker) return {};
+    const { hostname, protocol, host } = new URL(base);
+    const endpoints = [
+      `mqtt://${hostname}:${broker.port}`,
+      ...(broker.tlsPort === null ? [] : [`mqtts://${hostname}:${broker.tlsPort}`]),
+      `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/mqtt`,
+    ];
+    return Object.fromEntries(MQTT_REQUIREMENTS.map((r) => [r, { endpoints }]));
+  };
+
   const root = (): Json => ({
     value: ENTITY_TYPES.map((t) => ({ name: t.set, url: `${base}/${t.set}` })),
     serverSettings: {
       conformance: [
         ...REQUIREMENTS,
+        ...Object.keys(overMqtt()),
         'https://github.com/INSIDE-information-systems/SensorThingsAPI/blob/master/CSV-ResultFormat/CSV-ResultFormat.md',
         'https://fraunhoferiosb.github.io/FROST-Server/extensions/GeoJSON-ResultFormat.html',
         'https://fraunhoferiosb.github.io/FROST-Server/extensions/JsonBatchRequest.html',
       ],
+      ...overMqtt(),
     },
   });
 

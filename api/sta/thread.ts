@@ -10,7 +10,10 @@ import type { BulkStore, ObservationColumns } from '../../store/store.ts';
 import { LatestTable } from '../latest.ts';
 import { BoxObservations, type LatestRows } from './box-observations.ts';
 import { openDatabase } from './database.ts';
+import { entity } from './entities.ts';
+import { changedRow, LiveTopics, type LiveMessage } from './live-topics.ts';
 import { BoxMirror, type SeenDatastream } from './mirror.ts';
+import type { ReadContext } from './read.ts';
 import { problem, createStaService, type StaRequest, type StaResponse, type StaService } from './service.ts';
 
 export interface StaThreadData {
@@ -23,22 +26,25 @@ export interface StaThreadData {
   readonly latestSpan: number;
 }
 
+export interface MqttState {
+  /** `https://host/sta/v1.1`, for the links in messages that no HTTP request led to. */
+  readonly base: string;
+  readonly topics: readonly string[];
+  readonly port: number;
+  /** null = TLS is off */
+  readonly tlsPort: number | null;
+}
+
 export type ToStaThread =
   | { readonly kind: 'request'; readonly id: number; readonly base: string; readonly request: StaRequest }
   | { readonly kind: 'rows'; readonly rows: ObservationColumns }
   | { readonly kind: 'store'; readonly port: MessagePort }
+  | { readonly kind: 'mqtt'; readonly state: MqttState }
   | { readonly kind: 'close' };
 export type FromStaThread =
   | { readonly kind: 'ready' }
   | { readonly kind: 'response'; readonly id: number; readonly response: StaResponse }
-  /** An entity made or changed, with the topics on which subscribers wait for it. */
-  | {
-      readonly kind: 'changed';
-      readonly set: string;
-      readonly id: number;
-      readonly json: string;
-      readonly parents: readonly string[];
-    }
+  | { readonly kind: 'publish'; readonly messages: readonly LiveMessage[] }
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface StaThreadParts {
@@ -50,6 +56,8 @@ export interface StaThreadParts {
 const SYNC_EVERY_MS = 5000;
 /** Datastreams whose reach is written in one round; the answer itself always takes it from memory. */
 const MAX_SYNC = 20_000;
+/** Messages, or rounds of them, that wait for subscribers; live ones past it are left out. */
+const MAX_UNSENT = 10_000;
 
 function newestOf(table: LatestTable): LatestRows {
   const num = new Map<string, number>(PROPERTIES.map((p) => [p.key, p.num]));
@@ -90,6 +98,38 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
 
   const take = (rows: ObservationColumns): void => {
     for (const i of table.apply(rows)) dirty.add(rows.datastream[i] as number);
+  };
+
+  const topics = new LiveTopics();
+  let mqtt: MqttState | null = null;
+  const context = (base: string): ReadContext => ({ db, base, now: Date.now(), foreign: boxes?.observations ?? null });
+  // One after the other: messages leave in the order in which things happened.
+  let publishing = Promise.resolve();
+  let unsent = 0;
+  const publishNow = async (work: () => Promise<LiveMessage[]>): Promise<void> => {
+    try {
+      const messages = await work();
+      if (messages.length > 0) post({ kind: 'publish', messages });
+    } catch (error) {
+      post({ kind: 'failed', message: String(error) });
+    } finally {
+      unsent--;
+    }
+  };
+  const publish = (work: () => Promise<LiveMessage[]>): void => {
+    if (unsent >= MAX_UNSENT) return;
+    unsent++;
+    publishing = publishing.then(() => publishNow(work));
+  };
+
+  /** Observations of boxes to whoever subscribes to one of the three Datastreams, or to all. */
+  const tell = async (rows: ObservationColumns): Promise<LiveMessage[]> => {
+    const messages: LiveMessage[] = [];
+    const type = entity('Observation');
+    for (let i = 0; i < rows.length && messages.length < MAX_UNSENT; i++)
+      for (const row of (await boxes?.observations.liveRows(rows, i, (id) => topics.hears(id))) ?? [])
+        messages.push(...(await topics.messages(context(mqtt?.base ?? ''), type, row)));
+    return messages;
   };
 
   const sync = (): void => {
@@ -153,27 +193,11 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
         clock: Date.now,
         scratch: data.scratch,
         foreign: boxes?.observations ?? null,
+        mqtt: () => mqtt,
         changed: ({ type, id }) => {
-          const parents = db.prepare(`SELECT * FROM "${type.table}" WHERE id = ?`).get(id) as
-            | Record<string, unknown>
-            | undefined;
-          const topics = type.navigation.flatMap((n) =>
-            n.by.kind === 'own' && parents?.[n.by.column]
-              ? [
-                  `${n.name === 'Thing' ? 'Things' : n.name === 'FeatureOfInterest' ? 'FeaturesOfInterest' : n.name === 'ObservedProperty' ? 'ObservedProperties' : `${n.name}s`}(${String(parents[n.by.column])})/${type.set}`,
-                ]
-              : [],
-          );
-          void service
-            ?.handle({
-              method: 'GET',
-              path: `/${type.set}(${id})`,
-              query: '',
-              contentType: '',
-              body: '',
-              mayWrite: false,
-            })
-            .then((r) => post({ kind: 'changed', set: type.set, id, json: r.body, parents: topics }));
+          if (topics.isEmpty) return;
+          const row = changedRow(context(base), type, id);
+          if (row) publish(() => topics.messages(context(base), type, row));
         },
       });
       services.set(base, service);
@@ -225,7 +249,17 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
         break;
       case 'rows':
         take(message.rows);
+        if (boxes && !topics.isEmpty) publish(() => tell(message.rows));
         break;
+      case 'mqtt': {
+        const { state } = message;
+        mqtt = state;
+        publish(async () => {
+          await topics.set(state.topics, context(state.base));
+          return [];
+        });
+        break;
+      }
       case 'store':
         void begin(message.port);
         break;
