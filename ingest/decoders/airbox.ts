@@ -1,12 +1,13 @@
 /**
  * AirBox (Edimax) records of the LASS portal, single, in `last-all-*.json`, `latest` and `history` (formats §1.7, §1.9), and
- * AirBox messages with pipes on `LASS/AirBox/#`.
+ * AirBox messages with pipes on `LASS/AirBox/#`, and what the clouds of Edimax and ASUS answer.
  *
  * Numbers a chip sends are kept for QC (−4 °C with 0 % is a dead chip, 3331 µg/m³ a fault). Empty strings are "no value".
  * The 2019+ layout (has `odm`) writes 0 for gases it has no sensor for: those are left out. `c_d0` is the portal's own
  * calculation and never taken. The address (`SiteAddr`) stays out.
  */
 import type { Decoded, DecodedReading, Decoder } from '../decoder.ts';
+import { edimaxReading, isEdimax } from './edimax.ts';
 import { decodeLass } from './lass.ts';
 import { newMessage, readingOf, takeField } from './lass-message.ts';
 import { jsonIn, MAX_PAYLOAD, note, objectIn, rejected, textOf } from './text.ts';
@@ -34,8 +35,11 @@ export function recordReading(record: Record<string, unknown>, when = ''): Decod
     }
   }
   if (m.header.timestamp === undefined && when !== '') m.header.timestamp = when;
-  const local = record['app'] === undefined && m.header.timestamp === undefined;
-  if (local) m.header.app = 'AirBox';
+  // The portal has turned the boxes' local time into UTC, in `timestamp` as in `date` and `time`.
+  const { date, time, app } = m.header;
+  if (m.header.timestamp === undefined && date && time && (app === undefined || app === 'AirBox')) {
+    m.header.timestamp = `${date}T${time}Z`;
+  }
   const reading = readingOf(m, '');
   if (typeof reading === 'string') return reading;
   // Only AirBox positions are typed in by hand; the `lass` portal file does not say how its boxes encode theirs.
@@ -47,6 +51,9 @@ export function recordReading(record: Record<string, unknown>, when = ''): Decod
   return { ...reading, place, hints: { ...reading.hints, ...model } };
 }
 
+/** Of the portal, and of Edimax's cloud. */
+const LISTS = ['feeds', 'entries', 'devices'] as const;
+
 /** Records out of any of the portal's shapes, with the time of the history feed. */
 function* recordsIn(body: unknown): Generator<[Record<string, unknown>, string]> {
   if (Array.isArray(body)) {
@@ -55,8 +62,12 @@ function* recordsIn(body: unknown): Generator<[Record<string, unknown>, string]>
   }
   const whole = objectIn(body);
   if (!whole) return;
-  if (Array.isArray(whole['feeds'])) for (const item of whole['feeds'] as unknown[]) yield* recordsIn1(item);
-  else yield [whole, ''];
+  for (const key of LISTS) {
+    if (!Array.isArray(whole[key])) continue;
+    for (const item of whole[key] as unknown[]) yield* recordsIn1(item);
+    return;
+  }
+  yield [whole, ''];
 }
 
 function* recordsIn1(item: unknown): Generator<[Record<string, unknown>, string]> {
@@ -92,7 +103,7 @@ export function decodePortal(payload: Uint8Array, topic: string): Decoded {
   let records = 0;
   for (const [record, when] of recordsIn(body)) {
     if (++records > MAX_RECORDS) return rejected('too-long', `more than ${MAX_RECORDS} records`);
-    const reading = recordReading(record, when);
+    const reading = isEdimax(record) ? edimaxReading(record) : recordReading(record, when);
     if (typeof reading === 'string') note(bad, `record ${records}: ${reading}`);
     else readings.push(reading);
   }

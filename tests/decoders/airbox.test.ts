@@ -85,11 +85,67 @@ describe('AirBox', () => {
     expectReading(r, { time: '2026-02-28T11:32:17Z' });
   });
 
+  it('date and time of a portal record without a timestamp are UTC', () => {
+    const { timestamp: _, ...bare } = OLD;
+    expectReading(readingsOf(decode(bare))[0], { time: '2026-03-01T04:05:06Z' });
+  });
+
   it('reads date and time without a timestamp as Taiwan’s local time (Edimax over MQTT)', () => {
     const text =
       '|ver_format=3|app=AirBox|device_id=74DA38000002|date=2026-03-01|time=12:05:06|s_d0=5|gps_lat=25.01|gps_lon=121.5';
     const [r] = readingsOf(airbox.decode(Buffer.from(text), 'LASS/AirBox/74DA38000002'));
     expectReading(r, { time: '2026-03-01T04:05:06Z', values: { pm25: 5 }, place: [25.01, 121.5] });
+  });
+
+  it('Edimax’s and ASUS’s clouds: Taiwan’s time, 0 is no gas sensor', () => {
+    const edimax = {
+      status: 'ok',
+      entries: [
+        {
+          id: '74DA38000003',
+          name: '測試國小',
+          area: 'x',
+          status: 'online',
+          type: 'lass-airbox',
+          lat: 24.5,
+          lon: 120.7,
+          pm1: 5,
+          pm25: 8,
+          pm10: 9,
+          co: 0,
+          co2: 0,
+          tvoc: 0,
+          hcho: 0,
+          t: 25.5,
+          h: 60,
+          time: '2026-03-01 12:05:06',
+        },
+      ],
+    };
+    expectReading(readingsOf(decode(edimax))[0], {
+      id: '74DA38000003',
+      time: '2026-03-01T04:05:06Z',
+      values: { pm1: 5, pm25: 8, pm10: 9, temperature: 25.5, humidity: 60 },
+      place: [24.5, 120.7],
+    });
+    const asus = [
+      {
+        id: 'asus-1',
+        name: 'x',
+        lat: '24.5',
+        lng: '120.7',
+        pm25: '8',
+        humidity: '60',
+        temperature: '25.5',
+        time: '2026/03/01 12:05:06',
+      },
+    ];
+    expectReading(readingsOf(decode(asus))[0], {
+      id: 'asus-1',
+      time: '2026-03-01T04:05:06Z',
+      values: { pm25: 8, temperature: 25.5, humidity: 60 },
+      place: [24.5, 120.7],
+    });
   });
 
   it('empty strings are no values', () => {

@@ -1,6 +1,8 @@
 /** Whatever the bytes: no decoder throws, values are finite, each property stands once, places are on Earth. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SimBox } from '../../firmware-sim/box.ts';
+import { payloadFormats, writePayload } from '../../firmware-sim/payloads/index.ts';
 import type { Decoded } from '../../ingest/decoder.ts';
 import { decoderFor, decoderForTopic, decoders } from '../../ingest/decoders/index.ts';
 import { decimal } from '../../ingest/decoders/text.ts';
@@ -123,6 +125,31 @@ describe.each(decoders.map((d) => [d.format, d] as const))('%s', (_, decoder) =>
     fc.assert(
       fc.property(document, topics, (body, topic) => check(decoder.decode(Buffer.from(JSON.stringify(body)), topic))),
       { numRuns: 400 },
+    );
+  });
+  it.skipIf(!payloadFormats().includes(decoder.format))('never throws on a damaged message of its own', () => {
+    const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255), fc.constantFrom('set', 'cut', 'insert', 'double')), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(fc.nat(20), damage, topics, (index, edits, topic) => {
+        const box = { id: 'abcdefgh', index, lat: 25.01, lon: 121.51, sensor: 'PMS5003' } as unknown as SimBox;
+        const time = Date.UTC(2026, 2, 1, 4, 5, 6);
+        const measured = { time, trueTime: time, pm1: 8, pm25: 12.3, pm10: 20, temperature: -3.5, humidity: 61 };
+        let bytes = Buffer.from(writePayload(decoder.format, box, [measured], false).payload);
+        for (const [where, byte, how] of edits) {
+          const at = where % (bytes.length + 1);
+          const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)];
+          if (how === 'cut') bytes = head;
+          else if (how === 'insert') bytes = Buffer.concat([head, Buffer.from([byte]), tail]);
+          else if (how === 'double') bytes = Buffer.concat([head, tail, tail]);
+          else if (at < bytes.length) bytes[at] = byte;
+        }
+        check(decoder.decode(bytes, topic));
+        check(decoder.decode(bytes, `boxes/abcdefgh/${decoder.format}/batch`));
+      }),
+      { numRuns: 300 },
     );
   });
   it('never throws on pipes', () => {
