@@ -10,7 +10,6 @@ import { z } from 'zod';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
 import type { App, Context } from '../context.ts';
-import { inBbox } from '../geometry.ts';
 import { observationText, type Level } from '../observation.ts';
 import { bbox, duration, level, propertyKey, type Bbox } from '../parameters.ts';
 import type { LatestColumn } from '../latest.ts';
@@ -75,9 +74,10 @@ export function* features(
   const since = filter.maxAge === undefined ? -Infinity : now - filter.maxAge;
   for (const slot of slots(context, c, filter.bbox)) {
     if ((c.time[slot] as number) < since) continue;
-    const thing = context.things.get(c.thing[slot] as number);
+    const num = c.thing[slot] as number;
+    if (filter.bbox && !context.things.inBbox(num, filter.bbox)) continue;
+    const thing = context.things.get(num);
     if (!thing || thing.retired || (filter.kind && thing.kind !== filter.kind)) continue;
-    if (filter.bbox && !(thing.place && inBbox(filter.bbox, thing.place.lon, thing.place.lat))) continue;
     if (thing.licence !== '') licences.add(thing.licence);
     yield thing.head + observationText(p, filter.level, slotView(context, c, slot)) + thing.tail;
   }
