@@ -75,6 +75,7 @@ export class DuckStore implements BulkStore {
   /** Files that count no longer from this generation on, to be deleted when nobody reads them. */
   #garbage: { name: string; generation: number }[] = [];
   #problem = '';
+  #compactProblem = '';
   readonly #brief = new Set<Promise<unknown>>();
   #committing = false;
   #closed = false;
@@ -517,11 +518,12 @@ export class DuckStore implements BulkStore {
         } catch (error) {
           await db.organiser.run('ROLLBACK').catch(() => {});
           this.#manifests.delete(generation);
-          this.#problem = `days could not be moved into Parquet files: ${explain(error)}`;
+          this.#compactProblem = `days could not be moved into Parquet files and stay in the recent file: ${explain(error)}`;
           this.#giveUp(error);
           throw error;
         }
       }
+      this.#compactProblem = '';
       this.#collect();
       if (months.length > 0) await this.#checkpointFile(db);
       await this.#verifyOne();
@@ -547,7 +549,7 @@ export class DuckStore implements BulkStore {
     const manifest = this.#manifests.get(this.#generation);
     const parts = [...(manifest?.days ?? []), ...(manifest?.months.values() ?? [])];
     const lost = (manifest?.lost ?? []).map((p) => `parquet/${p.name} (${p.lost})`);
-    const problems = [this.#problem];
+    const problems = [this.#problem, this.#compactProblem];
     if (lost.length > 0)
       problems.push(
         `damaged files were set aside as *.corrupt and are not read: ${lost.join(', ')}. ` +
