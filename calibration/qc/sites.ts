@@ -25,6 +25,9 @@ export const SITE = {
   offsetMax: Math.log(3),
   /** Offsets lean back to 0 with this time constant [h]: all sites together cannot wander away. */
   offsetHours: 24 * 30,
+  /** A flagged deviation up to this is believed when the next reading confirms it; beyond, after `lastingS` [s]. */
+  confirmMax: 0.85,
+  lastingS: 24 * 3600,
   scaleStart: 0.15,
   scaleMin: 0.08,
   /** Memory of the scale [h], and at least this weight per reading. */
@@ -56,8 +59,10 @@ export const S = {
   temperature: 11,
   humidity: 12,
   weatherTime: 13,
+  /** Since when [s] readings have been flagged for the same kind of deviation. */
+  pendingSince: 14,
 } as const;
-const WORDS = 14;
+const WORDS = 15;
 
 export class Sites {
   readonly pool = new RecordPool(WORDS);
@@ -119,11 +124,6 @@ export class Sites {
       SITE.offsetPrior ** 2,
       (f[at + S.varOffset] as number) + (SITE.wander * scale) ** 2 * hours,
     );
-    const pending = f[at + S.pending] as number;
-    if (!Number.isNaN(pending)) {
-      const offset = f[at + S.offset] as number;
-      f[at + S.pending] = offset + (pending - offset) * keep;
-    }
     const interval = f[at + S.interval] as number;
     f[at + S.interval] = interval === 0 ? gap : interval + 0.1 * (Math.min(gap, 4 * interval) - interval);
   }
@@ -173,6 +173,23 @@ export class Sites {
     f[at + S.pending] = Number.NaN;
   }
 
+  /** A deviation that has lasted is the site's own: it becomes the offset, to be learnt anew from there. */
+  settle(site: number, deviation: number): void {
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    f[at + S.offset] = Math.max(-SITE.offsetMax, Math.min(SITE.offsetMax, deviation));
+    f[at + S.local] = deviation - (f[at + S.offset] as number);
+    f[at + S.varOffset] = SITE.offsetPrior ** 2;
+    f[at + S.varLocal] = (SITE.local * (f[at + S.scale] as number)) ** 2;
+    f[at + S.covariance] = 0;
+    f[at + S.pending] = Number.NaN;
+  }
+
+  /** Whether the same deviation has been flagged for so long that it must be the site. */
+  hasLasted(site: number, deviation: number, t: number): boolean {
+    return this.read(site, S.pending) * deviation > 0 && t - this.integer(site, S.pendingSince) >= SITE.lastingS;
+  }
+
   /** A deviation that was confirmed (by the next reading or by neighbours) is local air: follow it at once. */
   follow(site: number, innovation: number): void {
     const f = this.pool.f32(site);
@@ -182,14 +199,30 @@ export class Sites {
     f[at + S.pending] = Number.NaN;
   }
 
-  /** How far, in standard deviations, a deviation lies from one that was flagged just before; Infinity when none was. */
-  confirms(site: number, deviation: number, hours: number): number {
+  /** Keeps a deviation that was flagged, for the next reading to confirm. */
+  suspect(site: number, deviation: number, t: number): void {
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    const before = f[at + S.pending] as number;
+    if (!(before * deviation > 0)) this.pool.u32(site)[at + S.pendingSince] = t;
+    f[at + S.pending] = deviation;
+  }
+
+  /**
+   * Whether the flagged reading before this one said the same. One more reading is enough for what streets and kitchens do (up to a factor 2);
+   * a larger step must last a day before it counts as the site's own air.
+   * @param hours since the reading before
+   */
+  confirms(site: number, deviation: number, hours: number, t: number, limit: number): boolean {
     const pending = this.read(site, S.pending);
-    if (Number.isNaN(pending) || Math.abs(pending) > 1.3) return Infinity;
+    if (Number.isNaN(pending)) return false;
+    if (this.hasLasted(site, deviation, t)) return true;
+    if (Math.abs(pending) > SITE.confirmMax) return false;
     const keep = Math.exp(-hours / SITE.localHours);
     const scale = this.read(site, S.scale);
+    const offset = this.read(site, S.offset);
     const variance = (SITE.noise * scale) ** 2 + (1 - keep * keep) * (SITE.local * scale) ** 2 + SITE.floor ** 2;
-    return Math.abs(deviation - pending) / Math.sqrt(variance);
+    return Math.abs(deviation - offset - (pending - offset) * keep) < limit * Math.sqrt(variance);
   }
 
   snapshot(): SitesState {

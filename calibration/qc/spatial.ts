@@ -10,8 +10,8 @@ import { STATUS, type Tile, type Tiles, impute, looResidual } from './tiles.ts';
 
 export const SPATIAL = {
   /** Suspect beyond this many standard deviations; readings above their neighbours have heavier tails in faults than in air. */
-  suspectHigh: 3.3,
-  suspectLow: 3.6,
+  suspectHigh: 3.4,
+  suspectLow: 3.7,
   fail: 6,
   /** Other boxes needed within 15 km, heard of lately. */
   minNear: 4,
@@ -272,7 +272,8 @@ function mitigate(sites: Sites, tile: Tile, i: number, now: number): number {
   const { members, used, seen, mark } = tile;
   const site = members[i] as number;
   const r = (seen[i] as number) - (used[i] as number) + looResidual(tile, i, tile.mean);
-  if (sites.confirms(site, r + sites.expected(site), sites.read(site, S.interval) / 3600) < SPATIAL.suspectLow)
+  const hours = sites.read(site, S.interval) / 3600;
+  if (sites.confirms(site, r + sites.expected(site), hours, tile.time[i] as number, SPATIAL.suspectLow))
     return CONFIRMED;
   const sign = Math.sign(r);
   const witnesses = witnessesOf(sites, tile, i, now);
@@ -313,13 +314,15 @@ function conclude(sites: Sites, p: Pending): void {
   answer.deviation = innovation + expected - tile.anchor;
   const mark = tile.mark[at] as number;
   if (mark === FLAGGED) {
-    sites.write(site, S.pending, innovation + expected);
+    sites.suspect(site, innovation + expected, entry.t);
     return;
   }
   answer.event = mark === SHARED;
   answer.confirmed = mark === CONFIRMED;
   // A witness within its own limits learns as always; what stood out and was believed is followed at once.
-  if (!passes(answer.z) && mark !== 0) sites.follow(site, innovation);
+  if (answer.confirmed && sites.hasLasted(site, innovation + expected, entry.t))
+    sites.settle(site, innovation + expected);
+  else if (!passes(answer.z) && mark !== 0) sites.follow(site, innovation);
   else sites.learn(site, innovation, sites.variance(site, prediction + expected), p.hours);
 }
 

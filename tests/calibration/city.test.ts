@@ -153,10 +153,10 @@ describe('every kind of fault', () => {
       expect(share(t, 'pm25')).toBeLessThan(0.02);
     }
   });
-  it('indoor: called so, and not failed', () => {
+  it('indoor: doubted for the first of four days, then called so and believed', () => {
     for (const t of having('indoor')) {
       expect(t.reasons.get('indoor')).toBeGreaterThan(0);
-      expect(share(t, 'pm25')).toBeLessThan(0.05);
+      expect(share(t, 'pm25')).toBeLessThan(0.3);
     }
   });
   it('healthy boxes are left alone', () => {

@@ -67,6 +67,15 @@ describe('S7', () => {
     expect(flags[0]).toBeGreaterThanOrEqual(FLAG.suspect);
     expect(flags.slice(1)).toEqual([FLAG.good, FLAG.good, FLAG.good]);
   });
+  it('a large step of one box alone is not believed for a day, then it is the site', () => {
+    const qc = townQc(boxes);
+    run(qc, boxes, 0, 48);
+    const flags = run(qc, boxes, 48, 96, (values) => values.set(14, (values.get(14) as number) * 4)).map(
+      (a) => pm25Of(boxOf(a, 14)).flag,
+    );
+    expect(Math.min(...flags.slice(0, 20))).toBeGreaterThanOrEqual(FLAG.suspect);
+    expect(flags.slice(30)).toEqual(flags.slice(30).map(() => FLAG.good));
+  });
   it('finds dead boxes though a third of the town is dead', () => {
     const dead = new Set([2, 5, 8, 11, 14, 17, 20, 23, 26]);
     const qc = townQc(boxes);
