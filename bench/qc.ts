@@ -15,6 +15,7 @@ import {
   rates,
   score,
 } from './qc_faults.ts';
+import { lasting, plumes, shifts, sixMinutes } from './qc_scenes.ts';
 import { adf, airGradient, buddy, logMedian, looKriging } from './qc_peers.ts';
 
 export function rawReading(num: number, t: number, values: RawReading['values']): RawReading {
@@ -157,5 +158,11 @@ if (import.meta.main) {
     const towns = Object.fromEntries(set.towns.map((t, i) => [`town ${i + 1}`, t]));
     measure('Lamppost, other towns', lamppost, towns, set.times, 11);
     measure('Lamppost, one network', lamppost, { all: [...set.boxes] }, set.times, 11);
+    console.log('Other scenes, four cities');
+    const groups = Object.values(set.cities);
+    plumes(groups, set.times, qcOf, rawReading);
+    shifts(groups, set.times, qcOf, rawReading);
+    lasting(groups, set.times, qcOf, rawReading);
   }
+  sixMinutes(qcOf, rawReading);
 }
