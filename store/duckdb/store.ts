@@ -160,8 +160,7 @@ export class DuckStore implements BulkStore {
     const [ids, times] = await readDoubles(
       await c.run('SELECT datastream::DOUBLE, max("phenomenonTime")::DOUBLE FROM recent GROUP BY datastream'),
     );
-    this.#watermarks.begin(ids?.length ?? 0);
-    for (const [i, id] of (ids ?? []).entries()) this.#watermarks.raise(id, times?.[i] as number, 0);
+    if (ids && times) this.#watermarks.load(ids, times);
   }
 
   /** Listed files that are gone or cut are set aside; lost ones that an operator has put back count again. */

@@ -27,6 +27,12 @@ export class Watermarks {
     while ((this.#used + rows) * 2 > this.#keys.length) this.#grow();
   }
 
+  /** Newest times as they are stored, at start. */
+  load(datastreams: Float64Array, times: Float64Array): void {
+    while ((this.#used + datastreams.length) * 2 > this.#keys.length) this.#grow();
+    for (let i = 0; i < datastreams.length; i++) this.#times[this.#slot(datastreams[i] as number)] = times[i] as number;
+  }
+
   rollBack(): void {
     while (this.#undone > 0) {
       this.#undone--;
