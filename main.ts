@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Command } from './cli/command.ts';
 import type { Parts } from './cli/parts.ts';
+import { PUBLISHED_CARDS } from './calibration/correction/published.ts';
 import { ConfigError } from './config.ts';
 import { UsageError } from './cli/terminal.ts';
 import type { StaThreadData } from './api/sta/thread.ts';
@@ -60,6 +61,7 @@ const parts: Parts = {
     const { startBroker } = await import('./broker/broker.ts');
     return startBroker(options);
   },
+  publishedModel: (id) => (Object.hasOwn(PUBLISHED_CARDS, id) ? (PUBLISHED_CARDS[id] ?? null) : null),
   async startSta(options) {
     const { startSta } = await import('./api/sta/host.ts');
     return startSta(options);

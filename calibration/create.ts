@@ -28,6 +28,9 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
       qc.advance(now);
       correction.advance(now);
     },
+    get cards() {
+      return correction.cards;
+    },
     snapshot: () => serialize({ qc: qc.snapshot(), correction: correction.snapshot() }),
     restore: (bytes) => {
       const found = deserialize(bytes) as { qc: Uint8Array; correction: Uint8Array };

@@ -56,6 +56,8 @@ export interface CalibrationStage {
   reference(values: readonly ReferenceValue[]): void;
   /** Work that is due at `now`: network field, nightly fits. Called at least every few minutes of data time. */
   advance(now: EpochMs): void;
+  /** Cards of the models fitted so far, oldest first; the list may be cut at its front. Never changed once there. */
+  readonly cards: readonly { readonly id: string }[];
   /** State of QC and models, to go on after a restart as if nothing had happened. */
   snapshot(): Uint8Array;
   restore(bytes: Uint8Array): void;

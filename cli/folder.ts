@@ -14,6 +14,8 @@ export interface DataFolder {
   /** State of the pipeline. */
   readonly pipeline: string;
   /** Below the store: DuckDB may write nowhere else. */
+  /** Cards of correction models. */
+  readonly models: string;
   readonly dumps: string;
   /** Local socket of the running server. */
   readonly control: string;
@@ -38,6 +40,7 @@ export function dataFolder(root: string): DataFolder {
     store: join(root, 'store'),
     sta: join(root, 'sta.sqlite'),
     pipeline: join(root, 'pipeline'),
+    models: join(root, 'models'),
     dumps: join(root, 'store', 'dumps'),
     control,
   };

@@ -30,6 +30,8 @@ export interface Parts {
   readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;
+  /** The card of a correction from the literature; null = none has that id. */
+  readonly publishedModel: (id: string) => Record<string, unknown> | null;
   readonly startSta: (options: StaHostOptions) => Promise<StaHost>;
   /** Feeds that are not started yet, with their metrics registered. */
   readonly openFeeds: (

@@ -13,6 +13,7 @@ import type { StaHost } from '../api/sta/host.ts';
 import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Feeds } from '../ingest/feeds/index.ts';
+import { readModelCard } from '../ingest/model-cards.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
@@ -170,6 +171,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           registryPath: folder.registry,
           journalFolder: folder.journal,
           folder: folder.pipeline,
+          cardFolder: folder.models,
           maxUnclaimed: config.maxUnclaimed,
         },
         storePort: opened.connect,
@@ -228,6 +230,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         dashboard: await pages,
         dumps: folder.dumps,
         health: () => [...health(journal, pipeline, storeHealth), ...feedParts(feeds)],
+        modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
         metrics: metrics.registry,
         logger: log,
       });

@@ -9,6 +9,8 @@ export interface PipelineThreadData {
   readonly journalFolder: string;
   /** State of the pipeline. */
   readonly folder: string;
+  /** Cards of correction models. */
+  readonly cardFolder: string;
   readonly maxUnclaimed: number;
   readonly storePort: MessagePort;
 }

@@ -9,6 +9,7 @@ import type { ObservationStore, Reject } from '../store/store.ts';
 import type { Decoder } from './decoder.ts';
 import { startLoop } from './loop.ts';
 import type { FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
+import { modelCardKeeper } from './model-cards.ts';
 import { createPipeline } from './pipeline.ts';
 import { recompute } from './recompute.ts';
 import { openStateFolder } from './state.ts';
@@ -51,13 +52,15 @@ export async function runPipelineThread(
         words: `journal records ${firstSeq} to ${lastSeq} are damaged on disk and were left out`,
       }),
   });
+  const keepCards = modelCardKeeper(data.cardFolder);
+  let stage: CalibrationStage | null = null;
   const loop = startLoop({
     reader,
     store,
     createPipeline: () =>
       createPipeline({
         registry,
-        stage: parts.createStage(),
+        stage: (stage = parts.createStage()),
         decoderFor: parts.decoderFor,
         decoderForTopic: parts.decoderForTopic,
         formats: parts.decoders.map((d) => d.format),
@@ -65,6 +68,7 @@ export async function runPipelineThread(
       }),
     folder,
     onCommit({ seq, packets, rows, rejects, redelivered, stored, duplicates, conflicts, newest, backlog }) {
+      if (stage) keepCards(stage.cards);
       send(
         {
           type: 'commit',

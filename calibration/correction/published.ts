@@ -57,3 +57,15 @@ export function hygroscopicGrowth(rh: number, kappa = 0.3): number {
   const activity = Math.min(Math.max(rh, 0), 95) / 100;
   return activity <= 0 ? 1 : 1 + kappa / 1.65 / (1 / activity - 1);
 }
+
+/** Cards of the equations that values may name as their model. */
+export const PUBLISHED_CARDS: Readonly<Record<string, Record<string, unknown>>> = {
+  'barkjohn-2021': {
+    kind: 'published',
+    subject: 'Plantower PMS5003 class',
+    equation: '0.524·x − 0.0862·RH + 5.75 [µg/m³, %]',
+    source: 'Barkjohn, Gantt & Clements 2021, Atmos. Meas. Tech. 14:4617',
+    doi: '10.5194/amt-14-4617-2021',
+    fittedOn: '24 h means of PurpleAir (CF=1 field) beside reference monitors, 16 US states, 0–250 µg/m³',
+  },
+};
