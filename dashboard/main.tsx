@@ -4,7 +4,8 @@ import { render } from 'preact';
 import './style/tokens.css';
 import './style/base.css';
 import './style/map.css';
-import { lang } from './state/app.ts';
+import { follow } from './data/feed.ts';
+import { dataLevels, lang, view } from './state/app.ts';
 import { t } from './i18n/index.ts';
 import { pageOf } from './pages/index.ts';
 
@@ -14,6 +15,8 @@ effect(() => {
 
 const app = document.getElementById('app') as HTMLElement;
 const page = pageOf(location.pathname);
+// The values are on their way while the map library is still being read.
+if (location.pathname === '/' || location.pathname === '/embed/map') follow(view.value.property, dataLevels.value);
 const { default: Page } = await page.load();
 effect(() => {
   document.title = page.title ? `${t(page.title)} · ${t('app.name')}` : `${t('app.name')} · ${t('app.tagline')}`;

@@ -9,10 +9,21 @@ import { EXPOSURE, KIND, type BoxTable } from '../data/table.ts';
 import type { Hideable, Level } from '../state/url.ts';
 
 /** Numbers are the shader's. */
-export const SHAPE = { circle: 0, diamond: 1, square: 2, triangle: 3, cross: 4, ring: 5, cluster: 6, tile: 7 } as const;
+export const SHAPE = {
+  circle: 0,
+  diamond: 1,
+  square: 2,
+  triangle: 3,
+  cross: 4,
+  ring: 5,
+  cluster: 6,
+  tile: 7,
+  dot: 8,
+} as const;
 export type Shape = keyof typeof SHAPE;
 
-export type Status = 'ok' | 'suspect' | 'refused' | 'silent';
+/** `uncorrected`: measured and not refused, but no correction applies to this box (yet). */
+export type Status = 'ok' | 'suspect' | 'refused' | 'uncorrected' | 'silent';
 
 /**
  * From `fresh` on a value fades, from `silent` on it is not shown as a value any more. Boxes report every few minutes;
@@ -63,11 +74,15 @@ export function rowView(t: BoxTable, row: number, level: Level, now: number): Ro
   const age = t.kind[row] === KIND.station ? AGE.station : AGE.box;
   const status: Status = !(now - time <= age.silent)
     ? 'silent'
-    : Number.isNaN(value) || flag === FLAG.fail
+    : flag === FLAG.fail || flag === FLAG.missing
       ? 'refused'
-      : flag === FLAG.suspect
-        ? 'suspect'
-        : 'ok';
+      : Number.isNaN(value)
+        ? level === 'raw'
+          ? 'refused'
+          : 'uncorrected'
+        : flag === FLAG.suspect
+          ? 'suspect'
+          : 'ok';
   const difference = level === 'difference';
   return {
     value,
@@ -96,6 +111,7 @@ export function isHidden(t: BoxTable, row: number, status: Status, hide: readonl
 export function shapeOf(t: BoxTable, row: number, status: Status): Shape {
   if (status === 'silent') return 'ring';
   if (status === 'refused') return 'cross';
+  if (status === 'uncorrected') return 'dot';
   if (t.kind[row] === KIND.station) return 'diamond';
   if (status === 'suspect') return 'triangle';
   return isIndoor(t, row) ? 'square' : 'circle';
@@ -103,6 +119,7 @@ export function shapeOf(t: BoxTable, row: number, status: Status): Shape {
 
 /** 1 = fresh; falls to 0.4 when the value is about to count as silent. */
 export function freshness(t: BoxTable, row: number, time: number, now: number): number {
+  if (t.past) return 1;
   const age = t.kind[row] === KIND.station ? AGE.station : AGE.box;
   const over = (now - time - age.fresh) / (age.silent - age.fresh);
   return over <= 0 ? 1 : Math.max(0.4, 1 - 0.6 * over);
@@ -113,6 +130,7 @@ export const HEALTH = {
   ok: '#3d8f6f',
   suspect: '#e0a030',
   refused: '#c4502e',
+  uncorrected: '#6f9cc0',
   silent: '#7a848d',
 } as const satisfies Record<Status, string>;
 

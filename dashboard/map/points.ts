@@ -62,6 +62,7 @@ void main() {
   float r = a_mark.z > 0.0 ? a_mark.z / 8.0 : u_radius;
   if (a_mark.x == 1.0) r *= 1.3;
   if (a_mark.x == 3.0) r *= 1.12;
+  if (a_mark.x == 8.0) r = min(r * 0.5, 5.0);
   if (a_mark.x == 4.0 || a_mark.x == 5.0) r = min(r * 0.8, 8.0);
   vec2 px = u_origin + a_position * u_world;
   vec2 clip = px / u_viewport * 2.0 - 1.0;
@@ -159,6 +160,7 @@ export class PointLayer implements CustomLayerInterface {
   #map: MapLibre | null = null;
   #gl: WebGL2RenderingContext | null = null;
   #program: WebGLProgram | null = null;
+  readonly #uniforms = new Map<string, WebGLUniformLocation | null>();
   #vao: WebGLVertexArrayObject | null = null;
   #buffers: { position: WebGLBuffer; colour: WebGLBuffer; mark: WebGLBuffer } | null = null;
   /** Rows still to be sent to the GPU; null = all. */
@@ -201,6 +203,7 @@ export class PointLayer implements CustomLayerInterface {
     }
     this.#gl = null;
     this.#program = null;
+    this.#uniforms.clear();
     this.#buffers = null;
   }
 
@@ -259,7 +262,11 @@ export class PointLayer implements CustomLayerInterface {
     const ratio = map.getPixelRatio();
     const origin = map.project([ORIGIN.lon, ORIGIN.lat]);
     const zoom = map.getZoom();
-    const u = (name: string): WebGLUniformLocation | null => gl.getUniformLocation(this.#program as WebGLProgram, name);
+    const u = (name: string): WebGLUniformLocation | null => {
+      let at = this.#uniforms.get(name);
+      if (at === undefined) this.#uniforms.set(name, (at = gl.getUniformLocation(this.#program as WebGLProgram, name)));
+      return at;
+    };
     gl.useProgram(this.#program);
     gl.bindVertexArray(this.#vao);
     gl.uniform2f(u('u_origin'), origin.x, origin.y);

@@ -29,6 +29,10 @@ const CLUSTER_BELOW_ZOOM = 12;
 const LABELS_FROM_ZOOM = 12.2;
 const MAX_LABELS = 500;
 const PICK_PX = 22;
+/** The address follows the map when it rests; browsers refuse to change it many times a second. */
+const MOVED_MS = 200;
+/** Medians of clusters follow live values at most this often. */
+const CLUSTERS_MS = 3000;
 
 export interface MapEvents {
   readonly moved: (lat: number, lon: number, zoom: number, byUser: boolean) => void;
@@ -84,6 +88,10 @@ export class MapView {
   #pending: Set<number> | 'all' | null = null;
   #ready = false;
   #byUser = false;
+  #movedTimer: ReturnType<typeof setTimeout> | undefined;
+  #clusterTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Milliseconds after navigation at which coloured points were first on the screen; 0 = not yet. */
+  firstDrawn = 0;
   readonly #whenReady: (() => void)[] = [];
 
   constructor(container: HTMLElement, table: BoxTable, shown: Shown, events: MapEvents, interactive = true) {
@@ -117,16 +125,23 @@ export class MapView {
     }
     this.field = new FieldLayer(this.map);
     this.labels = new LabelCanvas(this.map);
-    this.map.on('load', () => this.#attach(!external));
+    // Not `load`: that waits for every tile and label, the boxes need not.
+    this.map.once('style.load', () => this.#attach(!external));
     this.map.on('movestart', (e) => {
       this.#byUser = 'originalEvent' in e && e.originalEvent !== undefined;
     });
     this.map.on('moveend', () => {
-      const c = this.map.getCenter();
       this.#recluster();
       this.#relabel();
       this.#areas();
-      events.moved(c.lat, c.lng, this.map.getZoom(), this.#byUser);
+      clearTimeout(this.#movedTimer);
+      this.#movedTimer = setTimeout(() => {
+        const c = this.map.getCenter();
+        events.moved(c.lat, c.lng, this.map.getZoom(), this.#byUser);
+      }, MOVED_MS);
+    });
+    this.map.on('render', () => {
+      if (this.firstDrawn === 0 && this.#arrays.length > 0 && this.#ready) this.firstDrawn = performance.now();
     });
     this.map.on('zoom', () => this.#recluster());
     this.map.on('click', (e) => this.#click(e.point.x, e.point.y));
@@ -208,8 +223,7 @@ export class MapView {
         const paint = this.#painter();
         for (const row of list) paint(row);
         this.points.touch(list);
-        this.#clusterKey = '';
-        this.#recluster();
+        if (this.#clustering) this.#reclusterLater();
         this.#relabel();
         this.#areas(3000);
       }
@@ -317,7 +331,7 @@ export class MapView {
       const v = rowView(t, row, view.level, at);
       const station = t.kind[row] === KIND.station;
       const shape = shapeOf(t, row, v.status);
-      const grey = v.status === 'silent' || v.status === 'refused';
+      const grey = v.status !== 'ok' && v.status !== 'suspect';
       const [r, g, b] = health ? healthColours[v.status] : grey ? GREY : ramp.of(v.value);
       const hidden =
         (!health && isHidden(t, row, v.status, view.hide)) ||
@@ -367,6 +381,15 @@ export class MapView {
       for (let row = 0; row < this.#arrays.length; row++) paint(row);
       this.points.set(this.#arrays);
     }
+  }
+
+  #reclusterLater(): void {
+    this.#clusterTimer ??= setTimeout(() => {
+      this.#clusterTimer = undefined;
+      this.#clusterKey = '';
+      this.#recluster();
+      this.#relabel();
+    }, CLUSTERS_MS);
   }
 
   #clusterRadius(c: Cluster): number {
@@ -546,6 +569,24 @@ export class MapView {
     this.map.easeTo({ center: place, offset, zoom: Math.max(this.map.getZoom(), 11), duration: 600 });
   }
 
+  /** Shows where the boxes are, when they fill only a part of the country. */
+  fitNetwork(): void {
+    const t = this.#table;
+    if (t.length === 0) return;
+    const at = (list: Float64Array, share: number): number => list[Math.floor((list.length - 1) * share)] as number;
+    const lat = t.lat.slice(0, t.length).sort();
+    const lon = t.lon.slice(0, t.length).sort();
+    // A box whose position is wrong must not decide what everybody sees.
+    const [south, north, west, east] = [at(lat, 0.03), at(lat, 0.97), at(lon, 0.03), at(lon, 0.97)];
+    if (north - south > 1.5 || east - west > 1.5) return;
+    const wide = this.map.getContainer().clientWidth >= 760;
+    this.map.fitBounds([west, south, east, north], {
+      padding: wide ? { left: 410, right: 60, top: 60, bottom: 110 } : { left: 24, right: 24, top: 230, bottom: 110 },
+      maxZoom: 12.5,
+      duration: 0,
+    });
+  }
+
   fly(lat: number, lon: number, zoom: number): void {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     if (calm) this.map.jumpTo({ center: [lon, lat], zoom });
@@ -555,6 +596,8 @@ export class MapView {
   close(): void {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#areaTimer);
+    clearTimeout(this.#movedTimer);
+    clearTimeout(this.#clusterTimer);
     this.field.close();
     cancelAnimationFrame(this.#labelFrame);
     this.map.remove();

@@ -1,5 +1,6 @@
 /** The page of one box or station. */
 import { useEffect, useState } from 'preact/hooks';
+import { ownLevel } from '../data/api.ts';
 import { distanceM } from '../../model/geo.ts';
 import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
 import { follow, table, tableVersion } from '../data/feed.ts';
@@ -94,9 +95,9 @@ export default function BoxPage({ params: [id = ''] }: PageProps) {
             <div class="columns">
               <div>
                 {row >= 0 && <Now row={row} />}
-                <History id={id} property={key} now={minute.value} height={260} />
+                <History id={id} property={key} now={minute.value} height={260} station={d.kind === 'station'} />
                 <h2>{t('box.calendar')}</h2>
-                <Calendar id={id} property={key} />
+                <Calendar id={id} property={key} level={ownLevel(d.kind)} />
               </div>
               <div>
                 {row >= 0 && <Story row={row} />}

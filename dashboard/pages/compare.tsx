@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { isPropertyKey, property, PROPERTIES, type PropertyKey } from '../../model/properties.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
-import { details, observations, type Observation } from '../data/api.ts';
+import { details, observations, ownLevel, type Observation } from '../data/api.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
 import { BOX_ID, MAX_COMPARE } from '../state/url.ts';
 import { LINE_COLOURS, LINE_DASHES, Lines } from '../ui/lines.tsx';
@@ -49,7 +49,7 @@ export default function ComparePage() {
     const one = async (id: string): Promise<Compared | null> => {
       try {
         const d = await details(id, undefined, abort.signal);
-        const items = await observations(id, key, 'corrected', { from: to - ms, to, interval }, abort.signal);
+        const items = await observations(id, key, ownLevel(d.kind), { from: to - ms, to, interval }, abort.signal);
         return { id, name: d.name.trim() || id, station: d.kind === 'station', items };
       } catch {
         return null;

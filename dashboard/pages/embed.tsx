@@ -102,7 +102,16 @@ function EmbedBox({ chart }: { chart: boolean }) {
             <bdi>{d.name.trim() || d.id}</bdi>
           </h1>
           {row >= 0 && <Now row={row} />}
-          {chart && <History id={id} property={view.value.property} now={minute.value} height={150} bare />}
+          {chart && (
+            <History
+              station={d.kind === 'station'}
+              id={id}
+              property={view.value.property}
+              now={minute.value}
+              height={150}
+              bare
+            />
+          )}
           <By
             href={`/boxes/${id}?p=${view.value.property}&lang=${lang.value}`}
             who={d.attributionText ?? d.attribution ?? ''}

@@ -52,6 +52,7 @@ export default function MapPage() {
     });
     map.current = m;
     let brought = '';
+    let fitted = false;
     // Tests and the bench ask the page itself whether it has drawn.
     Object.assign(window, { lamppostMap: m });
     const stops = [
@@ -78,6 +79,15 @@ export default function MapPage() {
         brought = row >= 0 || view.value.box === '' ? view.value.box : brought;
       }),
     ];
+    // Without a place in the address the map opens where the boxes are.
+    if (!/[?&](at|box)=/.test(location.search))
+      stops.push(
+        effect(() => {
+          if (!loaded.value || fitted) return;
+          fitted = true;
+          m.fitNetwork();
+        }),
+      );
     loadLand().then(setLand, () => undefined);
     return () => {
       for (const stop of stops) stop();

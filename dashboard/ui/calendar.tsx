@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
+import type { DataLevel } from '../data/table.ts';
 import { observations, type Observation } from '../data/api.ts';
 import { day, num, t, TIME_ZONE, words } from '../i18n/index.ts';
 import { classOf, effectiveScale, palette } from '../scales/scales.ts';
@@ -20,16 +21,16 @@ const localDay = (ms: number): number => {
   return Date.UTC(y, m - 1, d) / DAY;
 };
 
-export function Calendar({ id, property: key }: { id: string; property: PropertyKey }) {
+export function Calendar({ id, property: key, level }: { id: string; property: PropertyKey; level: DataLevel }) {
   const [days, setDays] = useState<Observation[] | null>(null);
   useEffect(() => {
     const abort = new AbortController();
     const to = Date.now();
-    observations(id, key, 'corrected', { from: to - 365 * DAY, to, interval: 'P1D', timezone: TIME_ZONE }, abort.signal)
+    observations(id, key, level, { from: to - 365 * DAY, to, interval: 'P1D', timezone: TIME_ZONE }, abort.signal)
       .then(setDays)
       .catch(() => undefined); // The chart above says when the server does not answer.
     return () => abort.abort();
-  }, [id, key]);
+  }, [id, key, level]);
   if (!days) return <p class="small">{t('panel.loading')}</p>;
   const p = property(key);
   const pal = currentPalette.value;

@@ -12,6 +12,8 @@ export interface ChartProps {
   readonly unit: string;
   readonly resolution: number;
   readonly label: string;
+  /** What the thick line is called. */
+  readonly main: string;
   readonly from: number;
   readonly to: number;
   readonly height?: number;
@@ -22,7 +24,18 @@ export interface ChartProps {
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Chart({ series, unit, resolution, label, from, to, height = 190, showRaw = true, limit }: ChartProps) {
+export function Chart({
+  series,
+  unit,
+  resolution,
+  label,
+  main,
+  from,
+  to,
+  height = 190,
+  showRaw = true,
+  limit,
+}: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const el = host.current;
@@ -69,7 +82,7 @@ export function Chart({ series, unit, resolution, label, from, to, height = 190,
           value: (_u, v) => text(v),
         },
         {
-          label: t('chart.corrected'),
+          label: main,
           stroke: css('--data'),
           width: 2,
           points: { show: dots, size: 4, fill: css('--data') },

@@ -2,6 +2,7 @@
 import { PROPERTIES, type PropertyKey } from '../../model/properties.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
 import { effectiveScale, inkOn, scalesFor, type Palette } from '../scales/scales.ts';
+import { HEALTH } from '../map/marks.ts';
 import { currentPalette, currentProperty, go, view } from '../state/app.ts';
 import { HIDEABLE, LAYERS, LEVELS, type Hideable } from '../state/url.ts';
 import { ShapeIcon } from './shape.tsx';
@@ -151,7 +152,18 @@ export function Legend() {
           <span>{t('controls.safe')}</span>
         </label>
       </div>
-      <Ramp p={p} resolution={prop.resolution} />
+      {v.layer === 'health' ? (
+        <ol class="ramp words" aria-label={t('health.legend')}>
+          {(Object.keys(HEALTH) as (keyof typeof HEALTH)[]).map((status) => (
+            <li key={status}>
+              <i style={{ background: HEALTH[status] }} />
+              <span>{t(`status.${status}`)}</span>
+            </li>
+          ))}
+        </ol>
+      ) : (
+        <Ramp p={p} resolution={prop.resolution} />
+      )}
       <p class="small">
         {difference
           ? t('legend.difference', unit)
@@ -179,6 +191,9 @@ export function Legend() {
         </li>
         <li>
           <ShapeIcon shape="cross" /> {t('legend.refused')}
+        </li>
+        <li>
+          <ShapeIcon shape="dot" /> {t('legend.uncorrected')}
         </li>
         <li>
           <ShapeIcon shape="ring" /> {t('legend.silent')}
@@ -214,7 +229,12 @@ export function Strip() {
     <div class="strip card">
       <p>
         <b>{p.scale.id === 'plain' || p.scale.id === 'difference' ? words(prop.name) : words(p.scale.name)}</b>{' '}
-        {t(p.scale.id === 'difference' ? 'legend.difference' : 'legend.plain', { unit: prop.unitLabel || '—' })}
+        {t(
+          p.scale.id === 'difference' ? 'legend.difference' : view.value.time === null ? 'legend.plain' : 'legend.past',
+          {
+            unit: prop.unitLabel || '—',
+          },
+        )}
       </p>
       <MiniRamp />
     </div>

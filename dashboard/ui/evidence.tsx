@@ -4,12 +4,12 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import { property } from '../../model/properties.ts';
-import { observations, type Observation } from '../data/api.ts';
+import { observations, ownLevel, type Observation } from '../data/api.ts';
 import { fullTime, num, t } from '../i18n/index.ts';
 import { view } from '../state/app.ts';
 import { parseWas } from '../state/url.ts';
 
-export function Evidence({ id }: { id: string }) {
+export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | undefined }) {
   const { time, property: key, was } = view.value;
   const [found, setFound] = useState<
     { raw: Observation | undefined; corrected: Observation | undefined } | 'failed' | null
@@ -18,13 +18,16 @@ export function Evidence({ id }: { id: string }) {
     if (time === null) return undefined;
     const abort = new AbortController();
     const at = { from: time, to: time + 1, interval: '' };
-    Promise.all([observations(id, key, 'raw', at, abort.signal), observations(id, key, 'corrected', at, abort.signal)])
+    Promise.all([
+      observations(id, key, 'raw', at, abort.signal),
+      observations(id, key, ownLevel(kind), at, abort.signal),
+    ])
       .then(([raw, corrected]) => setFound({ raw: raw[0], corrected: corrected[0] }))
       .catch(() => {
         if (!abort.signal.aborted) setFound('failed');
       });
     return () => abort.abort();
-  }, [id, key, time]);
+  }, [id, key, time, kind]);
   const claim = parseWas(was);
   if (time === null || !claim) return null;
   const p = property(key);

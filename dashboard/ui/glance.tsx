@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { property } from '../../model/properties.ts';
 import { glance } from '../data/glance.ts';
 import { loaded, table, tableVersion } from '../data/feed.ts';
-import { ago, distance, num, t, words, type Key } from '../i18n/index.ts';
+import { ago, dayAndClock, distance, num, t, words, type Key } from '../i18n/index.ts';
 import { inkOn, palette, scalesFor } from '../scales/scales.ts';
 import { view } from '../state/app.ts';
 import { minute } from '../state/time.ts';
@@ -57,6 +57,7 @@ export function Glance({ focus, onBoxes }: { focus: Focus | null; onBoxes: (rows
       unit={p.unitLabel}
       first={
         <>
+          {view.value.time !== null && <p>{t('time.frame', { time: dayAndClock(now) })}</p>}
           {advice !== '' && <p class="advice">{advice}</p>}
           <p class={`sure ${g.sure}`}>
             <span class="bars" aria-hidden="true">

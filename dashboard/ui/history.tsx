@@ -20,11 +20,13 @@ export interface HistoryProps {
   readonly id: string;
   readonly property: PropertyKey;
   readonly now: number;
+  /** A reference station has no corrected values: its own are the line. */
+  readonly station?: boolean;
   readonly height?: number;
   readonly bare?: boolean;
 }
 
-export function History({ id, property: key, now, height, bare = false }: HistoryProps) {
+export function History({ id, property: key, now, height, station = false, bare = false }: HistoryProps) {
   const [span, setSpan] = useState<SpanKey>('24h');
   const [data, setData] = useState<{ corrected: Observation[]; raw: Observation[] } | 'failed' | null>(null);
   const [attempt, setAttempt] = useState(0);
@@ -35,7 +37,7 @@ export function History({ id, property: key, now, height, bare = false }: Histor
   useEffect(() => {
     const abort = new AbortController();
     Promise.all([
-      observations(id, key, 'corrected', chosen, abort.signal),
+      station ? [] : observations(id, key, 'corrected', chosen, abort.signal),
       observations(id, key, 'raw', chosen, abort.signal),
     ])
       .then(([corrected, raw]) => setData({ corrected, raw }))
@@ -44,7 +46,7 @@ export function History({ id, property: key, now, height, bare = false }: Histor
         else if (!(error instanceof DOMException)) throw error;
       });
     return () => abort.abort();
-  }, [id, key, span, stamp, attempt]);
+  }, [id, key, span, stamp, attempt, station]);
   const p = property(key);
   return (
     <section class="history">
@@ -71,6 +73,7 @@ export function History({ id, property: key, now, height, bare = false }: Histor
       {data !== null && data !== 'failed' && (
         <Drawn
           data={data}
+          station={station}
           p={p}
           span={chosen}
           title={t('chart.title', { property: words(p.name), range: t(`chart.${span}` as Key) })}
@@ -93,12 +96,14 @@ export function History({ id, property: key, now, height, bare = false }: Histor
 
 function Drawn({
   data,
+  station,
   p,
   span,
   title,
   height,
 }: {
   data: { corrected: Observation[]; raw: Observation[] };
+  station: boolean;
   p: ReturnType<typeof property>;
   span: Span;
   title: string;
@@ -119,7 +124,8 @@ function Drawn({
   return (
     <>
       <Chart
-        series={series(data.corrected, data.raw)}
+        series={station ? series(data.raw, []) : series(data.corrected, data.raw)}
+        main={t(station ? 'chart.measured' : 'chart.corrected')}
         unit={p.unitLabel}
         resolution={p.resolution}
         label={`${title}. ${said}`}

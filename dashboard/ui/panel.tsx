@@ -33,7 +33,7 @@ export function Now({ row }: { row: number }) {
       </div>
       <div>
         <p class="what">
-          {words(p.name)}・{t(`level.${level}` as Key)}
+          {words(p.name)}・{station ? t('panel.station') : t(`level.${level}` as Key)}
           {c && words(c.name) !== '' && <strong> {words(c.name)}</strong>}
         </p>
         <p>
@@ -41,11 +41,13 @@ export function Now({ row }: { row: number }) {
             ? Number.isNaN(v.time)
               ? t('panel.novalue')
               : t('panel.silent', { age: ago(at - v.time) })
-            : v.status === 'refused'
-              ? t('panel.novalue')
-              : Number.isNaN(v.lo90)
-                ? t('panel.nointerval')
-                : t('panel.interval', { lo: num(v.lo90, p.resolution), hi: num(v.hi90, p.resolution) })}
+            : v.status === 'uncorrected'
+              ? t('panel.uncorrected')
+              : v.status === 'refused'
+                ? t('panel.novalue')
+                : Number.isNaN(v.lo90)
+                  ? t('panel.nointerval')
+                  : t('panel.interval', { lo: num(v.lo90, p.resolution), hi: num(v.hi90, p.resolution) })}
         </p>
         {!Number.isNaN(v.time) && (
           <p class="small">
@@ -197,9 +199,16 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
       )}
       {problem !== 'missing' && (
         <>
-          <Evidence id={id} />
+          <Evidence id={id} kind={kind} />
           {row >= 0 && <Now row={row} />}
-          <History id={id} property={view.value.property} now={view.value.time ?? minute.value} />
+          {d && (
+            <History
+              id={id}
+              property={view.value.property}
+              now={view.value.time ?? minute.value}
+              station={d.kind === 'station'}
+            />
+          )}
           {row >= 0 && <Story row={row} />}
           {others.length > 0 && (
             <section class="others">

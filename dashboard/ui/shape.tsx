@@ -20,6 +20,9 @@ export function ShapeIcon({
       {shape === 'square' && <rect x="4.2" y="4.2" width="11.6" height="11.6" rx="1.5" {...line} />}
       {shape === 'triangle' && <path d="M10 2.6 17.8 16.4H2.2z" {...line} stroke-linejoin="round" />}
       {shape === 'cross' && <path d="M5 5l10 10M15 5L5 15" stroke="var(--grey-mark)" stroke-width="3" />}
+      {shape === 'dot' && (
+        <circle cx="10" cy="10" r="3.6" stroke="var(--ink)" stroke-width="1" fill="var(--grey-mark)" />
+      )}
       {shape === 'ring' && <circle cx="10" cy="10" r="5.5" fill="none" stroke="var(--grey-mark)" stroke-width="2" />}
       {shape === 'cluster' && (
         <>

@@ -188,12 +188,9 @@ export function city(count: number, seed = 1): FakeCity {
     const none = { lo90: null, hi90: null, model: '', correctionLevel: '' };
     if (level === 'raw')
       return { time, value: flag === 4 ? null : round(spiky ? raw * 1.9 : raw), flag, reasons, ...none };
-    if (flag === 4) return { time, value: null, flag, reasons, ...none };
-    const corrected =
-      thing.kind === 'station'
-        ? good + jitter(thing, time, 3) * 0.4
-        : good * (1 + jitter(thing, time, 2) * 0.06) * (spiky ? 1.9 : 1);
-    const half = thing.kind === 'station' ? 1.2 : 2 + corrected * 0.16;
+    if (flag === 4 || thing.kind === 'station') return { time, value: null, flag, reasons, ...none };
+    const corrected = good * (1 + jitter(thing, time, 2) * 0.06) * (spiky ? 1.9 : 1);
+    const half = 2 + corrected * 0.16;
     return {
       time,
       value: round(corrected),
@@ -201,8 +198,8 @@ export function city(count: number, seed = 1): FakeCity {
       reasons,
       lo90: round(corrected - half),
       hi90: round(corrected + half),
-      model: thing.kind === 'station' || !particle ? '' : `pms-l4-${thing.id.slice(-3)}`,
-      correctionLevel: thing.kind === 'station' || !particle ? '' : 'L4',
+      model: particle ? `pms-l4-${thing.id.slice(-3)}` : '',
+      correctionLevel: particle ? 'L4' : '',
     };
   };
   const latest: FakeCity['latest'] = (thing, property, level, now) => {

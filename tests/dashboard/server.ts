@@ -146,6 +146,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
           number,
         ];
         const features = country.things
+          .filter((t) => !url.searchParams.has('kind') || t.kind === url.searchParams.get('kind'))
           .filter((t) => t.lon >= w && t.lon <= e && t.lat >= s && t.lat <= n)
           .map((t) => feature(t, property, level, country.latest(t, property, level, at)));
         return json(res, 200, { type: 'FeatureCollection', features }, zip);

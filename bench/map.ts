@@ -1,0 +1,128 @@
+/**
+ * The map in headless Chromium: `node bench/map.ts [--boxes 10000,100000]`. Drawn by SwiftShader (no graphics card), so frame times
+ * are an upper bound. Seeded; prints one table.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import type { Browser } from 'playwright-core';
+import { buildPages, CHROMIUM, openBrowser, WITHOUT_CHROMIUM } from '../tests/dashboard/browser.ts';
+import { DIST, startServer } from '../tests/dashboard/server.ts';
+
+export interface MapFigures {
+  readonly boxes: number;
+  /** Navigation to the first frame with coloured boxes [ms]. */
+  readonly firstBoxesMs: number;
+  /** Longest task of the main thread during 20 s of live updates [ms]. */
+  readonly longestTaskMs: number;
+  readonly updatesPerSecond: number;
+  /** Frame times while panning and zooming [ms]. */
+  readonly frameMedianMs: number;
+  readonly frameP95Ms: number;
+  /** JavaScript heap of the page [MB]. */
+  readonly heapMb: number;
+}
+
+/** Runs in the browser. Strings, because the project's own types know no browser. */
+const WATCH = `
+  window.longest = 0;
+  new PerformanceObserver((list) => {
+    for (const e of list.getEntries()) window.longest = Math.max(window.longest, e.duration);
+  }).observe({ type: 'longtask', buffered: false });
+`;
+const PAN = `new Promise((done) => {
+  const map = window.lamppostMap.map;
+  const times = [];
+  const began = performance.now();
+  let last = began;
+  const frame = (now) => {
+    times.push(now - last);
+    last = now;
+    const t = (now - began) / 6000;
+    map.jumpTo({ center: [120.6 + 0.6 * Math.sin(t * 6.28), 23.9 + 0.7 * Math.cos(t * 6.28)], zoom: 8 + 2.2 * Math.sin(t * 12.56) });
+    if (t < 1) requestAnimationFrame(frame);
+    else done(times.slice(2));
+  };
+  requestAnimationFrame(frame);
+})`;
+
+export async function measure(browser: Browser, boxes: number): Promise<MapFigures> {
+  const rate = Math.round(boxes / 60);
+  const server = await startServer({ boxes, rate });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: 'block' });
+  context.setDefaultTimeout(180_000);
+  try {
+    const page = await context.newPage();
+    // Once before: the server's and the browser's own caches are not what is measured.
+    await page.goto(`${server.url}/?at=24.1,120.7,9`);
+    await page.waitForFunction('window.lamppostMap?.firstDrawn > 0');
+    await page.goto('about:blank');
+    await page.goto(`${server.url}/?at=24.1,120.7,9`);
+    await page.waitForFunction('window.lamppostMap?.firstDrawn > 0');
+    const firstBoxesMs = (await page.evaluate('window.lamppostMap.firstDrawn')) as number;
+    await page.waitForFunction('window.lamppostMap.map.loaded()');
+    await page.evaluate(WATCH);
+    await page.waitForTimeout(20_000);
+    const longestTaskMs = (await page.evaluate('window.longest')) as number;
+    const frames = (await page.evaluate(PAN)).sort((a, b) => a - b);
+    const heapMb = ((await page.evaluate('performance.memory.usedJSHeapSize')) as number) / 2 ** 20;
+    const at = (share: number): number => frames[Math.floor((frames.length - 1) * share)] ?? NaN;
+    return {
+      boxes,
+      firstBoxesMs,
+      longestTaskMs,
+      updatesPerSecond: rate,
+      frameMedianMs: at(0.5),
+      frameP95Ms: at(0.95),
+      heapMb,
+    };
+  } finally {
+    await context.close();
+    await server.close();
+  }
+}
+
+/** JavaScript that the map page loads, without the map library's worker and what is loaded on demand. */
+export function scriptBytes(): { gzip: number; brotli: number } {
+  const folder = join(DIST, 'assets');
+  const onDemand = /villages|maplibre-gl-worker|^(box|compare|data|methods|register|embed|missing|townships|page)-/;
+  const files = readdirSync(folder)
+    .filter((f) => f.endsWith('.js') && !onDemand.test(f))
+    .map((f) => readFileSync(join(folder, f)));
+  const sum = (of: (b: Buffer) => Buffer): number => files.reduce((n, b) => n + of(b).length, 0);
+  return { gzip: sum((b) => gzipSync(b)), brotli: sum((b) => brotliCompressSync(b)) };
+}
+
+if (import.meta.main) {
+  if (!CHROMIUM) {
+    console.error(WITHOUT_CHROMIUM);
+    process.exit(1);
+  }
+  const { values } = parseArgs({ options: { boxes: { type: 'string', default: '10000,100000' } } });
+  await buildPages();
+  const bytes = scriptBytes();
+  const browser = await openBrowser();
+  console.log(
+    `${cpus()[0]?.model ?? ''} × ${cpus().length}, Node ${process.version}, Chromium ${browser.version()}, SwiftShader`,
+  );
+  console.log(
+    `JavaScript of the map page: ${Math.round(bytes.gzip / 1024)} KB gzip, ${Math.round(bytes.brotli / 1024)} KB brotli (at most 500)`,
+  );
+  const rows: Record<string, string | number>[] = [];
+  for (const n of values.boxes.split(',').map(Number)) {
+    const f = await measure(browser, n);
+    rows.push({
+      boxes: f.boxes,
+      'first coloured boxes [ms]': Math.round(f.firstBoxesMs),
+      'live updates/s': f.updatesPerSecond,
+      'longest task [ms]': Math.round(f.longestTaskMs),
+      'frame median [ms]': Math.round(f.frameMedianMs),
+      'frame p95 [ms]': Math.round(f.frameP95Ms),
+      'heap [MB]': Math.round(f.heapMb),
+    });
+  }
+  await browser.close();
+  console.table(rows);
+}
