@@ -209,7 +209,7 @@ export class Sites {
   }
 
   /**
-   * Whether the flagged reading before this one said the same. One more reading is enough for what streets and kitchens do (up to a factor 2);
+   * Whether the flagged reading before this one said the same. One more reading is enough for what streets and kitchens do (up to a factor 2.3);
    * a larger step must last a day before it counts as the site's own air.
    * @param hours since the reading before
    */
