@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Principal, Registry } from '../registry/registry.ts';
+import { Guesses } from './guesses.ts';
 import { Problem } from './problem.ts';
 
 const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
@@ -11,8 +12,11 @@ const challenge = { 'www-authenticate': 'Bearer realm="lamppost"' };
 export class Gatekeeper {
   readonly #registry: Registry;
   readonly #admin: Buffer | null;
+  /** Wrong keys and links, by address. */
+  readonly guesses: Guesses;
 
-  constructor(registry: Registry, adminToken: string) {
+  constructor(registry: Registry, adminToken: string, guesses = new Guesses()) {
+    this.guesses = guesses;
     this.#registry = registry;
     this.#admin = adminToken === '' ? null : sha(adminToken);
   }
@@ -21,7 +25,9 @@ export class Gatekeeper {
   principal(request: FastifyRequest): Principal | null {
     const secret = this.secret(request);
     if (secret === null) return null;
+    this.guesses.check(request.ip);
     const principal = this.open(secret);
+    if (!principal) this.guesses.wrong(request.ip);
     if (!principal) throw new Problem('unauthorized', 'The key or token is not known', { headers: challenge });
     return principal;
   }

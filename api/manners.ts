@@ -14,7 +14,7 @@ import { Problem } from './problem.ts';
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Which budget a call is charged to; `none` for probes. Default `read`. */
-    budget?: 'read' | 'register' | 'none';
+    budget?: 'read' | 'register' | 'feedback' | 'none';
     /** The call goes away: since when it is deprecated, when it ends, and what takes its place (`docs/api.md`). */
     deprecated?: { readonly since: EpochMs; readonly sunset: EpochMs; readonly successor: string };
   }
@@ -133,32 +133,30 @@ async function rateLimits(app: App, gatekeeper: Gatekeeper, limits: RateLimits):
     const secret = /^Bearer +(\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1];
     return secret !== undefined && gatekeeper.open(secret) !== null;
   };
-  const budget = (plain: number, loopback: number) =>
+  const budget = (plain: number, loopback: number, seconds = WINDOW_S) =>
     app.createRateLimit({
-      timeWindow: WINDOW_S * 1000,
+      timeWindow: seconds * 1000,
       max: (request: FastifyRequest) =>
         (isLoopback(request.ip) ? loopback : plain) * (known(request) ? KNOWN_FACTOR : 1),
     });
   const budgets = {
     read: budget(limits.read, limits.loopbackRead),
     register: budget(limits.register, limits.loopbackRegister),
+    feedback: budget(limits.feedback ?? 20, limits.loopbackRegister, 3600),
   };
   app.addHook('onRequest', async (request, reply) => {
     const name = request.routeOptions.config?.budget ?? 'read';
     if (name === 'none') return;
+    const window = name === 'feedback' ? 3600 : WINDOW_S;
     const state = await budgets[name](request);
     if (state.isAllowed) return;
     const left = Math.max(0, state.ttlInSeconds);
-    reply.header('ratelimit-policy', `"${name}";q=${state.max};w=${WINDOW_S}`);
+    reply.header('ratelimit-policy', `"${name}";q=${state.max};w=${window}`);
     reply.header('ratelimit', `"${name}";r=${state.remaining};t=${left}`);
     if (state.isExceeded) {
-      throw new Problem(
-        'too-many-requests',
-        `More than ${state.max} requests in ${WINDOW_S} s; try again in ${left} s`,
-        {
-          headers: { 'retry-after': String(Math.max(1, left)) },
-        },
-      );
+      throw new Problem('too-many-requests', `More than ${state.max} requests in ${window} s; try again in ${left} s`, {
+        headers: { 'retry-after': String(Math.max(1, left)) },
+      });
     }
   });
 }

@@ -61,6 +61,10 @@ export interface ApiOptions {
 
   /** Requests a minute and client address; false = no limit. Default 6,000 reading (loopback 600,000), 60 registrations (loopback 60,000). */
   readonly rateLimit?: RateLimits | false;
+  /** Wrong keys, tokens and links a minute and client address before it has to wait. Default 30 (loopback 3,000). */
+  readonly maxGuesses?: number;
+  /** Sends the mail that asks whether an address wants the alerts of a box; absent = this server sends no mail. */
+  readonly confirmEmail?: (mail: ConfirmationMail) => Promise<void>;
   /** Rows kept in memory for clients that resume a stream. Default 50,000. */
   readonly streamBuffer?: number;
   /** Default 1,000. */
@@ -73,11 +77,20 @@ export interface ApiOptions {
   readonly logger?: ApiLogger;
 }
 
+export interface ConfirmationMail {
+  readonly to: string;
+  readonly box: string;
+  readonly url: string;
+  readonly lang: 'zh-TW' | 'en';
+}
+
 export interface RateLimits {
   readonly read: number;
   readonly register: number;
   readonly loopbackRead: number;
   readonly loopbackRegister: number;
+  /** Reports about boxes, an hour. Default 20 (loopback 60,000). */
+  readonly feedback?: number;
 }
 
 export interface Api {

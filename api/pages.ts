@@ -12,7 +12,7 @@ const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="
 
 /** Addresses that the pages themselves route (design §7). */
 const PAGE =
-  /^\/(?:$|register\/?$|data\/?$|methods\/?$|townships\/?$|compare\/?$|embed\/(?:map|value|chart)\/?$|boxes\/[^/]+\/?$)/;
+  /^\/(?:$|register\/?$|fleet\/?$|data\/?$|methods\/?$|townships\/?$|compare\/?$|embed\/(?:map|value|chart)\/?$|boxes\/[^/]+\/?$)/;
 
 export async function pages(
   app: App,

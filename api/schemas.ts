@@ -86,6 +86,7 @@ export const thing = z.strictObject({
     .enum(['ok', 'suspect', 'offline', 'unknown'])
     .describe('suspect: the newest values carry flags 3 or 4; offline: silent for an hour; unknown: not heard lately'),
   retired: z.boolean(),
+  paused: z.boolean().describe('Its owner lets it send nothing for the time being'),
   distance: z.number().optional().describe('[m], where a point was asked about'),
 });
 export const thingList = z.strictObject({ items: z.array(thing), next: z.string().nullable() });
@@ -304,9 +305,46 @@ export const ownerView = thingDetail.extend({
   exactPlaces: z.array(
     z.strictObject({ lat: z.number(), lon: z.number(), height: z.number().nullable(), from: rfc3339 }),
   ),
+  lampPost: z.string(),
+  side: z.string(),
+  batch: z.string(),
 });
 export const newSecret = z.strictObject({
   key: z.string().optional(),
   ownerToken: z.string().optional(),
   ownerUrl: z.string().optional(),
+});
+
+export const contact = z.strictObject({
+  webhook: z.string(),
+  email: z.string(),
+  confirmed: z.boolean().describe('Whether the owner of the e-mail address has said yes; nothing is sent before'),
+  kinds: z.array(z.enum(['offline', 'stuck', 'odd'])),
+  lang: z.enum(['zh-TW', 'en']),
+  mail: z.boolean().describe('Whether this server can send mail at all'),
+});
+export const feedbackList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.number().int(),
+      box: z.string(),
+      time: rfc3339,
+      kind: z.enum(['value', 'place', 'indoors', 'smoke', 'other']),
+      text: z.string(),
+      answer: z.string(),
+      answeredAt: rfc3339.nullable(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+export const handover = z.strictObject({ handoverUrl: z.string(), expires: rfc3339 });
+export const answerList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      kind: z.enum(['value', 'place', 'indoors', 'smoke', 'other']),
+      answer: z.string(),
+      answeredAt: rfc3339,
+    }),
+  ),
+  next: z.null(),
 });

@@ -8,6 +8,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod';
 import { DAY, SECOND } from '../model/time.ts';
 import type { App, Checked, Context } from './context.ts';
 import { Gatekeeper } from './gatekeeper.ts';
+import { Guesses } from './guesses.ts';
 import { LiveStream } from './live.ts';
 import { localTimeIn } from './localtime.ts';
 import { DEFAULT_LIMITS, manners, methodsOf, requestId } from './manners.ts';
@@ -22,6 +23,8 @@ import { latestRoutes } from './routes/latest.ts';
 import { observationRoutes } from './routes/observations.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { writeRoutes } from './routes/readings.ts';
+import { careRoutes } from './routes/care.ts';
+import { feedbackRoutes } from './routes/feedback.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { pushRoutes } from './routes/push.ts';
 import { recordRoutes } from './routes/records.ts';
@@ -47,7 +50,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const clock = options.clock ?? Date.now;
   const timezone = options.timezone ?? 'Asia/Taipei';
   const closing = new AbortController();
-  const gatekeeper = new Gatekeeper(options.registry, options.adminToken ?? '');
+  const guesses = new Guesses(clock, options.maxGuesses);
+  const gatekeeper = new Gatekeeper(options.registry, options.adminToken ?? '', guesses);
   const app = Fastify({
     trustProxy: options.trustProxy ?? false,
     genReqId: requestId,
@@ -122,6 +126,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   frameRoutes(app, context);
   writeRoutes(app, context);
   ownerRoutes(app, context);
+  careRoutes(app, context);
+  feedbackRoutes(app, context);
   pushRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);

@@ -2,7 +2,7 @@
 import { formatTime } from '../model/time.ts';
 import { property, type PropertyKey } from '../model/properties.ts';
 import { licence } from '../registry/licences.ts';
-import { publicPlace, publicPlaces } from '../registry/place.ts';
+import { publicPlace, publicPlaces, publicProperties } from '../registry/place.ts';
 import type { Thing } from '../registry/registry.ts';
 import type { Context } from './context.ts';
 import { observationOf } from './observation.ts';
@@ -45,6 +45,7 @@ export function thingView(context: Context, t: Thing) {
     lastSeenLocal: seen === null ? null : context.localTime(seen),
     health: healthOfThing(context, t),
     retired: t.retired,
+    paused: t.paused === true,
   };
 }
 
@@ -64,7 +65,7 @@ export function thingDetailView(context: Context, t: Thing) {
     attribution: t.attribution || null,
     attributionText: attributionText(t),
     licenceDetail: licence(t.licence),
-    extra: t.properties,
+    extra: publicProperties(t),
     places: places.map((p, i) => {
       const next = places[i + 1];
       return {

@@ -149,6 +149,10 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
         detail: `box ${id} was retired by its owner; register it anew if it should send again`,
       };
     }
+    if (thing.paused) {
+      known.delete(id);
+      return { ok: false, code: 'paused-box', detail: `box ${id} was paused by its owner; resume it on its page` };
+    }
     return { ok: true, thing: tell(thing) };
   };
 

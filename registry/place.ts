@@ -36,6 +36,16 @@ export function publicPlace(thing: Pick<Thing, 'place' | 'placePrecision' | 'sho
   return thing.shown ?? snapToGrid(thing.place);
 }
 
+/** Facts that lead to the door: not shown of a box whose place is not. */
+const LEADS_HOME: ReadonlySet<string> = new Set(['lampPost', 'side', 'address']);
+
+export function publicProperties(
+  thing: Pick<Thing, 'properties' | 'placePrecision'>,
+): Readonly<Record<string, string>> {
+  if (thing.placePrecision === 'exact') return thing.properties;
+  return Object.fromEntries(Object.entries(thing.properties).filter(([key]) => !LEADS_HOME.has(key)));
+}
+
 /** Former places as they may be shown: without height, and one entry for moves inside a cell. */
 export function publicPlaces(thing: Thing, places: readonly Place[]): Place[] {
   if (thing.placePrecision === 'exact') return places.map((p) => ({ ...p, lat: tenCm(p.lat), lon: tenCm(p.lon) }));

@@ -5,6 +5,7 @@
  * point look-ups of a few microseconds, so a million boxes cost neither memory nor start-up time.
  */
 import type { EpochMs } from '../model/time.ts';
+import type { Care } from './care.ts';
 
 export type ThingKind = 'box' | 'station';
 export type Exposure = 'outdoor' | 'indoor' | 'mobile' | 'unknown';
@@ -46,6 +47,8 @@ export interface Thing {
   readonly attribution: string;
   readonly createdAt: EpochMs;
   readonly retired: boolean;
+  /** For the time being its owner lets it send nothing. */
+  readonly paused?: boolean;
   /** Operator and feed extras (township, lamp post number, authority …), public. */
   readonly properties: Readonly<Record<string, string>>;
 }
@@ -146,6 +149,9 @@ export interface Registry {
   addEvent(event: Omit<RegistryEvent, 'id'>): void;
   /** Newest first, of id < before. */
   events(query: { limit: number; before?: number; thing?: string; kind?: string }): RegistryEvent[];
+
+  /** The people around a box: alerts, hand-over, reports, pausing, forgetting. */
+  readonly care: Care;
 
   /** Grows with every committed change by any connection or process; cheap to ask. */
   version(): number;

@@ -35,6 +35,17 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX events_kind ON events (kind, id);`,
   // Counting: numbers have no gaps, so all less the retired, and stations from their own index.
   `CREATE INDEX things_retired ON things (kind) WHERE retired = 1;`,
+  // The people around a box (care.ts). Secrets as SHA-256; confirm_hash NULL = the address is confirmed.
+  `ALTER TABLE things ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE contacts (
+     num INTEGER PRIMARY KEY, webhook TEXT NOT NULL, email TEXT NOT NULL, confirm_hash BLOB, kinds TEXT NOT NULL, lang TEXT NOT NULL,
+     since INTEGER NOT NULL);
+   CREATE TABLE handovers (num INTEGER PRIMARY KEY, hash BLOB NOT NULL, expires INTEGER NOT NULL);
+   CREATE TABLE alerts (num INTEGER NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (num, kind)) WITHOUT ROWID;
+   CREATE TABLE feedback (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, num INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
+     answer TEXT NOT NULL, answered_at INTEGER);
+   CREATE INDEX feedback_thing ON feedback (num, id);`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

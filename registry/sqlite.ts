@@ -2,6 +2,7 @@
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { EpochMs } from '../model/time.ts';
+import { createCare } from './care.ts';
 import { snapFrom, snapToGrid, type PublicPlace } from './place.ts';
 import type {
   NewThing,
@@ -66,7 +67,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
   };
   const select = (where: string): StatementSync => sql(`SELECT ${COLUMNS} FROM things WHERE ${where}`);
   const one = (row: Row | undefined): Thing | null => (row ? thingOf(row) : null);
-  const secretsOf = db.prepare('SELECT key_hash, retired FROM things WHERE id = ?');
+  const secretsOf = db.prepare('SELECT key_hash, retired, paused FROM things WHERE id = ?');
   const byId = select('id = ?');
   const byNumber = select('num = ?');
   const versionOf = db.prepare("SELECT value FROM meta WHERE name = 'version'");
@@ -236,7 +237,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       const row = secretsOf.get(id);
       const right = sameHash((row?.key_hash as Uint8Array | null) ?? NO_HASH, hashSecret(key));
       if (!row) return 'unknown';
-      return right && row.retired === 0 ? 'ok' : 'refused';
+      return right && row.retired === 0 && row.paused === 0 ? 'ok' : 'refused';
     },
 
     principal(secret): Principal | null {
@@ -431,6 +432,14 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
         .map((r) => ({ ...r }) as unknown as RegistryEvent);
     },
 
+    care: createCare({
+      sql,
+      write,
+      required,
+      byNum: (num) => one(byNumber.get(num)),
+      setArea,
+      note: noteOf,
+    }),
     version,
     close() {
       if (db.isOpen) db.close();

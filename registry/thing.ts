@@ -6,7 +6,7 @@ import type { Exposure, NewThing, Place, Thing, ThingKind } from './registry.ts'
 export type Row = Record<string, SQLOutputValue>;
 
 export const COLUMNS =
-  'num,id,kind,name,native_id,format,lat,lon,height,place_from,precision,shown_lat,shown_lon,exposure,sensors,field,claimed,project,licence,attribution,created_at,retired,properties';
+  'num,id,kind,name,native_id,format,lat,lon,height,place_from,precision,shown_lat,shown_lon,exposure,sensors,field,claimed,project,licence,attribution,created_at,retired,paused,properties';
 
 const ID = /^[a-z0-9-]{8,40}$/;
 export const isThingId = (id: string): boolean => ID.test(id);
@@ -124,6 +124,7 @@ export function thingOf(row: Row): Thing {
     attribution: row.attribution as string,
     createdAt: row.created_at as number,
     retired: row.retired === 1,
+    paused: row.paused === 1,
     properties: properties === '{}' ? {} : (JSON.parse(properties) as Record<string, string>),
   };
 }

@@ -9,7 +9,7 @@ import { Problem } from '../problem.ts';
 import { newSecret, ownerView, problemAnswers, thingDetail } from '../schemas.ts';
 import { thingDetailView } from '../thing-view.ts';
 import { thingAt } from './boxes.ts';
-import { registration } from './readings.ts';
+import { FACTS, registration } from './readings.ts';
 
 const change = z.strictObject({
   ...registration.partial().shape,
@@ -22,6 +22,9 @@ const change = z.strictObject({
   project: registration.shape.project.unwrap().optional(),
   licence: registration.shape.licence.unwrap().optional(),
   attribution: registration.shape.attribution.unwrap().optional(),
+  lampPost: registration.shape.lampPost.unwrap().optional(),
+  side: registration.shape.side.unwrap().optional(),
+  batch: registration.shape.batch.unwrap().optional(),
   from: time.optional().describe('With lat and lon: since when it hangs there; default now'),
 });
 type Change = z.output<typeof change>;
@@ -55,6 +58,9 @@ export function ownerRoutes(app: App, context: Context): void {
       reply.header('cache-control', 'no-store');
       return {
         ...thingDetailView(context, thing),
+        lampPost: thing.properties['lampPost'] ?? '',
+        side: thing.properties['side'] ?? '',
+        batch: thing.properties['batch'] ?? '',
         exactPlaces: exact.map((p) => ({ lat: p.lat, lon: p.lon, height: p.height, from: formatTime(p.from) })),
       };
     },
@@ -72,7 +78,14 @@ export function ownerRoutes(app: App, context: Context): void {
         errors: [{ field: 'from', detail: 'goes with lat and lon, and lies not in the future' }],
       });
     }
-    const given = Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== undefined));
+    const told = FACTS.filter((key) => rest[key] !== undefined);
+    const given: Record<string, unknown> = Object.fromEntries(
+      Object.entries(rest).filter(([key, v]) => v !== undefined && !FACTS.some((fact) => fact === key)),
+    );
+    if (told.length > 0) {
+      const facts = { ...thing.properties, ...Object.fromEntries(told.map((key) => [key, rest[key] as string])) };
+      given['properties'] = Object.fromEntries(Object.entries(facts).filter(([, v]) => v !== ''));
+    }
     const changed = Object.keys(given).length > 0 ? registry.update(thing.id, given, now) : thing;
     if (lat === undefined || lon === undefined) {
       if (height === undefined || !changed.place) return changed;

@@ -44,8 +44,10 @@ export function pushRoutes(app: App, context: Context): void {
           let box = '';
           if (packet.credential) {
             const { id, key } = packet.credential;
+            context.gatekeeper.guesses.check(request.ip);
             const verdict = context.registry.authenticate(id, key);
             if (verdict === 'refused') {
+              context.gatekeeper.guesses.wrong(request.ip);
               throw new Problem('unauthorized', 'The key is not the one of this box', {
                 headers: { 'www-authenticate': 'Basic realm="lamppost"' },
               });

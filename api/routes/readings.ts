@@ -60,7 +60,17 @@ export const registration = z.strictObject({
   project: z.string().max(80).default(''),
   licence: z.enum(offered).default('CC-BY-4.0'),
   attribution: z.string().max(400).default(''),
+  lampPost: z.string().trim().max(60).default('').describe('Number of the lamp post; not shown of a grid box'),
+  side: z.string().trim().max(60).default('').describe('Side of the house it hangs on; not shown of a grid box'),
+  batch: z.string().trim().max(60).default('').describe('Batch or serial range of the sensor, as printed on it'),
 });
+
+/** The members of a registration that a Thing keeps among its properties. */
+export const FACTS = ['lampPost', 'side', 'batch'] as const;
+export const factsOf = (given: { readonly [K in (typeof FACTS)[number]]?: string | undefined }): Record<
+  string,
+  string
+> => Object.fromEntries(FACTS.flatMap((key) => (given[key] ? [[key, given[key]]] : [])));
 
 export function writeRoutes(app: App, context: Context): void {
   // In a scope of its own: the journal gets the bytes as they came, whatever type a small client claims for them.
@@ -91,6 +101,7 @@ export function writeRoutes(app: App, context: Context): void {
         context.gatekeeper.mayWrite(request, thing.id);
         if (thing.retired)
           throw new Problem('forbidden', 'This box is retired; its history stays, new readings are not taken');
+        if (thing.paused) throw new Problem('forbidden', 'This box is paused by its owner; resume it on its page');
         const body = request.body;
         if (!Buffer.isBuffer(body) || body.length === 0) throw new Problem('invalid-body', 'The body is empty');
         const text = body.toString('utf8');
@@ -133,9 +144,9 @@ export function writeRoutes(app: App, context: Context): void {
     async (request, reply) => {
       const base = context.baseUrl(request);
       try {
-        const { lat, lon, height, ...rest } = request.body;
+        const { lat, lon, height, lampPost, side, batch, ...rest } = request.body;
         const made = context.registry.add(
-          { ...rest, kind: 'box', claimed: true, lat: lat ?? null, lon: lon ?? null, height: height ?? null },
+          { ...rest, kind: 'box', claimed: true, lat: lat ?? null, lon: lon ?? null, height: height ?? null, properties: factsOf({ lampPost, side, batch }) }, // prettier-ignore
           context.clock(),
         );
         const { id } = made.thing;

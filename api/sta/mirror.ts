@@ -6,7 +6,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { licence } from '../../registry/licences.ts';
-import { publicPlace, publicPlaces } from '../../registry/place.ts';
+import { publicPlace, publicPlaces, publicProperties } from '../../registry/place.ts';
 import type { Registry, Thing } from '../../registry/registry.ts';
 import { boxDatastreamId, LEVELS, placeId, type ObservationLevel } from './box-ids.ts';
 import { prepared } from './read.ts';
@@ -81,7 +81,7 @@ export class BoxMirror {
   #writeThing(thing: Thing): boolean {
     const terms = licence(thing.licence);
     const properties = {
-      ...thing.properties,
+      ...publicProperties(thing),
       stationID: thing.id,
       authority: thing.properties['authority'] ?? (thing.claimed ? 'community' : 'unclaimed'),
       ...(thing.nativeId === '' ? {} : { nativeId: thing.nativeId }),

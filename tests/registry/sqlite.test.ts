@@ -328,7 +328,10 @@ test('a file of the first version is brought up to date with everything in it', 
   const { thing, key } = registry.add({ name: 'old' }, T);
   registry.close();
   const first = new DatabaseSync(path);
-  first.exec('DROP TABLE events; DROP INDEX things_retired; PRAGMA user_version = 1');
+  first.exec(
+    `DROP TABLE events; DROP INDEX things_retired; DROP TABLE contacts; DROP TABLE handovers; DROP TABLE alerts; DROP TABLE feedback;
+     ALTER TABLE things DROP COLUMN paused; PRAGMA user_version = 1`,
+  );
   first.close();
   expect(() => openRegistry(path, { readOnly: true })).toThrow(/older schema/);
   registry = openRegistry(path);
