@@ -23,7 +23,6 @@ import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import type { Colocation, ReferenceValue, StageBox, StageStation } from '../stage.ts';
 import { mergedPm25 } from '../qc/qc.ts';
 import { scanClock } from './clock.ts';
-import { createNeighbourIndex, type NeighbourIndex } from '../geo/neighbours.ts';
 import { findPairings } from './colocation.ts';
 import { CONSENSUS, consent, logOf, newGain, type Gain } from './consensus.ts';
 import { forget, lowerBound, newHistory, record, stepMean, type History, type StepMean } from './history.ts';
@@ -79,8 +78,6 @@ interface BoxState {
   fieldValue: number;
   fieldKm: number;
   gain: Gain;
-  /** Positions in `order` of the boxes around; null = not looked up yet. */
-  around: { at: number; km: number }[] | null;
 }
 
 /** Squared errors of what was, or would have been, answered; fading means. */
@@ -154,10 +151,6 @@ const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
 const SPEED = 0.01;
 /** How far the forecast of one station may be from the middle of all. */
 const MAX_APART = 0.3;
-/** Boxes that are asked about a box without station, and how far they may be [km]. */
-const AROUND = 6;
-const AROUND_KM = 1;
-
 interface Base {
   y: number;
   level: CorrectionLevel;
@@ -169,9 +162,13 @@ export class Correction {
   readonly #step: number;
   readonly #lag: number;
   readonly #fitUntil: number;
-  /** Who is near whom, made when first needed after boxes have changed. */
-  #order: BoxState[] = [];
-  #index: NeighbourIndex | null = null;
+  /** Who is near whom; not part of the state, made again from it. */
+  #surroundings = new Surroundings();
+  readonly #slot = new Map<BoxState, number>();
+  #bySlot: BoxState[] = [];
+  /** Boxes within reach of a station: the only ones that pairs may be found for. Null = look at all again. */
+  #reachable: Set<string> | null = null;
+  #connected = false;
   #s: State = {
     boxes: new Map(),
     stations: new Map(),

@@ -58,8 +58,20 @@ export function fitNetwork(
       : { mean: [2, plantower ? 0.5 : 0.8], spread: [10, plantower ? 0.35 : 0.8] };
   const fit = fitRobust(rows, prior, 1.345, 0.5, 12);
   if (!fit) return null;
-  const [intercept, slope] = fit.beta as [number, number];
-  if (slope < 0) return null;
+  const [bare, steep] = fit.beta as [number, number];
+  if (steep < 0) return null;
+  // A robust line runs through the middle of the stations; errors have a long upper side, and what is wanted is the mean
+  // (smearing after Duan 1983), within bounds so that no outlier comes in by this door.
+  let observed = 0;
+  let expected = 0;
+  for (const s of steps) {
+    if (s.station === without) continue;
+    observed += s.weight * (Math.max(0, s.y) + OFFSET);
+    expected += s.weight * (line({ intercept: bare, slope: steep }, s.x) + OFFSET);
+  }
+  const smear = Math.min(1.15, Math.max(0.9, observed / expected));
+  const intercept = smear * (bare + OFFSET) - OFFSET;
+  const slope = smear * steep;
   const now = steps.filter((s) => s.weight === 1 && s.station !== without);
   return {
     time,

@@ -1,0 +1,112 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseDuration, runBacktest } from '../../calibration/backtest/command.ts';
+
+let dir: string;
+let said: string[];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lamppost-backtest-'));
+  said = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    said.push(String(text));
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(dir, { recursive: true });
+});
+
+const BOXES = 'box,lat,lon,sensor\nA,24.1,120.6,PMS5003\nB,,,\n';
+const READINGS =
+  'box,time,pm25,temperature,humidity\nA,2026-01-01T00:00:00Z,20,20,60\nB,2026-01-01T00:00:00Z,7,,\nA,2026-01-01T00:00:00Z,21,20,60\n';
+
+const put = (name: string, content: string | Buffer): string => {
+  const file = join(dir, name);
+  writeFileSync(file, content);
+  return file;
+};
+const run = (files: { boxes?: string; readings?: string | Buffer; more?: string[] }): Promise<number> =>
+  runBacktest([
+    '--boxes',
+    put('boxes.csv', files.boxes ?? BOXES),
+    '--readings',
+    put('readings.csv', files.readings ?? READINGS),
+    '--out',
+    join(dir, 'out.csv'),
+    ...(files.more ?? []),
+  ]);
+const left = (): string[] => readdirSync(dir).filter((f) => f.startsWith('out'));
+
+describe('lamppost backtest on files', () => {
+  it('writes one row per reading in the order of the file', async () => {
+    expect(await run({})).toBe(0);
+    const lines = readFileSync(join(dir, 'out.csv'), 'utf8').split('\n');
+    expect(lines[0]).toBe('box,time,raw,corrected,lo90,hi90,flag,reasons,level,model');
+    // Barkjohn: 0.524·20 − 0.0862·60 + 5.75 = 11.058
+    expect(lines[1]).toMatch(/^A,2026-01-01T00:00:00Z,20,11\.1,/);
+    expect(lines[1]).toMatch(/,L2,barkjohn-2021$/);
+    expect(lines[2]).toMatch(/^B,2026-01-01T00:00:00Z,7,,,,\d,[^,]*pm25\.no_model,,$/);
+    expect(lines[3]).toMatch(/^A,2026-01-01T00:00:00Z,21,,,,4,pm25\.duplicate,,$/);
+    expect(lines).toHaveLength(5);
+  });
+  it('reads gzip, whatever the name, and writes the same bytes twice', async () => {
+    await run({});
+    const plain = readFileSync(join(dir, 'out.csv'));
+    expect(await run({ readings: gzipSync(READINGS) })).toBe(0);
+    expect(readFileSync(join(dir, 'out.csv')).equals(plain)).toBe(true);
+  });
+  it('a header alone is a run without rows', async () => {
+    expect(await run({ readings: 'box,time,pm25\n' })).toBe(0);
+    expect(readFileSync(join(dir, 'out.csv'), 'utf8').split('\n')).toHaveLength(2);
+  });
+  it.each([
+    ['', 'readings.csv, line 1, column box'],
+    ['box,time\nA,2026-01-01T00:00:00Z\n', 'readings.csv, line 1, column pm25'],
+    ['box,time,pm25\nA,2026-01-01T00:00:00Z,abc\n', 'readings.csv, line 2, column pm25'],
+    ['box,time,pm25\nA,yesterday,1\n', 'readings.csv, line 2, column time'],
+    ['box,time,pm25\nA,2026-02-30T00:00:00Z,1\n', 'readings.csv, line 2, column time'],
+    ['box,time,pm25\n,2026-01-01T00:00:00Z,1\n', 'readings.csv, line 2, column box'],
+    ['box,time,pm25\nA,2026-01-01T00:00:00Z\n', 'readings.csv, line 2, column 3'],
+    ['box,time,pm25\nA,"2026-01-01T00:00:00Z,1\n', 'readings.csv, line'],
+    ['box,time,pm25,pm25\n', 'readings.csv, line 1, column pm25: appears twice'],
+  ])('%j is an error that says where', async (readings, where) => {
+    expect(await run({ readings })).toBe(1);
+    expect(said.join('')).toContain(where);
+    expect(left()).toEqual([]);
+  });
+  it('damaged gzip is an error and leaves nothing', async () => {
+    const bytes = gzipSync(READINGS.repeat(50));
+    expect(await run({ readings: bytes.subarray(0, bytes.length - 20) })).toBe(1);
+    expect(said.join('')).toContain('readings.csv');
+    expect(left()).toEqual([]);
+  });
+  it('wrong places and boxes listed twice are errors', async () => {
+    expect(await run({ boxes: 'box,lat,lon,sensor\nA,124,20,\n' })).toBe(1);
+    expect(await run({ boxes: 'box,lat,lon,sensor\nA,1,2,\nA,1,2,\n' })).toBe(1);
+    expect(said.join('')).toContain('boxes.csv, line 2, column lat');
+    expect(said.join('')).toContain('boxes.csv, line 3, column box');
+  });
+  it('wrong use is 2, a missing file 1', async () => {
+    expect(await runBacktest(['--boxes', 'x'])).toBe(2);
+    expect(await runBacktest(['--nonsense'])).toBe(2);
+    expect(await run({ more: ['--reference-step', 'tomorrow'] })).toBe(2);
+    expect(await run({ more: ['--fit-until', 'soon'] })).toBe(2);
+    expect(await run({ more: ['--reference', 'r.csv'] })).toBe(2);
+    expect(
+      await runBacktest(['--boxes', join(dir, 'none.csv'), '--readings', 'x', '--out', join(dir, 'out.csv')]),
+    ).toBe(1);
+  });
+  it.each([
+    ['PT1H', 3_600_000],
+    ['P1D', 86_400_000],
+    ['PT0S', 0],
+    ['PT30M', 1_800_000],
+    ['P1M', null],
+    ['1H', null],
+    ['PT', null],
+  ])('duration %s', (text, ms) => expect(parseDuration(text)).toBe(ms));
+});

@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { scanClock } from '../../calibration/correction/clock.ts';
+import { consent, CONSENSUS, logOf, newGain } from '../../calibration/correction/consensus.ts';
+import { newHistory, record, stepMean } from '../../calibration/correction/history.ts';
+import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
+import { nameModel } from '../../calibration/correction/models.ts';
+import { isReference, isStuck } from '../../calibration/correction/reference.ts';
+import { krige } from '../../calibration/correction/spatial.ts';
+import { newQuantiles, track } from '../../calibration/correction/uncertainty.ts';
+import { DAY, HOUR, MINUTE } from '../../model/time.ts';
+
+/** mulberry32: seeded, so that a failure can be repeated. */
+function random(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+describe('regression', () => {
+  it('is pulled little by outliers and towards the prior without data', () => {
+    const rows = newRows(2);
+    for (let i = 0; i < 200; i++) {
+      rows.x.push(1, i % 40);
+      rows.y.push(3 + 0.5 * (i % 40) + ((i * 7) % 5) * 0.2 + (i % 20 === 0 ? 300 : 0));
+      rows.w.push(1);
+      rows.n++;
+    }
+    const none = { mean: [0, 0], spread: [1000, 1000] };
+    const fit = fitRobust(rows, none, 1.5, 0.1, 12);
+    expect(fit?.beta[1]).toBeCloseTo(0.5, 1);
+    const prior = fitRobust(newRows(2), { mean: [5, 0.5], spread: [1, 1] }, 2, 1);
+    expect(prior?.beta).toEqual([expect.closeTo(5, 6), expect.closeTo(0.5, 6)]);
+  });
+});
+
+describe('means over a reference step', () => {
+  it('need three quarters of the step', () => {
+    const h = newHistory(HOUR / 4);
+    for (let m = 0; m < 600; m += 10) record(h, m * MINUTE, m < 300 ? 10 : 20, NaN, NaN, NaN, NaN);
+    expect(stepMean(h, 0, HOUR)?.x).toBe(10);
+    expect(stepMean(h, 4.5 * HOUR, HOUR)?.x).toBe(15);
+    expect(stepMean(h, 9.5 * HOUR, HOUR)).toBeNull();
+  });
+  it('hourly readings serve reference hours that begin at half past', () => {
+    const h = newHistory(HOUR / 4);
+    for (let i = 0; i < 10; i++) record(h, i * HOUR, i, 50, 20, NaN, NaN);
+    expect(stepMean(h, 4.5 * HOUR, HOUR)?.x).toBeCloseTo(4.5, 6);
+  });
+});
+
+describe('reference quality', () => {
+  it('keeps honest noise below zero and drops error codes and their means', () => {
+    expect([-3, 0, 12.5, 400].every(isReference)).toBe(true);
+    expect([-999, -41.6, 985, 9999, NaN, Infinity].some(isReference)).toBe(false);
+  });
+  it('sees an analyser that stands still, not integer rounding in clean air', () => {
+    const s = { value: NaN, count: 0 };
+    expect(Array.from({ length: 10 }, () => isStuck(s, 17.3)).indexOf(true)).toBe(6);
+    const clean = { value: NaN, count: 0 };
+    expect(Array.from({ length: 30 }, () => isStuck(clean, 2)).includes(true)).toBe(false);
+  });
+});
+
+describe('clock scan', () => {
+  const make = (shiftMs: number, days: number, noise: number) => {
+    const next = random(3);
+    const h = newHistory(HOUR / 4);
+    const truth: number[] = [];
+    let level = 20;
+    for (let i = 0; i < days * 24; i++) {
+      level = Math.max(2, level + (next() - 0.5) * 8 + 0.05 * (20 - level));
+      truth.push(level);
+      for (let k = 0; k < 6; k++) record(h, i * HOUR + k * 10 * MINUTE, 2 * level + next(), 60, 20, NaN, NaN);
+    }
+    const time = truth.map((_, i) => i * HOUR - shiftMs);
+    const y = truth.map((v) => v + (next() - 0.5) * noise);
+    return { h, time, y };
+  };
+  it.each([5 * HOUR, -1 * HOUR, 5.5 * HOUR, -8 * HOUR])('finds %d ms', (shift) => {
+    const { h, time, y } = make(shift, 10, 4);
+    expect(scanClock(time, y, [h], HOUR, 0, -Infinity)?.lagMs).toBe(shift);
+  });
+  it('leaves a right clock alone, and one it has too little evidence about', () => {
+    const right = make(0, 20, 10);
+    expect(scanClock(right.time, right.y, [right.h], HOUR, 0, -Infinity)).toBeNull();
+    const short = make(5 * HOUR, 3, 4);
+    expect(scanClock(short.time, short.y, [short.h], HOUR, 0, -Infinity)).toBeNull();
+  });
+});
+
+describe('intervals', () => {
+  it('hold nine in ten whatever the shape of the errors', () => {
+    const next = random(11);
+    const q = newQuantiles();
+    let hits = 0;
+    const n = 6000;
+    for (let i = 0; i < n; i++) {
+      const score = next() ** 3 * 8 - 1; // far from symmetric
+      if (i >= 500 && score <= q.high && -score <= q.low) hits++;
+      track(q, score);
+    }
+    expect(hits / (n - 500)).toBeGreaterThan(0.885);
+    expect(hits / (n - 500)).toBeLessThan(0.925);
+  });
+});
+
+describe('consensus', () => {
+  it('takes away most of what sets a box apart from boxes at the same place', () => {
+    const own = newGain();
+    const around = [1, 2].map(() => ({ gain: { ...newGain(), log: logOf(20), time: 0 }, km: 0.01 }));
+    let y = 0;
+    for (let i = 1; i <= 300; i++) {
+      for (const a of around) a.gain.time = i * HOUR;
+      y = consent(own, 12, i * HOUR, around, 2 * HOUR, CONSENSUS);
+    }
+    expect(y).toBeGreaterThan(15);
+    expect(y).toBeLessThan(20);
+  });
+  it('says nothing without neighbours', () => expect(consent(newGain(), 12, 0, [], HOUR, CONSENSUS)).toBe(12));
+});
+
+describe('kriging of residuals', () => {
+  it('fades with distance and leaves out what it is told to', () => {
+    const at = (lat: number) => ({ lat, lon: 121 });
+    const near = krige([at(25)], [0.4], at(25.01), 30, 0.5);
+    const far = krige([at(25)], [0.4], at(27), 30, 0.5);
+    expect(near.value).toBeGreaterThan(0.2);
+    expect(Math.abs(far.value)).toBeLessThan(0.01);
+    expect(krige([at(25)], [0.4], at(25), 30, 0.5, 0).value).toBe(0);
+  });
+});
+
+describe('models', () => {
+  it('are named by what they are', () => {
+    const card = {
+      kind: 'pooled' as const,
+      subject: 'plantower',
+      madeAt: DAY,
+      from: 0,
+      to: DAY,
+      pairs: 24,
+      stations: ['a'],
+      coefficients: { P: [1, 0.5] },
+      scale: 2,
+      live: {},
+      guards: [],
+    };
+    expect(nameModel(card).id).toMatch(/^[0-9a-f]{16}$/);
+    expect(nameModel({ ...card }).id).toBe(nameModel(card).id);
+    expect(nameModel({ ...card, coefficients: { P: [1, 0.51] } }).id).not.toBe(nameModel(card).id);
+  });
+});
