@@ -7,7 +7,7 @@ import { DAY, type EpochMs } from '../model/time.ts';
 import { snapToGrid, type PublicPlace } from './place.ts';
 import type { Thing } from './registry.ts';
 import { hashSecret, newSecret, sameHash } from './secrets.ts';
-import { InvalidThing } from './thing.ts';
+import { InvalidThing, type Row } from './thing.ts';
 
 /** Personal data live this long where nothing needs them longer [ms]. */
 export const PERSONAL_LIFE = 28 * DAY;
@@ -108,12 +108,12 @@ function clean(field: string, text: string, max: number): string {
 }
 
 export function createCare({ sql, write, required, byNum, setArea, note }: CareTools): Care {
-  const contactOf = (row: Record<string, unknown>): Contact => ({
-    webhook: row['webhook'] as string,
-    email: row['email'] as string,
-    confirmed: row['confirm_hash'] === null && row['email'] !== '',
-    kinds: JSON.parse(row['kinds'] as string) as AlertKind[],
-    lang: row['lang'] === 'en' ? 'en' : 'zh-TW',
+  const contactOf = (row: Row): Contact => ({
+    webhook: row.webhook as string,
+    email: row.email as string,
+    confirmed: row.confirm_hash === null && row.email !== '',
+    kinds: JSON.parse(row.kinds as string) as AlertKind[],
+    lang: row.lang === 'en' ? 'en' : 'zh-TW',
   });
   const contact = (id: string): Contact | null => {
     const row = sql('SELECT * FROM contacts WHERE num = ?').get(required(id).num);
