@@ -246,10 +246,18 @@ export function createPipeline(parts: PipelineParts): Pipeline {
         );
         return;
       }
+      // A registered box that proved to be itself keeps its firmware's topic: whatever it calls itself there, it is that box.
+      const own = packet.sender === '' ? null : things.byId(packet.sender);
+      if (own && !own.ok) {
+        reject(batch, packet, '', own.code, own.detail);
+        return;
+      }
       take(batch, packet, seq, decoder, packet.sender, (reading) =>
-        reading.nativeId === ''
-          ? { ok: false, code: 'no-device-id', detail: 'the payload does not say which box it comes from' }
-          : things.byNativeId(decoder.format, reading, packet.receivedAt),
+        own
+          ? own
+          : reading.nativeId === ''
+            ? { ok: false, code: 'no-device-id', detail: 'the payload does not say which box it comes from' }
+            : things.byNativeId(decoder.format, reading, packet.receivedAt),
       );
       return;
     }
