@@ -7,63 +7,23 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { FLAG, reasonStrings } from '../../model/flags.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
-import type { ObservationColumns, ObservationStore } from '../../store/store.ts';
+import type { BulkStore, ObservationColumns } from '../../store/store.ts';
 import { boxDatastream, boxDatastreamId, LEVELS, observationId, parseObservationId, placeId } from './box-ids.ts';
 import { compileFilter, compileOrder } from './compile.ts';
 import { FIRST_USER_ID } from './database.ts';
-import { entity } from './entities.ts';
+import { BoxSets } from './box-sets.ts';
+import { entity, type EntityType } from './entities.ts';
 import { resultColumns, type Row } from './entity-json.ts';
-import type { Expression } from './expression.ts';
+import type { Expression, OrderBy } from './expression.ts';
 import type { EntityId } from './path.ts';
-import { badRequest, StaProblem } from './problem.ts';
+import { badRequest } from './problem.ts';
 import type { Query } from './query.ts';
-import { prepared, type ForeignObservations } from './read.ts';
+import { prepared, type ForeignObservations, type OwnPage, type Page } from './read.ts';
+import { EVER, spanOf, type Span } from './span.ts';
 
 /** Rows that one page looks at when it has to judge each. */
 const MAX_LOOKED_AT = 200_000;
 const BLOCK = 10_000;
-const FOREVER = 8.64e15;
-
-interface Span {
-  readonly from: number;
-  readonly to: number;
-  /** What the span does not say. */
-  readonly rest: Expression | null;
-}
-
-const and = (a: Expression | null, b: Expression | null): Expression | null =>
-  a && b ? { kind: 'binary', op: 'and', left: a, right: b } : (a ?? b);
-const FLIPPED: Record<string, string> = { gt: 'lt', ge: 'le', lt: 'gt', le: 'ge', eq: 'eq' };
-
-/** The time range that a conjunction asks for. Box observations have instants, so that every bound is exact. */
-export function spanOf(e: Expression | null): Span {
-  if (!e) return { from: -FOREVER, to: FOREVER, rest: null };
-  if (e.kind === 'binary' && e.op === 'and') {
-    const [a, b] = [spanOf(e.left), spanOf(e.right)];
-    return { from: Math.max(a.from, b.from), to: Math.min(a.to, b.to), rest: and(a.rest, b.rest) };
-  }
-  if (e.kind === 'binary') {
-    const path = (x: Expression): boolean =>
-      x.kind === 'path' && x.steps.length === 1 && x.steps[0] === 'phenomenonTime';
-    const side = path(e.left) ? e.right : path(e.right) ? e.left : null;
-    const op = path(e.left) ? e.op : FLIPPED[e.op];
-    const t =
-      side?.kind === 'time'
-        ? side.start
-        : side?.kind === 'literal' && typeof side.value === 'string'
-          ? Date.parse(side.value)
-          : NaN;
-    if (!Number.isNaN(t)) {
-      // Times are whole milliseconds: > t is ≥ t + 1.
-      if (op === 'gt') return { from: t + 1, to: FOREVER, rest: null };
-      if (op === 'ge') return { from: t, to: FOREVER, rest: null };
-      if (op === 'lt') return { from: -FOREVER, to: t, rest: null };
-      if (op === 'le') return { from: -FOREVER, to: t + 1, rest: null };
-      if (op === 'eq') return { from: t, to: t + 1, rest: null };
-    }
-  }
-  return { from: -FOREVER, to: FOREVER, rest: e };
-}
 
 /** `phenomenonTime desc` (then perhaps `id`): an order the store has. null = some other order. */
 function storeOrder(query: Query): 'asc' | 'desc' | null {
@@ -85,14 +45,19 @@ export interface LatestRows {
 
 export class BoxObservations implements ForeignObservations {
   readonly #db: DatabaseSync;
-  readonly #store: ObservationStore;
+  readonly #store: BulkStore;
   readonly #latest: LatestRows;
+  readonly #sets: BoxSets;
   #models: string[] = [];
 
-  constructor(db: DatabaseSync, store: ObservationStore, latest: LatestRows) {
+  constructor(db: DatabaseSync, store: BulkStore, latest: LatestRows) {
     this.#db = db;
     this.#store = store;
     this.#latest = latest;
+    this.#sets = new BoxSets(db, store, {
+      row: (id, c, i) => this.#row(id, c, i),
+      judge: (rest, rows, now) => this.#judge(rest, rows, now),
+    });
     // The same columns as the table of observations, so that filters compile to the same SQL.
     db.exec('CREATE TEMP TABLE IF NOT EXISTS box_observation AS SELECT * FROM observation WHERE 0');
   }
@@ -180,9 +145,13 @@ export class BoxObservations implements ForeignObservations {
     const { stored } = boxDatastream(datastream);
     const span = spanOf(query.filter);
     const order = storeOrder(query);
-    const after = query.skipToken === null ? null : timeToken(query.skipToken);
+    if (order === null) {
+      const page = await this.#sets.pageOf(datastream, query, limit, now);
+      if (page) return page;
+    }
     const count = query.count ? await this.#count(datastream, stored, span, now) : null;
     if (order === null) return { ...(await this.#sorted(datastream, stored, span, query, limit, now)), count };
+    const after = query.skipToken === null ? null : timeToken(query.skipToken);
     // The newest one of a datastream is in memory.
     if (order === 'desc' && limit === 1 && !query.filter && query.skip === 0 && after === null) {
       const newest = this.#latest.newest(stored);
@@ -301,7 +270,7 @@ export class BoxObservations implements ForeignObservations {
 
   async #count(datastream: number, stored: number, span: Span, now: number): Promise<number> {
     if (!span.rest) {
-      const [from, to] = [Math.max(span.from, 0), Math.min(span.to, Date.UTC(2200, 0))];
+      const [from, to] = [Math.max(span.from, EVER.from), Math.min(span.to, EVER.to)];
       if (to <= from) return 0;
       const bins = await this.#store.aggregate({ datastream: stored, from, to, step: 'month', level: 'raw' });
       return bins.reduce((n, b) => n + b.total, 0);
@@ -332,111 +301,36 @@ export class BoxObservations implements ForeignObservations {
     return block.length === 1 ? this.#row(parsed.datastream, block, 0) : null;
   }
 
-  /** The whole set: the Datastreams that fit what the filter says of them, one after the other. */
-  async all(
-    query: Query,
-    limit: number,
-    now: number,
-  ): Promise<{ rows: Row[]; more: boolean; nextToken: string; count: number | null } | null> {
-    const boxes = prepared(this.#db, 'SELECT 1 FROM datastream WHERE id < ? LIMIT 1').get(FIRST_USER_ID);
-    if (!boxes) return null;
-    const { datastreamPart, rest } = splitFilter(query.filter);
-    const condition = datastreamPart
-      ? compileFilter(datastreamPart, entity('Datastream'), now)
-      : { sql: '1', params: [] };
-    const ids = (
-      prepared(this.#db, `SELECT t.id FROM datastream t WHERE ${condition.sql} ORDER BY t.id LIMIT ?`).all(
-        ...(condition.params as SQLInputValue[]),
-        MAX_DATASTREAMS + 1,
-      ) as { id: number }[]
-    ).map((r) => r.id);
-    const own = ids.filter((id) => !this.owns(id));
-    if (ids.length > 0 && own.length === ids.length) return null;
-    if (ids.length > MAX_DATASTREAMS)
-      throw badRequest(
-        `Observations of more than ${MAX_DATASTREAMS} Datastreams at once; name a Datastream, or add a condition such as Datastream/Thing/id eq 1 or Datastream/ObservedProperty/name eq 'pm25'`,
-      );
-    if (query.orderBy.length > 0 || query.count) {
-      if (ids.length === 1) return this.page(ids[0] as number, { ...query, filter: rest }, limit, now);
-      throw new StaProblem(
-        501,
-        'ordering and counting over several Datastreams of boxes is not offered; name one Datastream, or leave $orderby and $count out',
-      );
-    }
-    const start = query.skipToken === null ? { at: 0, token: null } : listToken(query.skipToken, ids);
-    const rows: Row[] = [];
-    let token = start.token;
-    let skip = query.skipToken === null ? query.skip : 0;
-    for (let k = start.at; k < ids.length; k++) {
-      const id = ids[k] as number;
-      if (!this.owns(id)) continue;
-      const page = await this.page(id, { ...query, filter: rest, skipToken: token, skip }, limit - rows.length, now);
-      if (skip > 0 && page.rows.length === 0) skip = 0;
-      rows.push(...page.rows);
-      if (page.more) return { rows, more: true, nextToken: `${id}.${page.nextToken}`, count: null };
-      token = null;
-      skip = 0;
-      if (rows.length >= limit)
-        return { rows, more: k + 1 < ids.length, nextToken: `${ids[k + 1] ?? 0}.`, count: null };
-    }
-    return { rows, more: false, nextToken: '', count: null };
+  set(feature: EntityId | null, query: Query, limit: number, now: number, own: OwnPage): Promise<Page | null> {
+    return this.#sets.page(feature, query, limit, now, own);
+  }
+
+  reach(e: Expression, type: EntityType, now: number): Promise<Expression> {
+    return this.#sets.reach(e, type, now);
+  }
+
+  checkOrder(orderBy: readonly OrderBy[], type: EntityType): void {
+    this.#sets.checkOrder(orderBy, type);
+  }
+
+  /** A Datastream as it stands now: the catalogue hears of new rows a little later. */
+  fresh(row: Row): Row {
+    const id = row['id'];
+    if (typeof id !== 'number' || id >= FIRST_USER_ID) return row;
+    const newest = this.#latest.newest(boxDatastream(id).stored);
+    if (!newest) return row;
+    const latest = (name: string, value: number): number => Math.max((row[name] as number | null) ?? value, value);
+    return {
+      ...row,
+      phenomenonTime_end: latest('phenomenonTime_end', newest.columns.phenomenonTime[newest.index] as number),
+      resultTime_end: latest('resultTime_end', newest.columns.resultTime[newest.index] as number),
+    };
   }
 }
-
-/** Datastreams whose Observations may be read in one go. */
-const MAX_DATASTREAMS = 5000;
 
 const tokenOf = (time: number): string => `t${time}`;
 function timeToken(token: string): number {
   const m = /^t(-?\d{1,15})$/.exec(token);
   if (!m) throw badRequest('$skiptoken is not one of ours; follow @iot.nextLink as it is');
   return Number(m[1]);
-}
-function listToken(token: string, ids: readonly number[]): { at: number; token: string | null } {
-  const m = /^(\d{1,13})\.(t-?\d{1,15})?$/.exec(token);
-  if (!m) throw badRequest('$skiptoken is not one of ours; follow @iot.nextLink as it is');
-  const at = ids.findIndex((id) => id >= Number(m[1]));
-  return { at: at < 0 ? ids.length : at, token: m[2] && ids[at] === Number(m[1]) ? m[2] : null };
-}
-
-/** Conditions on `Datastream/…` alone choose Datastreams; the rest is judged row by row. */
-function splitFilter(e: Expression | null): { datastreamPart: Expression | null; rest: Expression | null } {
-  if (!e) return { datastreamPart: null, rest: null };
-  if (e.kind === 'binary' && e.op === 'and') {
-    const [a, b] = [splitFilter(e.left), splitFilter(e.right)];
-    return { datastreamPart: and(a.datastreamPart, b.datastreamPart), rest: and(a.rest, b.rest) };
-  }
-  const paths = pathsOf(e);
-  if (paths.length > 0 && paths.every((p) => p[0] === 'Datastream' && p.length > 1))
-    return { datastreamPart: without(e), rest: null };
-  return { datastreamPart: null, rest: e };
-}
-function pathsOf(e: Expression): (readonly string[])[] {
-  switch (e.kind) {
-    case 'path':
-      return [e.steps];
-    case 'call':
-      return e.args.flatMap(pathsOf);
-    case 'binary':
-      return [...pathsOf(e.left), ...pathsOf(e.right)];
-    case 'not':
-      return pathsOf(e.operand);
-    default:
-      return [];
-  }
-}
-/** The same condition as seen from the Datastream. */
-function without(e: Expression): Expression {
-  switch (e.kind) {
-    case 'path':
-      return { kind: 'path', steps: e.steps.slice(1) };
-    case 'call':
-      return { ...e, args: e.args.map(without) };
-    case 'binary':
-      return { ...e, left: without(e.left), right: without(e.right) };
-    case 'not':
-      return { kind: 'not', operand: without(e.operand) };
-    default:
-      return e;
-  }
 }

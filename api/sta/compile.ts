@@ -146,6 +146,14 @@ function compile(e: Expression, scope: Scope, now: number): Typed {
       return literal('geometry', e.wkt);
     case 'path':
       return scope.path(e.steps);
+    case 'member': {
+      const { sql } = scope.path([...e.steps, 'id']) as Plain;
+      return {
+        type: 'boolean',
+        sql: `(${sql} IN (SELECT value FROM json_each(?)))`,
+        params: [JSON.stringify(e.ids)],
+      };
+    }
     case 'not': {
       const inner = truth(compile(e.operand, scope, now));
       return { type: 'boolean', sql: `(NOT ${inner.sql})`, params: inner.params };

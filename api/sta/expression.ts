@@ -20,7 +20,46 @@ export type Expression =
   | { readonly kind: 'path'; readonly steps: readonly string[] }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[] }
   | { readonly kind: 'binary'; readonly op: BinaryOperator; readonly left: Expression; readonly right: Expression }
-  | { readonly kind: 'not'; readonly operand: Expression };
+  | { readonly kind: 'not'; readonly operand: Expression }
+  /** The entity at the path is one of these; never written in a request, put there by what was found in the other store. */
+  | { readonly kind: 'member'; readonly steps: readonly string[]; readonly ids: readonly number[] };
+
+/** Every path of an expression. */
+export function pathsOf(e: Expression): (readonly string[])[] {
+  switch (e.kind) {
+    case 'path':
+    case 'member':
+      return [e.steps];
+    case 'call':
+      return e.args.flatMap(pathsOf);
+    case 'binary':
+      return [...pathsOf(e.left), ...pathsOf(e.right)];
+    case 'not':
+      return pathsOf(e.operand);
+    default:
+      return [];
+  }
+}
+
+/** The same expression as seen from `count` steps further along its paths. */
+export function seenFrom(e: Expression, count: number): Expression {
+  switch (e.kind) {
+    case 'path':
+    case 'member':
+      return { ...e, steps: e.steps.slice(count) };
+    case 'call':
+      return { ...e, args: e.args.map((a) => seenFrom(a, count)) };
+    case 'binary':
+      return { ...e, left: seenFrom(e.left, count), right: seenFrom(e.right, count) };
+    case 'not':
+      return { kind: 'not', operand: seenFrom(e.operand, count) };
+    default:
+      return e;
+  }
+}
+
+export const allOf = (a: Expression | null, b: Expression | null): Expression | null =>
+  a && b ? { kind: 'binary', op: 'and', left: a, right: b } : (a ?? b);
 
 export type BinaryOperator =
   | 'or'

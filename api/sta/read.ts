@@ -9,6 +9,7 @@ import { entity, type EntityType, type Navigation } from './entities.ts';
 import { entityJson, entityUrl, propertyValue, type Json, type Row } from './entity-json.ts';
 import { isCollection, type EntityId, type ResourcePath } from './path.ts';
 import { badRequest, notFound } from './problem.ts';
+import type { Expression, OrderBy } from './expression.ts';
 import { EMPTY_QUERY, type Query } from './query.ts';
 
 export const DEFAULT_TOP = 100;
@@ -20,22 +21,33 @@ export const MAX_ENTITIES = 100_000;
 export interface ForeignObservations {
   /** Does this datastream keep its observations elsewhere? */
   owns(datastreamId: EntityId): boolean;
-  /** One page in the order asked for. `more`: there are further ones behind it. */
-  page(
-    datastreamId: EntityId,
-    query: Query,
-    limit: number,
-    now: number,
-  ): Promise<{ rows: Row[]; more: boolean; nextToken: string; count: number | null }>;
+  /** One page in the order asked for. */
+  page(datastreamId: EntityId, query: Query, limit: number, now: number): Promise<Page>;
   /** The observation with that text id; null = there is none. */
   byId(id: EntityId): Promise<Row | null>;
-  /** The whole set `/Observations`, where no datastream is named. */
-  all(
-    query: Query,
-    limit: number,
-    now: number,
-  ): Promise<{ rows: Row[]; more: boolean; nextToken: string; count: number | null } | null>;
+  /** The whole set, or that of one FeatureOfInterest, merged with `own`; null = all of it is in the catalogue. */
+  set(feature: EntityId | null, query: Query, limit: number, now: number, own: OwnPage): Promise<Page | null>;
+  /** A filter on `type`, with what reaches into observations kept elsewhere found out. */
+  reach(filter: Expression, type: EntityType, now: number): Promise<Expression>;
+  /** @throws StaProblem 501 when the order needs observations kept elsewhere */
+  checkOrder(orderBy: readonly OrderBy[], type: EntityType): void;
+  /** A Datastream's row as it stands now. */
+  fresh(row: Row): Row;
 }
+
+export interface Page {
+  readonly rows: Row[];
+  /** There are further ones behind it. */
+  readonly more: boolean;
+  readonly nextToken: string;
+  readonly count: number | null;
+}
+
+/** A page of the catalogue's own Observations, each with the token of what comes behind it and its sort values `_key0` …. */
+export type OwnPage = (
+  query: Query,
+  limit: number,
+) => Promise<{ readonly rows: Row[]; readonly tokens: readonly string[]; readonly count: number | null }>;
 
 export interface ReadContext {
   readonly db: DatabaseSync;
@@ -128,6 +140,75 @@ function behind(keys: readonly SortKey[], token: string): Sql {
   return { sql: alternatives.length > 0 ? `(${alternatives.join(' OR ')})` : '0', params };
 }
 
+/** One page out of the catalogue. */
+async function catalogued(
+  ctx: ReadContext,
+  type: EntityType,
+  where: Sql | null,
+  query: Query,
+  limit: number,
+): Promise<Page & { readonly tokens: readonly string[] }> {
+  const conditions: Sql[] = where ? [where] : [];
+  if (query.filter) {
+    const filter = ctx.foreign ? await ctx.foreign.reach(query.filter, type, ctx.now) : query.filter;
+    conditions.push(compileFilter(filter, type, ctx.now));
+  }
+  ctx.foreign?.checkOrder(query.orderBy, type);
+  const keys: SortKey[] = [
+    ...compileOrder(query.orderBy, type, ctx.now),
+    { sql: 't.id', params: [], descending: false },
+  ];
+  const whereSql = (list: readonly Sql[]): string =>
+    list.length > 0 ? ` WHERE ${list.map((c) => c.sql).join(' AND ')}` : '';
+  const count = query.count
+    ? Number(
+        get(ctx.db, {
+          sql: `SELECT count(*) AS n FROM "${type.table}" t${whereSql(conditions)}`,
+          params: conditions.flatMap((c) => c.params),
+        })?.['n'],
+      )
+    : null;
+  const skip = query.skipToken === null ? query.skip : 0;
+  if (query.skipToken !== null) conditions.push(behind(keys, query.skipToken));
+  const found = all(ctx.db, {
+    sql: `SELECT t.*${keys.map((k, i) => `, ${k.sql} AS _key${i}`).join('')} FROM "${type.table}" t${whereSql(conditions)} ORDER BY ${keys.map((_, i) => `_key${i}${keys[i]?.descending ? ' DESC' : ''}`).join(', ')} LIMIT ? OFFSET ?`,
+    params: [...keys.flatMap((k) => k.params), ...conditions.flatMap((c) => c.params), limit + 1, skip],
+  });
+  const rows = found.length > limit ? found.slice(0, limit) : found;
+  const tokenOf = (row: Row): string =>
+    Buffer.from(JSON.stringify(keys.map((_, i) => row[`_key${i}`] ?? null))).toString('base64url');
+  const last = rows.at(-1);
+  return {
+    rows,
+    tokens: type.name === 'Observation' ? rows.map(tokenOf) : [],
+    more: found.length > limit,
+    nextToken: last ? tokenOf(last) : '',
+    count,
+  };
+}
+
+/** A page of Observations kept elsewhere; null = these are in the catalogue. */
+async function foreignPage(
+  ctx: ReadContext,
+  where: Sql | null,
+  query: Query,
+  limit: number,
+  parent: Parent | null,
+): Promise<Page | null> {
+  const { foreign, now } = ctx;
+  if (!foreign) return null;
+  if (parent?.type.name === 'Datastream')
+    return foreign.owns(parent.id) ? foreign.page(parent.id, query, limit, now) : null;
+  return foreign.set(parent?.id ?? null, query, limit, now, (q, n) =>
+    catalogued(ctx, entity('Observation'), where, q, n),
+  );
+}
+
+export interface Parent {
+  readonly type: EntityType;
+  readonly id: EntityId;
+}
+
 /** One page of a set. `where` picks the rows of the relation that the path came by. */
 export async function readCollection(
   ctx: ReadContext,
@@ -137,59 +218,21 @@ export async function readCollection(
   url: string,
   rawQuery: string,
   budget: Budget = { entities: MAX_ENTITIES },
-  parentDatastream: EntityId | null = null,
+  parent: Parent | null = null,
 ): Promise<Collection> {
   const asked = query.top ?? DEFAULT_TOP;
   const limit = Math.max(0, Math.min(asked, MAX_TOP, budget.entities));
-  let rows: Row[];
-  let more: boolean;
-  let nextToken: string;
-  let count: number | null;
-  const foreign =
-    type.name === 'Observation' && ctx.foreign
-      ? parentDatastream !== null && ctx.foreign.owns(parentDatastream)
-        ? await ctx.foreign.page(parentDatastream, query, limit, ctx.now)
-        : where === null
-          ? await ctx.foreign.all(query, limit, ctx.now)
-          : null
-      : null;
-  if (foreign) ({ rows, more, nextToken, count } = foreign);
-  else {
-    const conditions: Sql[] = where ? [where] : [];
-    if (query.filter) conditions.push(compileFilter(query.filter, type, ctx.now));
-    const keys: SortKey[] = [
-      ...compileOrder(query.orderBy, type, ctx.now),
-      { sql: 't.id', params: [], descending: false },
-    ];
-    const whereSql = (list: readonly Sql[]): string =>
-      list.length > 0 ? ` WHERE ${list.map((c) => c.sql).join(' AND ')}` : '';
-    count = query.count
-      ? Number(
-          get(ctx.db, {
-            sql: `SELECT count(*) AS n FROM "${type.table}" t${whereSql(conditions)}`,
-            params: conditions.flatMap((c) => c.params),
-          })?.['n'],
-        )
-      : null;
-    const skip = query.skipToken === null ? query.skip : 0;
-    if (query.skipToken !== null) conditions.push(behind(keys, query.skipToken));
-    const found = all(ctx.db, {
-      sql: `SELECT t.*${keys.map((k, i) => `, ${k.sql} AS _key${i}`).join('')} FROM "${type.table}" t${whereSql(conditions)} ORDER BY ${keys.map((_, i) => `_key${i}${keys[i]?.descending ? ' DESC' : ''}`).join(', ')} LIMIT ? OFFSET ?`,
-      params: [...keys.flatMap((k) => k.params), ...conditions.flatMap((c) => c.params), limit + 1, skip],
-    });
-    more = found.length > limit;
-    rows = more ? found.slice(0, limit) : found;
-    const last = rows.at(-1);
-    nextToken = last
-      ? Buffer.from(JSON.stringify(keys.map((_, i) => last[`_key${i}`] ?? null))).toString('base64url')
-      : '';
-  }
+  const page =
+    (type.name === 'Observation' ? await foreignPage(ctx, where, query, limit, parent) : null) ??
+    (await catalogued(ctx, type, where, query, limit));
+  const { rows, more, nextToken, count } = page;
   budget.entities -= rows.length;
   const items: Collection['items'] = await inTurn(rows, async (row) => ({
     row,
     json: await expanded(ctx, type, row, query, budget),
   }));
-  const nextLink = more && rows.length > 0 ? nextUrl(url, rawQuery, query.skip + rows.length, nextToken) : null;
+  const nextLink =
+    more && nextToken !== '' && limit > 0 ? nextUrl(url, rawQuery, query.skip + rows.length, nextToken) : null;
   return { type, items, count, nextLink };
 }
 
@@ -213,7 +256,8 @@ export async function expanded(
   query: Query,
   budget: Budget,
 ): Promise<{ [key: string]: Json }> {
-  const json = entityJson(type, row, ctx.base, query.select);
+  const fresh = type.name === 'Datastream' && ctx.foreign ? ctx.foreign.fresh(row) : row;
+  const json = entityJson(type, fresh, ctx.base, query.select);
   const id = row['id'] as EntityId;
   for (const { navigation, query: inner } of query.expand) {
     delete json[`${navigation.name}@iot.navigationLink`];
@@ -234,7 +278,7 @@ export async function expanded(
       url,
       queryText(inner),
       budget,
-      type.name === 'Datastream' ? id : null,
+      { type, id },
     );
     if (page.count !== null) json[`${navigation.name}@iot.count`] = page.count;
     json[navigation.name] = page.items.map((i) => i.json);
@@ -280,7 +324,7 @@ export async function resolve(
   type: EntityType;
   row: Row | null;
   where: Sql | null;
-  parent: { type: EntityType; id: EntityId } | null;
+  parent: Parent | null;
   url: string;
 }> {
   let at: { type: EntityType; row: Row } | null = null;
@@ -325,7 +369,6 @@ export async function resolve(
 export async function read(ctx: ReadContext, path: ResourcePath, query: Query, rawQuery: string): Promise<Answer> {
   const found = await resolve(ctx, path);
   if (isCollection(path)) {
-    const datastream = found.parent?.type.name === 'Datastream' ? found.parent.id : null;
     if (path.count) {
       const page = await readCollection(
         ctx,
@@ -335,7 +378,7 @@ export async function read(ctx: ReadContext, path: ResourcePath, query: Query, r
         found.url,
         '',
         undefined,
-        datastream,
+        found.parent,
       );
       return { kind: 'count', count: page.count ?? 0 };
     }
@@ -347,7 +390,7 @@ export async function read(ctx: ReadContext, path: ResourcePath, query: Query, r
       found.url,
       rawQuery,
       undefined,
-      datastream,
+      found.parent,
     );
     if (!path.ref) return { kind: 'collection', collection };
     const value = collection.items.map((i) => entityUrl(ctx.base, found.type, i.row['id'] as EntityId));

@@ -56,10 +56,12 @@ export interface StaThreadParts {
 const SYNC_EVERY_MS = 5000;
 /** Datastreams whose reach is written in one round; the answer itself always takes it from memory. */
 const MAX_SYNC = 20_000;
+const MAX_SYNC_AT_ONCE = 500;
 /** Messages, or rounds of them, that wait for subscribers; live ones past it are left out. */
 const MAX_UNSENT = 10_000;
 
-function newestOf(table: LatestTable): LatestRows {
+/** Newest rows out of the table of latest values. */
+export function newestOf(table: LatestTable): LatestRows {
   const num = new Map<string, number>(PROPERTIES.map((p) => [p.key, p.num]));
   return {
     newest(stored) {
@@ -205,9 +207,19 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
     return service;
   };
 
+  /** A few new datastreams are shown at once; a flood of them waits for its turn. */
+  let synced = 0;
+  const freshen = (): void => {
+    const now = Date.now();
+    if (dirty.size === 0 || dirty.size > MAX_SYNC_AT_ONCE || now - synced < 200) return;
+    synced = now;
+    sync();
+  };
+
   const answer = async (id: number, base: string, request: StaRequest): Promise<void> => {
     let response: StaResponse;
     try {
+      freshen();
       response = await serviceFor(base).handle(request);
     } catch (error) {
       post({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });

@@ -134,7 +134,7 @@ describe('MQTT', () => {
   it('a writer makes Things and Observations by publishing; strangers may not', async () => {
     const made = await post('/Things', lamp);
     expect(made.status).toBe(201);
-    const thing = (await made.json())['@iot.id'];
+    const thing = ((await made.json()) as { '@iot.id': number })['@iot.id'];
     const stream = (await get(`/Things(${thing})/Datastreams`)).value[0]['@iot.id'];
     const topics = [
       `v1.1/Datastreams(${stream})/Observations`,
@@ -173,11 +173,11 @@ describe('MQTT', () => {
 
     const before = (await get(`/Datastreams(${stream})/Observations?$count=true&$top=0`))['@iot.count'];
     const stranger = await connect();
-    const closed = new Promise((resolve) => stranger.once('close', resolve));
+    const closed = new Promise((resolve) => stranger.once('close', () => resolve(null)));
     stranger.publish(topics[0] as string, JSON.stringify({ result: 1 }), { qos: 1 });
     await closed;
     const clumsy = await connect({ username: 'token', password: ADMIN });
-    const alsoClosed = new Promise((resolve) => clumsy.once('close', resolve));
+    const alsoClosed = new Promise((resolve) => clumsy.once('close', () => resolve(null)));
     clumsy.publish(topics[0] as string, '{"result":', { qos: 1 });
     await alsoClosed;
     expect((await get(`/Datastreams(${stream})/Observations?$count=true&$top=0`))['@iot.count']).toBe(before);

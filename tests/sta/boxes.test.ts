@@ -1,0 +1,363 @@
+/** Boxes as SensorThings entities: registry, observation store and catalogue as in the server, without its threads. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BoxObservations } from '../../api/sta/box-observations.ts';
+import { boxDatastreamId, placeId } from '../../api/sta/box-ids.ts';
+import { openDatabase } from '../../api/sta/database.ts';
+import { BoxMirror } from '../../api/sta/mirror.ts';
+import { createStaService, type StaResponse, type StaService } from '../../api/sta/service.ts';
+import { newestOf } from '../../api/sta/thread.ts';
+import { LatestTable } from '../../api/latest.ts';
+import { reason } from '../../model/flags.ts';
+import { HOUR, MINUTE } from '../../model/time.ts';
+import { openRegistry } from '../../registry/sqlite.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { DuckStore } from '../../store/duckdb/store.ts';
+import { columns, type Row } from '../api/server.ts';
+
+const BASE = 'http://test/sta/v1.1';
+const NOW = Date.UTC(2026, 10, 21, 12);
+const dir = mkdtempSync(join(tmpdir(), 'lamppost-sta-boxes-'));
+let service: StaService;
+let store: DuckStore;
+let registry: Registry;
+const table = new LatestTable();
+let mirror: BoxMirror;
+let [school, home] = [0, 0];
+let moved = 0;
+const COUNT = 120;
+const at = (i: number): number => NOW - (COUNT - i) * MINUTE;
+
+async function add(rows: Row[]): Promise<void> {
+  const c = columns(rows);
+  await store.append(c, [], 0);
+  table.apply(c);
+  mirror.seen(
+    rows.map((r) => ({
+      thingNum: r.num,
+      key: r.property ?? 'pm25',
+      firstTime: r.time,
+      lastTime: r.time,
+      lastResultTime: r.time + 1000,
+      corrected: r.corrected !== undefined,
+    })),
+  );
+}
+
+async function send(method: string, url: string, body?: unknown): Promise<StaResponse> {
+  const [path = '', query = ''] = url.split(/\?(.*)/s);
+  return service.handle({
+    method,
+    path: path.replaceAll(' ', '%20'),
+    query,
+    contentType: 'application/json',
+    body: body === undefined ? '' : JSON.stringify(body),
+    mayWrite: true,
+  });
+}
+// oxlint-disable-next-line typescript/no-explicit-any -- the answers are read as a client would, by name
+async function get(url: string): Promise<any> {
+  const response = await send('GET', url);
+  expect(response.status, `${url}: ${response.body}`).toBe(200);
+  return JSON.parse(response.body);
+}
+/** Follows next links to the end. */
+// oxlint-disable-next-line typescript/no-explicit-any -- see get
+async function pages(url: string, between = async (): Promise<void> => {}): Promise<any[]> {
+  const all = [];
+  let next: string | undefined = url;
+  while (next) {
+    const page: { value: unknown[]; '@iot.nextLink'?: string } = await get(next);
+    all.push(...page.value);
+    await between();
+    next = page['@iot.nextLink']?.slice(BASE.length);
+    expect(all.length).toBeLessThan(5000);
+  }
+  return all;
+}
+const enc = encodeURIComponent;
+
+beforeAll(async () => {
+  registry = openRegistry(':memory:');
+  store = await DuckStore.open(dir);
+  const db = openDatabase(':memory:', { scratch: false });
+  mirror = new BoxMirror(db, registry);
+  const t0 = NOW - 30 * 24 * HOUR;
+  const schoolThing = registry.add({ name: '信義國小', lat: 25.0337, lon: 121.5645, sensors: ['PMS5003', 'BME280'], exposure: 'outdoor', project: 'schools', licence: 'CC-BY-4.0', attribution: '信義國小', properties: { township: '信義區' } }, t0); // prettier-ignore
+  school = schoolThing.thing.num;
+  home = registry.add({ name: 'balcony', lat: 25.05, lon: 121.51, sensors: ['SDS011'], exposure: 'outdoor', licence: 'CC0-1.0' }, t0).thing.num; // prettier-ignore
+  const model = await store.modelNum('published:test');
+  mirror.syncThings();
+  await add([
+    ...Array.from({ length: COUNT }, (_, i): Row => ({
+      num: school,
+      time: at(i),
+      raw: i === 50 ? 400 : 10 + (i % 12),
+      ...(i === 50 ? { flag: 4, reasons: reason('spike') } : { corrected: 8 + (i % 12), lo90: 5, hi90: 11, level: 2, model }), // prettier-ignore
+    })),
+    ...Array.from({ length: 30 }, (_, i): Row => ({ num: school, property: 'humidity', time: at(i), raw: 60 + i })),
+    ...Array.from({ length: 40 }, (_, i): Row => ({ num: home, time: at(i * 2), raw: 30 + i })),
+  ]);
+  moved = at(60) + 1;
+  registry.update(schoolThing.thing.id, { lat: 25.1, lon: 121.6 }, moved);
+  mirror.syncThings();
+  service = createStaService({
+    db,
+    base: BASE,
+    clock: () => NOW,
+    scratch: false,
+    foreign: new BoxObservations(db, store, newestOf(table)),
+  });
+}, 60_000);
+afterAll(async () => {
+  await store.close();
+  registry.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const stream = (level: 'raw' | 'checked' | 'corrected', num = school): number => boxDatastreamId(num, 'pm25', level);
+
+describe('entities', () => {
+  it('a box is a Thing with Civil IoT keys, its places, and three Datastreams that know each other', async () => {
+    const thing = await get(
+      `/Things(${school})?$expand=Locations,Datastreams($expand=ObservedProperty,Sensor),HistoricalLocations`,
+    );
+    expect(thing.name).toBe('信義國小');
+    expect(thing.properties).toMatchObject({
+      stationID: expect.any(String),
+      isOutdoor: 'true',
+      township: '信義區',
+      licence: 'CC-BY-4.0',
+      licenceUrl: expect.stringMatching(/^https:/),
+    });
+    expect(thing.Locations).toHaveLength(1);
+    expect(thing.Locations[0].location).toEqual({ type: 'Point', coordinates: [121.6, 25.1] });
+    expect(thing.HistoricalLocations).toHaveLength(2);
+    const pm25 = thing.Datastreams.filter(
+      (d: { ObservedProperty: { name: string } }) => d.ObservedProperty.name === 'pm25',
+    );
+    expect(pm25.map((d: { properties: { level: string } }) => d.properties.level)).toEqual([
+      'raw',
+      'checked',
+      'corrected',
+    ]);
+    for (const d of pm25)
+      expect(d.properties.datastreams).toMatchObject({ raw: stream('raw'), checked: stream('checked') });
+    expect(pm25[0].Sensor.name).toBe('PMS5003');
+    expect(pm25[0].unitOfMeasurement).toEqual({ name: 'µg/m³', symbol: 'µg/m³', definition: 'ucum:ug/m3' });
+  });
+  it('levels differ where quality control refused', async () => {
+    const one = async (
+      level: 'raw' | 'checked' | 'corrected',
+    ): Promise<{ result: unknown; resultQuality: unknown; parameters: unknown }> =>
+      (
+        await get(
+          `/Datastreams(${stream(level)})/Observations?$filter=${enc(`phenomenonTime eq ${new Date(at(50)).toISOString()}`)}`,
+        )
+      ).value[0];
+    expect((await one('raw')).result).toBe(400);
+    expect(await one('checked')).toMatchObject({ result: null, resultQuality: { flag: 4, reasons: ['pm25.spike'] } });
+    const fine = (await get(`/Datastreams(${stream('corrected')})/Observations?$top=1`)).value[0];
+    expect(fine).toMatchObject({ result: 8, parameters: { lo90: 5, hi90: 11, model: 'published:test', raw: 10 } });
+  });
+  it('an Observation leads back to everything by its id', async () => {
+    const id = `'${stream('raw')}-${at(3)}'`;
+    expect(await get(`/Observations(${id})/result`)).toEqual({ result: 13 });
+    expect((await send('GET', `/Observations(${id})/result/$value`)).body).toBe('13');
+    expect((await get(`/Observations(${id})/Datastream/Thing`)).name).toBe('信義國小');
+    expect((await get(`/Observations(${id})?$expand=FeatureOfInterest`)).FeatureOfInterest['@iot.id']).toBe(
+      placeId(school, 0),
+    );
+    expect((await send('GET', `/Datastreams(${stream('raw', home)})/Observations(${id})`)).status).toBe(404);
+    expect((await send('GET', `/Observations('${stream('raw')}-12')`)).status).toBe(404);
+  });
+  it('phenomenonTime is that of the newest value', async () => {
+    expect((await get(`/Datastreams(${stream('raw')})`)).phenomenonTime).toBe(
+      `${new Date(at(0)).toISOString()}/${new Date(at(COUNT - 1)).toISOString()}`,
+    );
+  });
+});
+
+describe('Observations of one Datastream', () => {
+  const of = (query: string): string => `/Datastreams(${stream('raw')})/Observations?${query}`;
+  it.each([
+    ['result gt 20', 11],
+    ['result gt 20 and result lt 100', 10],
+    [`phenomenonTime ge ${new Date(at(100)).toISOString()}`, 20],
+    [`phenomenonTime gt ${new Date(at(10)).toISOString()} and phenomenonTime le ${new Date(at(20)).toISOString()}`, 10],
+    [`phenomenonTime ge ${new Date(at(100)).toISOString().replace('Z', '+00:00')}`, 20],
+    [`resultTime le ${new Date(at(9) + 1000).toISOString()}`, 10],
+    ['minute(phenomenonTime) eq 30', 2],
+    ['round(result div 10) eq 40', 1],
+    ['result mod 12 eq 10', 10],
+    ["Datastream/Thing/name eq 'balcony'", 0],
+    [
+      `st_within(FeatureOfInterest/feature, geography'POLYGON((121.59 25,121.7 25,121.7 25.2,121.59 25.2,121.59 25))')`,
+      COUNT - 61,
+    ],
+  ])('%s', async (filter, count) => {
+    const answer = await get(of(`$count=true&$top=1000&$filter=${enc(filter)}`));
+    expect(answer['@iot.count']).toBe(count);
+    expect(answer.value).toHaveLength(count);
+  });
+  it('orders, pages, formats', async () => {
+    const newest = await get(of('$orderby=phenomenonTime desc&$top=2&$select=result'));
+    expect(newest.value).toEqual([{ result: 10 + (119 % 12) }, { result: 10 + (118 % 12) }]);
+    expect((await get(of('$orderby=result desc&$top=1'))).value[0].result).toBe(400);
+    const results = (await pages(of('$orderby=result desc,phenomenonTime&$top=50'))).map((o) => o.result);
+    expect(results).toEqual([...results].sort((a, b) => b - a));
+    expect(results).toHaveLength(COUNT);
+    const array = await get(of('$resultFormat=dataArray&$top=2&$select=phenomenonTime,result'));
+    expect(array.value[0].dataArray[1]).toEqual([new Date(at(1)).toISOString(), 11]);
+    const csv = await send('GET', of('$resultFormat=csv&$top=1&$select=phenomenonTime,result'));
+    expect(csv.body).toBe(`phenomenonTime,result\r\n${new Date(at(0)).toISOString()},10\r\n`);
+  });
+  it('no gap and no overlap while data keep coming in', async () => {
+    let late = 0;
+    const url = `/Datastreams(${stream('raw', home)})/Observations?$top=7&$filter=${enc('result lt 1000')}`;
+    const seen = await pages(url, async () => {
+      if (late < 5) await add([{ num: home, time: at(late++) - 24 * HOUR, raw: 2000 + late }]);
+      await add([{ num: home, time: NOW + late * 1000, raw: 1000 + late }]);
+    });
+    expect(seen.map((o) => o.result)).toEqual(Array.from({ length: 40 }, (_, i) => 30 + i));
+  });
+});
+
+describe('Observations of many Datastreams', () => {
+  it('counts and pages through everything once', async () => {
+    const filter = `$filter=${enc(`Datastream/Thing/id eq ${school}`)}`;
+    const { '@iot.count': count } = await get(`/Observations?$count=true&$top=0&${filter}`);
+    expect(count).toBe(3 * COUNT + 2 * 30);
+    const all = await pages(`/Observations?$top=77&${filter}`);
+    expect(new Set(all.map((o) => o['@iot.id'])).size).toBe(count);
+    expect(all).toHaveLength(count);
+    const whole = (await get('/Observations?$count=true&$top=0'))['@iot.count'];
+    expect(whole).toBe((await pages('/Observations?$top=500')).length);
+  });
+  it('newest first, by result, by id', async () => {
+    const newest = await pages(
+      `/Observations?$orderby=phenomenonTime desc&$top=60&$filter=${enc(`phenomenonTime ge ${new Date(at(90)).toISOString()} and phenomenonTime lt ${new Date(NOW).toISOString()}`)}`,
+    );
+    const times = newest.map((o) => o.phenomenonTime);
+    expect(times).toEqual([...times].sort((a: string, b: string) => b.localeCompare(a)));
+    expect(times).toHaveLength(3 * 30);
+    const highest = await get(
+      `/Observations?$orderby=result desc&$top=1&$filter=${enc(`Datastream/Thing/id eq ${school}`)}`,
+    );
+    expect(highest.value[0].result).toBe(400);
+    expect((await send('GET', '/Observations?$orderby=resultQuality/scheme')).status).toBe(501);
+  });
+  it.each([
+    ["Datastream/ObservedProperty/name eq 'humidity' and result gt 80", 2 * 9],
+    ["Datastream/properties/level eq 'checked' and result eq null", 1],
+    ['result eq 400', 1],
+    ["result eq 'text'", 0],
+    ['resultQuality/flag eq 4 and result eq null', 2],
+    ["resultQuality/reasons/0 eq 'pm25.spike'", 2],
+    ['Datastream/id eq 0', 0],
+    ['Datastream/Observations/result eq 400 and result gt 20 and result lt 400', 10],
+  ])('%s', async (filter, count) => {
+    const answer = await get(`/Observations?$count=true&$top=1000&$filter=${enc(filter)}`);
+    expect(answer['@iot.count']).toBe(count);
+    expect(answer.value).toHaveLength(count);
+  });
+  it('those of a place are those measured while the box hung there', async () => {
+    const count = async (k: number): Promise<number> =>
+      (
+        await get(
+          `/FeaturesOfInterest(${placeId(school, k)})/Observations?$count=true&$filter=${enc("Datastream/ObservedProperty/name eq 'pm25'")}`,
+        )
+      )['@iot.count'];
+    expect(await count(0)).toBe(3 * 61);
+    expect(await count(1)).toBe(3 * (COUNT - 61));
+  });
+  it('together with those that came through SensorThings', async () => {
+    const lamp = {
+      name: 'guest', description: '',
+      Locations: [{ name: 'l', description: '', encodingType: 'application/geo+json', location: { type: 'Point', coordinates: [121, 25] } }],
+      Datastreams: [{
+        name: 'd', description: '', observationType: 'x', unitOfMeasurement: { name: null, symbol: null, definition: null },
+        Sensor: { name: 's', description: '', encodingType: 'text/html', metadata: 'm' },
+        ObservedProperty: { name: 'guest', definition: 'http://x', description: '' },
+        Observations: [{ result: 'words', phenomenonTime: new Date(at(5)).toISOString() }, { result: 399, phenomenonTime: new Date(at(7)).toISOString() }],
+      }],
+    }; // prettier-ignore
+    expect((await send('POST', '/Things', lamp)).status).toBe(201);
+    const filter = enc(
+      `phenomenonTime lt ${new Date(at(10)).toISOString()} and phenomenonTime ge ${new Date(at(0)).toISOString()}`,
+    );
+    const one = await get(`/Observations?$count=true&$top=1000&$filter=${filter}`);
+    expect(one['@iot.count']).toBe(5 * 10 + 2 * 5 + 2);
+    const all = await pages(`/Observations?$top=4&$filter=${filter}`);
+    expect(all.map((o) => o['@iot.id'])).toEqual(one.value.map((o: { '@iot.id': unknown }) => o['@iot.id']));
+    const best = await get(
+      `/Observations?$orderby=result desc&$top=3&$filter=${enc(`result lt 1000 or result eq 'words'`)}`,
+    );
+    expect(best.value.map((o: { result: unknown }) => o.result)).toEqual(['words', 400, 399]);
+  });
+});
+
+describe('filters of other sets that reach into Observations', () => {
+  it.each([
+    [
+      'Things',
+      'Datastreams/Observations/result gt 300 and Datastreams/Observations/result lt 500',
+      ['guest', '信義國小'],
+    ],
+    ['Things', "Datastreams/Observations/result gt 300 and Datastreams/ObservedProperty/name eq 'humidity'", []],
+    [
+      'Things',
+      "Datastreams/Observations/result gt 65 and Datastreams/Observations/result lt 100 and name ne 'balcony'",
+      ['信義國小'],
+    ],
+    ['ObservedProperties', 'Datastreams/Observations/result eq 61', ['humidity', 'pm25']],
+    ['Locations', 'Things/Datastreams/Observations/result eq 400', ['信義國小']],
+    ['Things', "Datastreams/Observations/result eq 'words'", ['guest']],
+    ['Things', `Datastreams/Observations/phenomenonTime lt ${new Date(at(0) - HOUR).toISOString()}`, ['balcony']],
+  ])('%s: %s', async (set, filter, expected) => {
+    const { value } = await get(`/${set}?$filter=${enc(filter)}`);
+    expect(value.map((v: { name: string }) => v.name).sort()).toEqual(expected);
+  });
+  it('what cannot be asked is said, not answered wrong', async () => {
+    for (const url of [
+      `/Things?$filter=${enc("Datastreams/Observations/FeatureOfInterest/name eq 'x'")}`,
+      `/FeaturesOfInterest?$filter=${enc('Observations/result gt 1')}`,
+      '/Datastreams?$orderby=Observations/result',
+    ]) {
+      const response = await send('GET', url);
+      expect(response.status, url).toBe(501);
+      expect(JSON.parse(response.body).detail).toMatch(/offered/);
+    }
+  });
+});
+
+describe('writing', () => {
+  it.each([
+    ['PATCH', (): string => `/Things(${school})`, { name: 'mine' }],
+    ['DELETE', (): string => `/Things(${school})`, undefined],
+    ['DELETE', (): string => `/Datastreams(${stream('raw')})`, undefined],
+    ['DELETE', (): string => `/Observations('${stream('raw')}-${at(3)}')`, undefined],
+    ['POST', (): string => `/Datastreams(${stream('raw')})/Observations`, { result: 1 }],
+    [
+      'POST',
+      (): string => `/Things(${school})/Locations`,
+      {
+        name: 'x',
+        description: '',
+        encodingType: 'application/geo+json',
+        location: { type: 'Point', coordinates: [1, 2] },
+      },
+    ],
+    [
+      'POST',
+      (): string => '/Observations',
+      { result: 1, Datastream: { '@iot.id': boxDatastreamId(1, 'pm25', 'raw') } },
+    ],
+    ['DELETE', (): string => '/ObservedProperties(2)', undefined],
+  ] as const)('%s of what belongs to a box is refused', async (method, url, body) => {
+    const response = await send(method, url(), body);
+    expect(response.status, response.body).toBe(403);
+  });
+});
