@@ -29,6 +29,7 @@ import { ownerRoutes } from './routes/owner.ts';
 import { pushRoutes } from './routes/push.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/stream.ts';
+import { tableRoutes } from './routes/table.ts';
 import { describeSchema } from './openapi.ts';
 import { staRoutes } from './sta/routes.ts';
 import { ThingCache } from './things.ts';
@@ -131,6 +132,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   pushRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);
+  tableRoutes(app, context);
   operationRoutes(app, context, live, () => warm, exportsRunning);
   if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
