@@ -60,7 +60,8 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
   const where = conditions.join(' AND ');
   const blocks: ObservationColumns[] = [];
   let missing = query.limit;
-  let width = query.limit >= LARGE_PAGE ? Infinity : DAY;
+  // First the day at the edge alone: one file.
+  let width = query.limit >= LARGE_PAGE ? Infinity : 1;
   while (from < to && missing > 0) {
     // Slices end at midnight, where files end.
     const span: Span = descending
@@ -74,7 +75,7 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     missing -= block.length;
     if (descending) to = span.from;
     else from = span.to;
-    width *= 4;
+    width = Math.max(DAY, width * 4);
   }
   return blocks.length === 0 ? allocateColumns(0) : joinColumns(blocks);
 }
