@@ -66,7 +66,7 @@ export async function measure(browser: Browser, boxes: number): Promise<MapFigur
     await page.evaluate(WATCH);
     await page.waitForTimeout(20_000);
     const longestTaskMs = (await page.evaluate('window.longest')) as number;
-    const frames = (await page.evaluate(PAN)).sort((a, b) => a - b);
+    const frames = (await page.evaluate<number[]>(PAN)).sort((a, b) => a - b);
     const heapMb = ((await page.evaluate('performance.memory.usedJSHeapSize')) as number) / 2 ** 20;
     const at = (share: number): number => frames[Math.floor((frames.length - 1) * share)] ?? NaN;
     return {

@@ -125,6 +125,8 @@ export class MapView {
     }
     this.field = new FieldLayer(this.map);
     this.labels = new LabelCanvas(this.map);
+    // The drawing is not kept between frames; paper gets one of its own.
+    addEventListener('beforeprint', this.#print);
     // Not `load`: that waits for every tile and label, the boxes need not.
     this.map.once('style.load', () => this.#attach(!external));
     this.map.on('movestart', (e) => {
@@ -182,6 +184,11 @@ export class MapView {
       return; // The points are worth showing without land; the next page load tries again.
     }
   }
+
+  readonly #print = (): void => {
+    this.map.resize();
+    this.map.redraw();
+  };
 
   /** Runs `f` once layers can be added. */
   ready(f: () => void): void {
@@ -600,6 +607,7 @@ export class MapView {
     clearTimeout(this.#clusterTimer);
     this.field.close();
     cancelAnimationFrame(this.#labelFrame);
+    removeEventListener('beforeprint', this.#print);
     this.map.remove();
   }
 }

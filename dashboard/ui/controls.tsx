@@ -68,7 +68,9 @@ export function Controls() {
         ))}
       </fieldset>
       <p class="small hint">
-        {t(`layer.${v.layer}.hint` as Key)};{t(`level.${v.level}.hint` as Key)}
+        {t(`layer.${v.layer}.hint` as Key)}
+        <br />
+        {t(`level.${v.level}.hint` as Key)}
       </p>
       <fieldset class="checks">
         <legend>{t('controls.show')}</legend>
@@ -210,6 +212,16 @@ export function Legend() {
 /** The colours alone, for the narrow bar on a phone. */
 export function MiniRamp() {
   const p = currentPalette.value;
+  if (view.value.layer === 'health')
+    return (
+      <span class="mini" aria-hidden="true">
+        {Object.entries(HEALTH).map(([status, colour]) => (
+          <i key={status} style={{ background: colour, color: inkOn(colour) }}>
+            {t(`status.${status}` as Key)}
+          </i>
+        ))}
+      </span>
+    );
   return (
     <span class="mini" aria-hidden="true">
       {p.classes.map((c, i) => (
@@ -223,18 +235,28 @@ export function MiniRamp() {
 
 /** What the colours mean, always in sight on a wide screen. */
 export function Strip() {
+  const health = view.value.layer === 'health';
   const p = currentPalette.value;
   const prop = currentProperty.value;
   return (
     <div class="strip card">
       <p>
-        <b>{p.scale.id === 'plain' || p.scale.id === 'difference' ? words(prop.name) : words(p.scale.name)}</b>{' '}
-        {t(
-          p.scale.id === 'difference' ? 'legend.difference' : view.value.time === null ? 'legend.plain' : 'legend.past',
-          {
-            unit: prop.unitLabel || '—',
-          },
-        )}
+        {health ? (
+          <b>{t('health.legend')}</b>
+        ) : (
+          <b>{p.scale.id === 'plain' || p.scale.id === 'difference' ? words(prop.name) : words(p.scale.name)}</b>
+        )}{' '}
+        {!health &&
+          t(
+            p.scale.id === 'difference'
+              ? 'legend.difference'
+              : view.value.time === null
+                ? 'legend.plain'
+                : 'legend.past',
+            {
+              unit: prop.unitLabel || '—',
+            },
+          )}
       </p>
       <MiniRamp />
     </div>
