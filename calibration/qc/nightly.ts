@@ -84,8 +84,10 @@ const N = {
   follows: 23,
   siteClass: 24,
   drifting: 25,
+  /** Nights since the drift was found. */
+  open: 26,
 } as const;
-const WORDS = 26;
+const WORDS = 27;
 const DAY_S = 86_400;
 const MAX_STEP_S = 7200;
 const CLASSES: readonly SiteClass[] = ['', 'indoor', 'near_source'];
@@ -222,6 +224,15 @@ export class Nightly {
     const alarm = (f[at + N.up] as number) > NIGHTLY.cusumAlarm || (f[at + N.down] as number) > NIGHTLY.cusumAlarm;
     f[at + N.clean] = Math.abs(z) < 1 ? (f[at + N.clean] as number) + 1 : 0;
     if (alarm && Math.abs(off) > NIGHTLY.driftMin) f[at + N.drifting] = 1;
+    if (f[at + N.drifting] === 1) {
+      // Refits follow the box meanwhile: after as many nights as a baseline takes, where it is now is where it is.
+      f[at + N.open] = (f[at + N.open] as number) + 1;
+      if ((f[at + N.open] as number) >= NIGHTLY.baselineNights) {
+        for (const field of [N.nights, N.baseline, N.sigma, N.up, N.down, N.clean, N.open, N.drifting])
+          f[at + field] = 0;
+        return;
+      }
+    } else f[at + N.open] = 0;
     if ((f[at + N.clean] as number) >= NIGHTLY.cleanNights) {
       f[at + N.drifting] = 0;
       f[at + N.up] = f[at + N.down] = 0;

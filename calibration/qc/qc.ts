@@ -144,8 +144,8 @@ export function createQc(): Qc {
   const sites = new Sites();
   const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
   const nightly = new Nightly();
-  /** Sites by the spot they claim, about 10 m wide. */
-  const spots = new Map<string, Set<number>>();
+  /** Sites by the spot they claim; mostly one, then without a list. */
+  const spots = new Map<number, number | number[]>();
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
   let doneHour = 0;
   const weather: Weather = {
@@ -513,15 +513,15 @@ export function createQc(): Qc {
     }
     if (site !== 0) {
       // Another place is another site: nothing learnt at the old one holds.
-      tiles.remove(site);
-      spots.get(spotOf(site))?.delete(site);
+      leave(site);
       sites.byThing.set(thingNum, 0);
     }
     if (placed) place(sites.add(thingNum, lat as number, lon as number));
   }
 
-  const spotOf = (site: number): string =>
-    `${sites.read(site, S.lat).toFixed(4)},${sites.read(site, S.lon).toFixed(4)}`;
+  /** One number for a spot about 10 m wide. */
+  const spotOf = (site: number): number =>
+    Math.round((sites.read(site, S.lat) + 90) * 1e4) * 4e6 + Math.round((sites.read(site, S.lon) + 180) * 1e4);
 
   /**
    * Puts a site among its neighbours. A spot with very many boxes is a default position (a factory setting, a town's centre): those
@@ -529,10 +529,25 @@ export function createQc(): Qc {
    */
   function place(site: number): void {
     const spot = spotOf(site);
-    const there = spots.get(spot) ?? new Set<number>();
-    spots.set(spot, there.add(site));
-    if (there.size <= MAX_ON_SPOT) tiles.add(site);
-    else for (const other of there) tiles.remove(other);
+    const there = spots.get(spot);
+    if (there === undefined) spots.set(spot, site);
+    else if (typeof there === 'number') spots.set(spot, [there, site]);
+    else there.push(site);
+    const all = spots.get(spot);
+    if (typeof all === 'object' && all.length > MAX_ON_SPOT) for (const other of all) tiles.remove(other);
+    else tiles.add(site);
+  }
+
+  function leave(site: number): void {
+    tiles.remove(site);
+    const spot = spotOf(site);
+    const there = spots.get(spot);
+    if (typeof there !== 'object') spots.delete(spot);
+    else
+      spots.set(
+        spot,
+        there.filter((other) => other !== site),
+      );
   }
 
   return {
@@ -574,5 +589,5 @@ interface QcState {
   tiles: NodeState;
   nightly: PoolState;
   doneHour: number;
-  spots: Map<string, Set<number>>;
+  spots: Map<number, number | number[]>;
 }

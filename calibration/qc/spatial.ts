@@ -6,7 +6,7 @@
 import { distanceKm } from '../geo/distance.ts';
 import { EVENT, type Witness, isCoherent } from './event.ts';
 import { S, SITE, type Sites } from './sites.ts';
-import { STATUS, type Tile, type Tiles, impute, looResidual } from './tiles.ts';
+import { STATUS, type Tile, type Tiles, impute, looResidual, memberAt } from './tiles.ts';
 
 export const SPATIAL = {
   /** Suspect beyond this many standard deviations; readings above their neighbours have heavier tails in faults than in air. */
@@ -102,18 +102,17 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
     touched.add(tile);
     const answer = { ...UNKNOWN };
     answers.push(answer);
-    const memberships = tiles.memberships(entry.site);
     const usable = entry.pm25 >= 0;
     const seen = usable ? Math.log(entry.pm25 + SITE.c) - sites.expected(entry.site) : Number.NaN;
-    let at = 0;
-    for (const m of memberships) {
-      if (m.tile === tile) at = m.at;
+    for (const looker of tiles.lookers(entry.site)) {
+      const at = memberAt(looker, entry.site);
       if (usable) {
-        m.tile.seen[m.at] = m.tile.used[m.at] = seen;
-        m.tile.time[m.at] = entry.t;
-        m.tile.status[m.at] = entry.counts ? STATUS.fresh : STATUS.apart;
-      } else m.tile.status[m.at] = STATUS.missing;
+        looker.seen[at] = looker.used[at] = seen;
+        looker.time[at] = entry.t;
+        looker.status[at] = entry.counts ? STATUS.fresh : STATUS.apart;
+      } else looker.status[at] = STATUS.missing;
     }
+    const at = memberAt(tile, entry.site);
     pending.push({ entry, answer, tile, at, hours: before === 0 ? 1 : (entry.t - before) / 3600 });
   }
   for (const p of pending) p.tile.newest = Math.max(p.tile.newest, p.entry.t);

@@ -87,16 +87,12 @@ export type NodeState =
     }
   | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
 
-export interface Membership {
-  readonly tile: Tile;
-  readonly at: number;
-}
-
 export class Tiles {
   #root: Node = { sites: [], tile: null };
   readonly #place: (site: number) => Place;
-  readonly #leafOf = new Map<number, Leaf>();
-  readonly #memberships = new Map<number, Membership[]>();
+  /** By site number: the leaf that holds it, and the tiles that look at it. Arrays, because a million boxes make maps of objects dear. */
+  #leafOf: (Leaf | undefined)[] = [];
+  #lookers: (Tile[] | undefined)[] = [];
 
   constructor(place: (site: number) => Place) {
     this.#place = place;
@@ -107,26 +103,26 @@ export class Tiles {
   }
 
   remove(site: number): void {
-    const leaf = this.#leafOf.get(site);
+    const leaf = this.#leafOf[site];
     if (!leaf) return;
     leaf.sites = leaf.sites.filter((s) => s !== site);
-    this.#leafOf.delete(site);
+    this.#leafOf[site] = undefined;
     this.#drop(leaf);
-    for (const m of this.#memberships.get(site) ?? []) m.tile.status[m.at] = STATUS.missing;
-    this.#memberships.delete(site);
+    for (const tile of this.#lookers[site] ?? []) tile.status[memberAt(tile, site)] = STATUS.missing;
+    this.#lookers[site] = undefined;
   }
 
   /** The tile that judges a site; made when first asked for. */
   tileOf(site: number): Tile | null {
-    const leaf = this.#leafOf.get(site);
+    const leaf = this.#leafOf[site];
     if (!leaf) return null;
     leaf.tile ??= this.#build(leaf);
     return leaf.tile;
   }
 
-  /** Every tile that looks at a site, with the site's place in it. */
-  memberships(site: number): readonly Membership[] {
-    return this.#memberships.get(site) ?? [];
+  /** Every tile that looks at a site. */
+  lookers(site: number): readonly Tile[] {
+    return this.#lookers[site] ?? [];
   }
 
   #drop(leaf: Leaf): void {
@@ -134,13 +130,15 @@ export class Tiles {
     if (!old) return;
     leaf.tile = null;
     for (const site of old.members) {
-      const list = this.#memberships.get(site);
-      if (list)
-        this.#memberships.set(
-          site,
-          list.filter((m) => m.tile !== old),
-        );
+      const list = this.#lookers[site];
+      if (list) this.#lookers[site] = list.filter((tile) => tile !== old);
     }
+  }
+
+  #look(tile: Tile, site: number): void {
+    const list = this.#lookers[site];
+    if (list) list.push(tile);
+    else this.#lookers[site] = [tile];
   }
 
   #insert(node: Node, site: number): Node {
@@ -153,7 +151,7 @@ export class Tiles {
     }
     this.#drop(node);
     node.sites.push(site);
-    this.#leafOf.set(site, node);
+    this.#leafOf[site] = node;
     return node.sites.length > CORE ? this.#split(node) : node;
   }
 
@@ -173,7 +171,7 @@ export class Tiles {
     });
     const [low, high] = [side(true), side(false)];
     if (low.sites.length === 0) return leaf;
-    for (const child of [low, high]) for (const s of child.sites) this.#leafOf.set(s, child);
+    for (const child of [low, high]) for (const s of child.sites) this.#leafOf[s] = child;
     return { axis, at, low, high };
   }
 
@@ -221,20 +219,16 @@ export class Tiles {
 
   /** The pool of places must have been restored before. */
   restore(from: NodeState): void {
-    this.#leafOf.clear();
-    this.#memberships.clear();
+    this.#leafOf = [];
+    this.#lookers = [];
     const load = (node: NodeState): Node => {
       if ('axis' in node) return { axis: node.axis, at: node.at, low: load(node.low), high: load(node.high) };
       const leaf: Leaf = { sites: node.sites, tile: null };
-      for (const site of leaf.sites) this.#leafOf.set(site, leaf);
+      for (const site of leaf.sites) this.#leafOf[site] = leaf;
       if (node.tile) {
         const { members } = node.tile;
         leaf.tile = { ...node.tile, ...this.#system(Array.from(members, (s) => this.#place(s))) };
-        for (const [at, site] of members.entries()) {
-          const list = this.#memberships.get(site);
-          if (list) list.push({ tile: leaf.tile, at });
-          else this.#memberships.set(site, [{ tile: leaf.tile, at }]);
-        }
+        for (const site of members) this.#look(leaf.tile, site);
       }
       return leaf;
     };
@@ -309,21 +303,23 @@ export class Tiles {
       unrest: 1,
     };
     for (const [at, site] of members.entries()) {
-      const list = this.#memberships.get(site);
       // A box that already speaks elsewhere brings its latest value along.
-      const known = list?.[0];
+      const known = this.#lookers[site]?.[0];
       if (known) {
-        tile.seen[at] = tile.used[at] = known.tile.seen[known.at] as number;
-        tile.time[at] = known.tile.time[known.at] as number;
-        tile.status[at] = known.tile.status[known.at] as number;
-        tile.norm[at] = known.tile.norm[known.at] as number;
+        const there = memberAt(known, site);
+        tile.seen[at] = tile.used[at] = known.seen[there] as number;
+        tile.time[at] = known.time[there] as number;
+        tile.status[at] = known.status[there] as number;
+        tile.norm[at] = known.norm[there] as number;
       }
-      if (list) list.push({ tile, at });
-      else this.#memberships.set(site, [{ tile, at }]);
+      this.#look(tile, site);
     }
     return tile;
   }
 }
+
+/** Where a site stands among a tile's members, −1 = nowhere. */
+export const memberAt = (tile: Tile, site: number): number => tile.members.indexOf(site);
 
 /** Distances on a plane about the first place [km]: within a tile (some ten kilometres) good to a thousandth, and far quicker. */
 function planeKm(places: readonly Place[]): (i: number, j: number) => number {
