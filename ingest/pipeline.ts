@@ -13,7 +13,7 @@ import { FLAG, reason } from '../model/flags.ts';
 import type { CorrectedReading, RawReading, RawValue } from '../model/observation.ts';
 import { decodePacket, type Packet } from '../model/packet.ts';
 import { property } from '../model/properties.ts';
-import { SECOND, type EpochMs } from '../model/time.ts';
+import { DAY, SECOND, type EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Reject } from '../store/store.ts';
 import { judgeClock } from './clock.ts';
@@ -24,6 +24,10 @@ import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
 
 /** Payload kept with a reject [bytes]. */
 const REJECT_PAYLOAD = 4096;
+/** Of what a box writes oddly in every message its owner is told once in this time. */
+const REMARK_EVERY = DAY;
+/** Boxes whose last remark is remembered; beyond, all are forgotten and told again. */
+const MAX_REMARKED = 100_000;
 /** How often the stage is asked to do due work, in receive time; far below the minutes it allows. */
 const ADVANCE_EVERY = 10 * SECOND;
 
@@ -135,6 +139,8 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   const things = thingDirectory(registry, stage, parts.maxUnclaimed);
   const recent = recentPackets();
   const hours = referenceHours();
+  /** Receive time of the last remark by thing number. Not in the snapshot: after a restart a remark may come twice. */
+  const remarked = new Map<number, EpochMs>();
   let clock: EpochMs = 0;
   let advanced: EpochMs = 0;
 
@@ -156,6 +162,16 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       // A copy: the packet is a view of the journal's page.
       payload: Uint8Array.from(packet.payload.subarray(0, REJECT_PAYLOAD)),
     });
+  };
+
+  /** A reading that was kept but for what the notes say: the owner finds it among the rejects. */
+  const remark = (batch: Batch, packet: Packet, thing: { id: string; num: number }, notes: readonly string[]): void => {
+    const last = remarked.get(thing.num);
+    if (last !== undefined && packet.receivedAt - last < REMARK_EVERY) return;
+    if (remarked.size >= MAX_REMARKED) remarked.clear();
+    remarked.set(thing.num, packet.receivedAt);
+    const words = notes.slice(0, 5).join('; ');
+    reject(batch, packet, thing.id, 'partly-kept', `the rest of the reading is stored; ${words} (said once a day)`);
   };
 
   const take = (
@@ -215,6 +231,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
         batch.duplicates++;
         continue;
       }
+      if (reading.notes?.length) remark(batch, packet, thing, reading.notes);
       things.noteDecoded(thing, reading, time.phenomenonTime);
       (thing.kind === 'station' ? batch.stations : batch.readings).push({
         stage: 'raw',

@@ -10,6 +10,25 @@ import { bench, json, NOON, parts, record } from './parts.ts';
 
 const iso = (t: number): string => new Date(t).toISOString();
 
+describe('odd things in a reading that is kept', () => {
+  it('are told to the owner with the payload, once a day a box', () => {
+    const { send } = bench();
+    const payload = json({ pm25: 12, pm2_5: 12 });
+    const first = send({ payload });
+    expect(first.readings[0]?.values.map((v) => v.property)).toEqual(['pm25']);
+    expect(first.rejects).toMatchObject([{ thing: 'box-one-1', code: 'partly-kept', payload }]);
+    expect(first.rejects[0]?.detail).toContain('pm2_5');
+    expect(send({ payload, receivedAt: NOON + MINUTE }).rejects).toEqual([]);
+    expect(send({ payload, receivedAt: NOON + DAY }).rejects).toHaveLength(1);
+  });
+
+  it('are not told of a redelivery', () => {
+    const { send } = bench();
+    const payload = json({ t: iso(NOON), pm25: 12, pm2_5: 12 });
+    expect(send({ payload }, { payload }).rejects).toHaveLength(1);
+  });
+});
+
 describe('clocks', () => {
   it.each([
     ['now', 0, 'box'],
