@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DuckDBInstance, type DuckDBConnection, type DuckDBResult } from '@duckdb/node-api';
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { migrate } from './schema.ts';
 
 /** Reads at a time; further ones wait. Each holds one of libuv's four threads while it runs; writer and compaction need one each. */
@@ -131,9 +131,6 @@ export async function numbers(connection: DuckDBConnection, sql: string): Promis
 export async function one(connection: DuckDBConnection, sql: string): Promise<number[]> {
   return (await numbers(connection, sql))[0] ?? [];
 }
-
-/** A streamed answer would block the connection: everything here is materialised. */
-export const run = async (connection: DuckDBConnection, sql: string): Promise<DuckDBResult> => connection.run(sql);
 
 /** A string as an SQL literal. */
 export const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
