@@ -67,7 +67,7 @@ function columnOf(type: EntityType, alias: string, steps: readonly string[]): Ty
 
 /** Keys are quoted, so a dot or bracket in one means itself; a whole number picks from an array. */
 const jsonPath = (keys: readonly string[]): string =>
-  `$${keys.map((k) => (/^\d{1,9}$/.test(k) ? `[${k}]` : `."${k.replaceAll('"', '')}"`)).join('')}`;
+  `$${keys.map((k) => (/^\d{1,9}$/.test(k) ? `[${k}]` : `.${JSON.stringify(k)}`)).join('')}`;
 
 const JOINS_LIMIT = 24;
 

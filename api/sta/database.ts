@@ -61,6 +61,9 @@ function createTables(db: DatabaseSync, scratch: boolean): void {
   db.exec(`PRAGMA user_version = ${STA_SCHEMA_VERSION}`);
 }
 
+/** Arithmetic may lead beyond what a Date holds. */
+const LAST_MOMENT = 8.64e15;
+
 /** Text functions count in characters of the value, not in bytes. */
 function addFunctions(db: DatabaseSync): void {
   // Geometries of literals recur row by row: parse each once. Bounded, because rows' own geometries pass through too.
@@ -109,7 +112,9 @@ function addFunctions(db: DatabaseSync): void {
     return typeof count === 'number' ? s.slice(start, start + Math.max(0, count)) : s.slice(start);
   });
   const part = (name: string, f: (d: Date) => number | string): void =>
-    define(`sta_${name}`, (t: unknown) => (typeof t === 'number' ? f(new Date(t)) : null));
+    define(`sta_${name}`, (t: unknown) =>
+      typeof t === 'number' && Math.abs(t) <= LAST_MOMENT ? f(new Date(t)) : null,
+    );
   part('year', (d) => d.getUTCFullYear());
   part('month', (d) => d.getUTCMonth() + 1);
   part('day', (d) => d.getUTCDate());

@@ -241,11 +241,19 @@ export function createStaService(options: StaServiceOptions): StaService {
       throw new StaProblem(405, `${request.method} is not supported`);
     } catch (error) {
       if (error instanceof StaProblem) return problem(error.status, error.message);
+      if (request.method === 'GET' && isBeyondSql(error))
+        return problem(400, `the query cannot be evaluated: ${(error as Error).message}`);
       throw error;
     }
   };
   return { handle };
 }
+
+/** Some expressions are right by the grammar and still too much for SQLite (SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_RANGE). */
+const isBeyondSql = (error: unknown): boolean =>
+  error instanceof Error &&
+  (error as { code?: unknown }).code === 'ERR_SQLITE_ERROR' &&
+  [1, 18, 25].includes(Number((error as { errcode?: unknown }).errcode));
 
 const isRecord = (value: unknown): value is { [key: string]: Json } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

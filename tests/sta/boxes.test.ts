@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BoxObservations } from '../../api/sta/box-observations.ts';
 import { boxDatastreamId, placeId } from '../../api/sta/box-ids.ts';
@@ -360,4 +361,124 @@ describe('writing', () => {
     const response = await send(method, url(), body);
     expect(response.status, response.body).toBe(403);
   });
+});
+
+describe('whatever is asked', () => {
+  const pick = <T>(...list: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...list);
+  const path = fc.oneof(
+    pick(
+      ...`result phenomenonTime resultTime id @iot.id name properties/city Datastream/name Datastreams/Observations/result
+      Datastreams/phenomenonTime Locations/location FeatureOfInterest/feature Observations/result unitOfMeasurement/symbol validTime
+      parameters/lo90 time Thing/HistoricalLocations/time resultQuality/reasons/0 location/coordinates/0`.split(/\s+/),
+      `properties/'a.b"\\'/0`,
+    ),
+    fc.stringMatching(/^[A-Za-z@._/]{1,20}$/),
+  );
+  const literal = fc.oneof(
+    fc.integer().map(String),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    pick(
+      ...`'text' true false null 2026-01-01T00:00:00Z 2026-01-01T00:00:00+08:00 9999-12-31T23:59:59Z 0001-01-01
+      2026-01-01T00:00:00Z/2026-02-01T00:00:00Z duration'P99999999D' duration'-PT0.5S' now() mindatetime() maxdatetime() geography'x'
+      1e308 -0 99999999999999999999 date'2026-01-01' time'12:00:00' 12:00`.split(/\s+/),
+      "''''",
+      "'%_\u0000\ud83d'",
+      "geography'POINT(121 25)'",
+      "geography'POLYGON((0 0,1 1,0 1,1 0,0 0))'",
+      "geography'POLYGON EMPTY'",
+      "geography'LINESTRING(0 0,0 0)'",
+    ),
+  );
+  const words = (text: string): fc.Arbitrary<string> => pick(...text.split(' '));
+  const { expression } = fc.letrec<{ expression: string; value: string }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small', maxDepth: 4 },
+      path,
+      literal,
+      fc.tuple(words('add sub mul div mod'), tie('value'), tie('value')).map(([op, a, b]) => `(${a} ${op} ${b})`),
+      fc
+        .tuple(
+          words(
+            'length tolower toupper trim year month second fractionalseconds date time round floor ceiling geo.length totaloffsetminutes __proto__ constructor',
+          ),
+          tie('value'),
+        )
+        .map(([f, a]) => `${f}(${a})`),
+      fc
+        .tuple(words('indexof concat substring geo.distance st_relate'), tie('value'), tie('value'))
+        .map(([f, a, b]) => `${f}(${a},${b})`),
+    ),
+    expression: fc.oneof(
+      { depthSize: 'small', maxDepth: 4 },
+      fc.tuple(tie('value'), words('eq ne gt ge lt le'), tie('value')).map(([a, op, b]) => `${a} ${op} ${b}`),
+      fc.tuple(tie('expression'), words('and or'), tie('expression')).map(([a, op, b]) => `(${a} ${op} ${b})`),
+      tie('expression').map((a) => `not (${a})`),
+      fc
+        .tuple(
+          words(
+            'substringof startswith endswith st_within st_intersects geo.intersects st_crosses before during overlaps finishes',
+          ),
+          tie('value'),
+          tie('value'),
+        )
+        .map(([f, a, b]) => `${f}(${a},${b})`),
+    ),
+  }));
+  const set = words(
+    'Things Locations HistoricalLocations Datastreams Sensors ObservedProperties Observations FeaturesOfInterest',
+  );
+  const raw = boxDatastreamId(1, 'pm25', 'raw');
+  const step = fc.oneof(
+    set,
+    words(
+      `Things(1) Observations('1-2') Observations('${raw}-99999999999999') Datastreams(${raw}) name $ref $value $count properties Things(999999999999999) Things('x') %00 ..`,
+    ),
+    fc.string({ maxLength: 8 }).map(enc),
+  );
+  const url = fc.oneof(
+    fc.tuple(set, expression).map(([s, e]) => `/${s}?$filter=${enc(e.toWellFormed())}`),
+    fc.tuple(set, expression).map(([s, e]) => `/${s}?$count=true&$top=3&$orderby=${enc(e.toWellFormed())} desc,id`),
+    expression.map((e) => `/Datastreams(${raw})/Observations?$count=true&$filter=${enc(e.toWellFormed())}`),
+    fc
+      .tuple(set, words('$top $skip $count $select $expand $skiptoken $resultFormat $orderby'), fc.string())
+      .map(([s, o, t]) => `/${s}?${o}=${enc(t)}`),
+    fc.array(step, { maxLength: 6 }).map((p) => `/${p.join('/')}`),
+  );
+  it(
+    'the answer is never a failure of the server',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(url, async (asked) => {
+          const response = await send('GET', asked);
+          expect([200, 204, 400, 404, 501], `${asked}: ${response.body}`).toContain(response.status);
+          expect(response.body).not.toContain('cannot be evaluated');
+        }),
+        { numRuns: Number(process.env['STA_FUZZ_RUNS'] ?? 400) },
+      );
+    },
+    Number(process.env['STA_FUZZ_RUNS'] ?? 400) * 150,
+  );
+  it.each([
+    `/Things?$filter=${'('.repeat(5000)}`,
+    `/Things?$filter=${Array.from({ length: 700 }, () => '1 eq 1').join(' or ')}`,
+    `/Things?$filter=${'not '.repeat(1500)}true`,
+    `/Things?$expand=${'Datastreams($expand=Thing($expand='.repeat(30)}`,
+    `/Things?$expand=${Array.from({ length: 100 }, () => 'Datastreams').join(',')}`,
+    '/Things?$top=99999999999999999999',
+    '/Things?$skip=999999999999999',
+    `/Things?$filter=${enc(Array.from({ length: 30 }, (_, i) => `Datastreams/Sensor/Datastreams/Thing/Datastreams/ObservedProperty/Datastreams/id eq ${i}`).join(' and '))}`,
+    `/Things${'(1)/Datastreams(1)/Thing'.repeat(20)}`,
+    `/Observations?$skiptoken=${Buffer.from('[[1,"x",null],7]').toString('base64url')}`,
+    `/Observations?$skiptoken=${Buffer.from('[[1e999,1,1],null]').toString('base64url')}`,
+    `/Things?$filter=${enc(`st_intersects(Locations/location, geography'POLYGON((${Array.from({ length: 2500 }, (_, i) => `${i} ${i % 7}`).join(',')}))')`)}`,
+  ])(
+    'hostile: %.60s…',
+    async (asked) => {
+      const started = performance.now();
+      const response = await send('GET', asked);
+      expect([200, 400, 404], response.body).toContain(response.status);
+      expect(performance.now() - started).toBeLessThan(10_000);
+    },
+    15_000,
+  );
 });
