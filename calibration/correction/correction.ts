@@ -22,6 +22,7 @@ import { property, roundTo } from '../../model/properties.ts';
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import type { Colocation, ReferenceValue, StageBox, StageStation } from '../stage.ts';
 import { mergedPm25 } from '../qc/qc.ts';
+import { distanceKm } from '../geo/distance.ts';
 import { scanClock } from './clock.ts';
 import { findPairings } from './colocation.ts';
 import { CONSENSUS, consent, logOf, newGain, type Gain } from './consensus.ts';
@@ -34,7 +35,15 @@ import { applyBetas, fitPooled, type PooledModel } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import { isReference, isStuck, newStation, type StationState } from './reference.ts';
 import { poolKey, sensorClass } from './sensor.ts';
-import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, SETTINGS, type CorrectionSettings } from './settings.ts';
+import {
+  FIT_HOUR,
+  HISTORY_MS,
+  NEAR_KM,
+  OWN_MIN_DAYS,
+  OWN_MIN_PAIRS,
+  SETTINGS,
+  type CorrectionSettings,
+} from './settings.ts';
 import {
   featuresAt,
   follow,
@@ -47,6 +56,7 @@ import {
   type ShortTermLearning,
 } from './short_term.ts';
 import { krige, type Spot } from './spatial.ts';
+import { Surroundings } from './surroundings.ts';
 import { POOL_SCORES, newQuantiles, startScale, tailForNewPlace, track, type Quantiles } from './uncertainty.ts';
 
 export interface CorrectionOptions {
@@ -78,6 +88,8 @@ interface BoxState {
   fieldValue: number;
   fieldKm: number;
   gain: Gain;
+  /** In the surroundings; -1 = no place. */
+  slot: number;
 }
 
 /** Squared errors of what was, or would have been, answered; fading means. */
@@ -138,7 +150,10 @@ interface State {
   /** Forecast of each station's residual for now, by pool. */
   field: Map<string, { time: EpochMs; spots: Spot[]; values: number[]; stations: string[] }>;
   fieldVersion: number;
+  /** Boxes or stations have changed since pairs were last sought. */
   dirty: boolean;
+  /** Whether pairs have been sought at all. */
+  connected: boolean;
   cards: ModelCard[];
   recent: Map<string, StationStep[][]>;
 }
@@ -164,11 +179,18 @@ export class Correction {
   readonly #fitUntil: number;
   /** Who is near whom; not part of the state, made again from it. */
   #surroundings = new Surroundings();
-  readonly #slot = new Map<BoxState, number>();
   #bySlot: BoxState[] = [];
-  /** Boxes within reach of a station: the only ones that pairs may be found for. Null = look at all again. */
+  /** Boxes within reach of a station: the only ones that pairs may be found for. Null = stations have changed, look at all again. */
   #reachable: Set<string> | null = null;
-  #connected = false;
+  /** Forecasts of all stations for the step that is being paired. */
+  #forecasts: { key: string; spots: Spot[]; values: number[]; stations: string[] } = {
+    key: '',
+    spots: [],
+    values: [],
+    stations: [],
+  };
+  /** Lent to `consent` for one call. */
+  readonly #around: { gain: Gain; km: number }[] = [];
   #s: State = {
     boxes: new Map(),
     stations: new Map(),
@@ -181,6 +203,7 @@ export class Correction {
     field: new Map(),
     fieldVersion: 0,
     dirty: false,
+    connected: false,
     cards: [],
     recent: new Map(),
   };
@@ -196,7 +219,8 @@ export class Correction {
   setBox(box: StageBox): void {
     const before = this.#s.boxes.get(box.id);
     const pool = poolKey(box.sensor, box.field);
-    this.#s.boxes.set(box.id, {
+    if (before) this.#leave(before);
+    const state: BoxState = {
       box,
       pool,
       plantower: sensorClass(box.sensor) === 'plantower',
@@ -207,9 +231,43 @@ export class Correction {
       fieldValue: 0,
       fieldKm: Infinity,
       gain: newGain(),
-      around: null,
-    });
-    this.#s.dirty = true;
+      slot: -1,
+    };
+    this.#s.boxes.set(box.id, state);
+    this.#settle(state);
+    // A box far from every station has no pairs: a million of those must not make them be sought again and again.
+    const paired = before !== undefined && (before.own.length > 0 || before.history !== null);
+    if (this.#reachable === null) this.#s.dirty = true;
+    else {
+      const reached = this.#isReachable(box);
+      if (reached) this.#reachable.add(box.id);
+      else this.#reachable.delete(box.id);
+      if (reached || paired) this.#s.dirty = true;
+    }
+  }
+
+  /** Whether a box may be paired with a station: near one, or declared to be. */
+  #isReachable({ id, lat, lon }: StageBox): boolean {
+    if (this.#s.colocations?.some((c) => c.box === id)) return true;
+    if (lat === null || lon === null) return false;
+    for (const s of this.#s.stations.values()) {
+      if (s.lat === null || s.lon === null || Math.abs(s.lat - lat) > NEAR_KM / 111) continue;
+      if (distanceKm(s.lat, s.lon, lat, lon) <= NEAR_KM) return true;
+    }
+    return false;
+  }
+
+  #settle(state: BoxState): void {
+    const { id, lat, lon, exposure } = state.box;
+    if (lat === null || lon === null) return;
+    const witness = exposure !== 'indoor' && exposure !== 'mobile';
+    state.slot = this.#surroundings.add({ id, lat, lon, kind: state.pool, witness });
+    this.#bySlot[state.slot] = state;
+  }
+
+  #leave(state: BoxState): void {
+    if (state.slot >= 0) this.#surroundings.remove(state.slot);
+    state.slot = -1;
   }
 
   setStation(station: StageStation): void {
@@ -217,11 +275,13 @@ export class Correction {
     known.lat = station.lat;
     known.lon = station.lon;
     this.#s.stations.set(station.id, known);
+    this.#reachable = null;
     this.#s.dirty = true;
   }
 
   setColocations(pairs: readonly Colocation[] | null): void {
     this.#s.colocations = pairs;
+    this.#reachable = null;
     this.#s.dirty = true;
   }
 
@@ -268,11 +328,15 @@ export class Correction {
     const found = deserialize(bytes) as { version?: number; state?: State };
     if (found.version !== 1 || !found.state) throw new Error('not a snapshot of the correction, or of another version');
     this.#s = found.state;
-    this.#index = null;
+    this.#reachable = null;
+    this.#surroundings = new Surroundings();
+    this.#bySlot = [];
+    for (const state of this.#s.boxes.values()) this.#settle(state);
   }
 
   correct(readings: readonly CheckedReading[]): CorrectedReading[] {
-    if (this.#s.dirty) this.#connect();
+    // Later changes wait for the next `advance`: boxes come in one by one, and pairs are of hours.
+    if (this.#s.dirty && !this.#s.connected) this.#connect();
     return readings.map((reading) => {
       const values: CorrectedValue[] = [];
       for (const value of reading.values) {
@@ -400,7 +464,7 @@ export class Correction {
       Object.assign(state.gain, { log: logOf(y), time, anchored: true });
     } else if (this.#settings.consensus) {
       state.gain.anchored = false;
-      y = consent(state.gain, y, time, this.#around(state), Math.max(2 * this.#step, HOUR), CONSENSUS);
+      y = consent(state.gain, y, time, this.#gainsAround(state), Math.max(2 * this.#step, HOUR), CONSENSUS);
     }
     const range = pool?.pooled?.range;
     if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
@@ -419,30 +483,17 @@ export class Correction {
     return { y, u, level, model, reasons };
   }
 
-  /** The gains of the nearest boxes of the same type. */
-  #around(state: BoxState): { gain: Gain; km: number }[] {
-    const { lat, lon } = state.box;
-    if (lat === null || lon === null) return [];
-    if (!this.#index) {
-      this.#order = [...this.#s.boxes.values()].filter((b) => b.box.lat !== null && b.box.lon !== null);
-      this.#order.sort((a, b) => (a.box.id < b.box.id ? -1 : 1));
-      this.#index = createNeighbourIndex(
-        this.#order.map((b) => ({ lat: b.box.lat as number, lon: b.box.lon as number })),
-      );
-      for (const b of this.#order) b.around = null;
+  /** The gains of the nearest boxes of the same type; valid until the next call. */
+  #gainsAround(state: BoxState): readonly { gain: Gain; km: number }[] {
+    const around = this.#around;
+    around.length = 0;
+    if (state.slot < 0) return around;
+    const count = this.#surroundings.count(state.slot);
+    for (let i = 0; i < count; i++) {
+      const other = this.#bySlot[this.#surroundings.slotAt(state.slot, i)] as BoxState;
+      around.push({ gain: other.gain, km: this.#surroundings.kmAt(state.slot, i) });
     }
-    state.around ??= this.#index
-      .nearest(lat, lon, AROUND, AROUND_KM, (i) => {
-        const other = this.#order[i] as BoxState;
-        return (
-          other !== state &&
-          other.pool === state.pool &&
-          other.box.exposure !== 'indoor' &&
-          other.box.exposure !== 'mobile'
-        );
-      })
-      .map((v) => ({ at: v.index, km: v.km }));
-    return state.around.map((v) => ({ gain: (this.#order[v.at] as BoxState).gain, km: v.km }));
+    return around;
   }
 
   #networkServes(pool: PoolState, network: Network, time: EpochMs): boolean {
@@ -535,12 +586,24 @@ export class Correction {
   #connect(): void {
     const s = this.#s;
     s.dirty = false;
+    s.connected = true;
+    if (this.#reachable === null) {
+      const reachable = new Set<string>();
+      for (const b of s.boxes.values()) if (this.#isReachable(b.box)) reachable.add(b.box.id);
+      this.#reachable = reachable;
+    }
+    const reachable = this.#reachable;
     const before = new Map(s.series.map((x) => [x.id, x]));
     const boxes = function* (): Generator<StageBox> {
-      for (const b of s.boxes.values()) yield b.box;
+      for (const id of reachable) yield (s.boxes.get(id) as BoxState).box;
     };
     const stations = [...s.stations.values()].map((st) => ({ id: st.id, num: 0, lat: st.lat, lon: st.lon }));
-    for (const b of s.boxes.values()) b.own = [];
+    for (const x of s.series) {
+      for (const id of x.boxes) {
+        const b = s.boxes.get(id);
+        if (b) b.own = [];
+      }
+    }
     s.series = findPairings(boxes(), stations, s.colocations).map((p) => {
       const id = `${p.kind}\n${p.station}\n${p.kind === 'own' ? p.boxes[0] : p.pool}\n${p.from}`;
       const known = before.get(id);
@@ -570,8 +633,6 @@ export class Correction {
         b.history ??= newHistory(Math.max(60_000, this.#step / 4));
       }
     });
-    s.fieldVersion++;
-    this.#index = null;
   }
 
   /** Takes in the reference values whose time has come, oldest first, all stations of one time together. */
@@ -740,19 +801,22 @@ export class Correction {
 
   /** Forecast of the residual at a station from all other stations of the pool. */
   #fieldWithout(series: Series, asOf: EpochMs, time: EpochMs) {
-    const { spots, values } = this.#stationForecasts(series.pool, asOf, time, series.station);
-    if (spots.length === 0) return null;
+    const key = `${series.pool} ${time}`;
+    if (this.#forecasts.key !== key) this.#forecasts = { key, ...this.#stationForecasts(series.pool, asOf, time) };
+    const { spots, values, stations } = this.#forecasts;
+    const skip = stations.indexOf(series.station);
+    if (spots.length - (skip < 0 ? 0 : 1) === 0) return null;
     const station = this.#s.stations.get(series.station) as StationState;
     const state = this.#s.boxes.get(series.boxes[0] as string) as BoxState;
     const place: Spot = station.lat === null ? state.box : station;
-    return krige(spots, values, place, this.#settings.fieldLengthKm, this.#settings.fieldNugget);
+    return krige(spots, values, place, this.#settings.fieldLengthKm, this.#settings.fieldNugget, skip);
   }
 
-  #stationForecasts(poolKeyName: string, asOf: EpochMs, time: EpochMs, without: string) {
+  #stationForecasts(poolKeyName: string, asOf: EpochMs, time: EpochMs) {
     const pool = this.#pool(poolKeyName);
     const sums = new Map<string, { sum: number; n: number; own: boolean }>();
     for (const s of this.#s.series) {
-      if (s.pool !== poolKeyName || s.station === without) continue;
+      if (s.pool !== poolKeyName) continue;
       const f = featuresAt(s.short, asOf, time);
       if (!f || time - s.short.time > 4 * DAY + 4 * this.#step) continue;
       const at = sums.get(s.station);
@@ -781,7 +845,7 @@ export class Correction {
   #refreshField(): void {
     const now = this.#s.newest + this.#s.delay;
     for (const key of this.#s.pools.keys()) {
-      const field = this.#stationForecasts(key, this.#s.newest, now, '');
+      const field = this.#stationForecasts(key, this.#s.newest, now);
       this.#s.field.set(key, { time: now, ...field });
     }
     this.#s.fieldVersion++;

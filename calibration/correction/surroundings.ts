@@ -120,12 +120,7 @@ export class Surroundings {
   }
 
   #distance(a: number, b: number): number {
-    return distanceKm(
-      this.#lat[a] as number,
-      this.#lon[a] as number,
-      this.#lat[b] as number,
-      this.#lon[b] as number,
-    );
+    return distanceKm(this.#lat[a] as number, this.#lon[a] as number, this.#lat[b] as number, this.#lon[b] as number);
   }
 
   /** Puts a neighbour in its place in a list, if it belongs there. */
