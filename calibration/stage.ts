@@ -43,6 +43,18 @@ export interface ReferenceValue {
   readonly pm25: number;
 }
 
+/** What the card of every fitted model says at least. */
+export interface StageCard {
+  readonly id: string;
+  /** `own` of one box, `pooled` of a sensor type … */
+  readonly kind: string;
+  /** The box, the pool. */
+  readonly subject: string;
+  readonly madeAt: EpochMs;
+  /** Pairs of box and reference hours it was fitted on. */
+  readonly pairs: number;
+}
+
 export interface CalibrationStage {
   /** Adds a box or changes what is known of it (a move keeps its history apart). */
   setBox(box: StageBox): void;
@@ -57,7 +69,7 @@ export interface CalibrationStage {
   /** Work that is due at `now`: network field, nightly fits. Called at least every few minutes of data time. */
   advance(now: EpochMs): void;
   /** Cards of the models fitted so far, oldest first; the list may be cut at its front. Never changed once there. */
-  readonly cards: readonly { readonly id: string }[];
+  readonly cards: readonly StageCard[];
   /** State of QC and models, to go on after a restart as if nothing had happened. */
   snapshot(): Uint8Array;
   restore(bytes: Uint8Array): void;

@@ -1,12 +1,13 @@
 /** The pipeline as a worker thread: opens its own journal reader and registry, talks to the store over its port. */
 import { mkdirSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
-import type { CalibrationStage } from '../calibration/stage.ts';
+import type { CalibrationStage, StageCard } from '../calibration/stage.ts';
 import type { JournalReader } from '../journal/journal.ts';
 import type { Registry } from '../registry/registry.ts';
 import { COLUMN_NAMES } from '../store/columns.ts';
-import type { ObservationStore, Reject } from '../store/store.ts';
+import type { ObservationColumns, ObservationStore, Reject } from '../store/store.ts';
 import type { Decoder } from './decoder.ts';
+import { eventKeeper } from './events.ts';
 import { startLoop } from './loop.ts';
 import type { FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
 import { modelCardKeeper } from './model-cards.ts';
@@ -52,7 +53,17 @@ export async function runPipelineThread(
         words: `journal records ${firstSeq} to ${lastSeq} are damaged on disk and were left out`,
       }),
   });
-  const keepCards = modelCardKeeper(data.cardFolder);
+  const events = eventKeeper(registry);
+  const keepCards = modelCardKeeper<StageCard>(data.cardFolder, (card) => events.model(card));
+  /** Cards and events are told beside the way of the readings, which go on without them. */
+  const tell = (rows: ObservationColumns): void => {
+    try {
+      events.rows(rows);
+      if (stage) keepCards(stage.cards);
+    } catch (error) {
+      send({ type: 'notice', words: `an event or a model's card could not be kept: ${String(error)}` });
+    }
+  };
   let stage: CalibrationStage | null = null;
   const loop = startLoop({
     reader,
@@ -68,7 +79,7 @@ export async function runPipelineThread(
       }),
     folder,
     onCommit({ seq, packets, rows, rejects, redelivered, stored, duplicates, conflicts, newest, backlog }) {
-      if (stage) keepCards(stage.cards);
+      tell(rows);
       send(
         {
           type: 'commit',

@@ -80,7 +80,7 @@ export interface RegistryEvent {
   /** Ascending, never reused. */
   readonly id: number;
   readonly time: EpochMs;
-  /** The registry writes `registered`, `moved`, `claimed`, `retired`; the pipeline may add `drift`, `refit` and others. */
+  /** The registry writes `registered`, `moved`, `claimed`, `retired`; the pipeline adds `drift`, `drift-over` and `refit`. */
   readonly kind: string;
   /** Id of the thing, '' = about none in particular. */
   readonly thing: string;

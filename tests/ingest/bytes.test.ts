@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NOT_A_READING } from '../../ingest/decoder.ts';
-import { decoderFor, decoderForTopic } from '../../ingest/decoders/index.ts';
 import { columnsOf, modelNumbers } from '../../ingest/columns.ts';
-import { decoders } from '../../ingest/decoders/index.ts';
+import { decoderFor, decoderForTopic, decoders } from '../../ingest/decoders/index.ts';
 import { MemoryStore } from '../../store/memory.ts';
 import { bench, NOON, record } from './parts.ts';
 

@@ -19,6 +19,14 @@ it('keeps each card once, as it was, and gives it back', () => {
   expect(readdirSync(folder).sort()).toEqual(['a1.json', 'b2.json']);
 });
 
+it('tells of a new card once, in the order they were made, also after a restart', () => {
+  const told: string[] = [];
+  const keeper = () => modelCardKeeper(folder, (card: { id: string }) => told.push(card.id));
+  keeper()([{ id: 'a1' }, { id: 'b2' }]);
+  keeper()([{ id: 'a1' }, { id: 'b2' }, { id: 'c3' }]);
+  expect(told).toEqual(['a1', 'b2', 'c3']);
+});
+
 it.each(['../registry', 'A', '', 'x/y', '..'])('"%s" is no card', (id) => {
   modelCardKeeper(folder)([{ id }]);
   expect(readModelCard(folder, id)).toBeNull();
