@@ -32,12 +32,12 @@ const { openRegistry } = await import('./registry/sqlite.ts');
 const parts: Parts = {
   entry: new URL(import.meta.url),
   openRegistry,
-  async openStore(config, folder) {
+  async openStore(config, folder, log) {
     if (config.store !== 'duckdb') {
       throw new Error('the store "influxdb" is not part of this version; set store (LAMPPOST_STORE) to duckdb');
     }
     const { connectStore, startStoreWorker } = await import('./store/remote.ts');
-    const worker = await startStoreWorker(folder);
+    const worker = await startStoreWorker(folder, log ? { log } : {});
     const store = connectStore(worker.connect());
     return {
       store,

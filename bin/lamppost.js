@@ -9,6 +9,9 @@ const MINIMUM = 24;
 const major = Number(process.versions.node.split('.')[0]);
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 
+// Store queries, compaction and file reads each hold one of libuv's threads for a while; four are too few for all of them.
+process.env.UV_THREADPOOL_SIZE ??= '8';
+
 if (major >= MINIMUM) {
   await import(main);
 } else {

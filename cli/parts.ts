@@ -26,7 +26,8 @@ export interface Parts {
   /** The program itself, for threads of it. */
   readonly entry: URL;
   readonly openRegistry: (path: string, options: { maxUnclaimed: number; readOnly?: boolean }) => Registry;
-  readonly openStore: (config: Config, folder: string) => Promise<OpenStore>;
+  /** `log` hears of damaged files set aside and the like. */
+  readonly openStore: (config: Config, folder: string, log?: (message: string) => void) => Promise<OpenStore>;
   readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;

@@ -7,7 +7,7 @@
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Api, PartHealth } from '../api/options.ts';
+import type { Api, ApiOptions, PartHealth } from '../api/options.ts';
 import { LatestTable } from '../api/latest.ts';
 import type { StaHost } from '../api/sta/host.ts';
 import type { Broker, BrokerOptions } from '../broker/broker.ts';
@@ -129,7 +129,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let storeHealth: StoreHealth | null = null;
     let store: OpenStore | null = null;
     if (withCore) {
-      store = await parts.openStore(config, folder.store);
+      store = await parts.openStore(config, folder.store, (message) => log.warn({}, `store: ${message}`));
       closers.push(store.close);
     }
     const journal = await parts.openJournal(
@@ -147,7 +147,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
       store: () => storeHealth,
-      connections: () => broker?.stats().connections ?? 0,
+      broker: () => broker?.stats() ?? null,
     });
     const accept = acceptInto(journal, metrics);
 
@@ -214,7 +214,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         },
       });
       closers.push(() => sta?.close());
-      api = await parts.startApi({
+      api = await startApiAt(parts, {
         registry,
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
@@ -278,6 +278,23 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const failed = store?.died ?? new Promise<never>(() => undefined);
     failed.catch(() => undefined);
     return { http: api?.port ?? null, mqtt: broker?.port ?? null, registry, failed, close };
+  }
+}
+
+/** @throws Error that says what to do when the port cannot be had */
+async function startApiAt(parts: Parts, options: ApiOptions): Promise<Api> {
+  try {
+    return await parts.startApi(options);
+  } catch (cause) {
+    const { code, syscall } = cause as NodeJS.ErrnoException;
+    if (syscall !== 'listen') throw cause;
+    const why =
+      code === 'EADDRINUSE'
+        ? 'is taken by another program; stop it or set LAMPPOST_HTTP_PORT'
+        : code === 'EACCES'
+          ? 'may not be opened by this user; set LAMPPOST_HTTP_PORT to one above 1023'
+          : `cannot be opened on ${options.host}: ${(cause as Error).message}; check LAMPPOST_HTTP_HOST`;
+    throw new Error(`HTTP port ${options.port} ${why}`, { cause });
   }
 }
 
