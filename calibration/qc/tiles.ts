@@ -155,22 +155,26 @@ export class Tiles {
     return node.sites.length > CORE ? this.#split(node) : node;
   }
 
-  /** Halves a leaf across its longer side, at the median. Sites on one spot stay together. */
+  /** Halves a leaf across its longer side, at the median; sites on one line or spot stay together. */
   #split(leaf: Leaf): Node {
     const places = leaf.sites.map((s) => this.#place(s));
-    const lats = places.map((p) => p.lat);
-    const lons = places.map((p) => p.lon);
-    const width = (Math.max(...lons) - Math.min(...lons)) * Math.cos(((lats[0] as number) * Math.PI) / 180);
-    const height = Math.max(...lats) - Math.min(...lats);
-    const axis = width > height ? 'lon' : 'lat';
-    const values = (axis === 'lon' ? lons : lats).toSorted((a, b) => a - b);
-    const at = values[values.length >> 1] as number;
+    const sorted = (axis: 'lat' | 'lon'): number[] => places.map((p) => p[axis]).toSorted((a, b) => a - b);
+    const span = (values: number[]): number => (values.at(-1) as number) - (values[0] as number);
+    const [lats, lons] = [sorted('lat'), sorted('lon')];
+    const width = span(lons) * Math.cos(((lats[0] as number) * Math.PI) / 180);
+    const axis = width > span(lats) ? 'lon' : 'lat';
+    const values = axis === 'lon' ? lons : lats;
+    // The side below the cut must not be empty, even where most sites share the smallest value.
+    const at = Math.max(
+      values[values.length >> 1] as number,
+      values.find((x) => x > (values[0] as number)) ?? -Infinity,
+    );
+    if (!(at > (values[0] as number))) return leaf;
     const side = (low: boolean): Leaf => ({
       sites: leaf.sites.filter((s) => this.#place(s)[axis] < at === low),
       tile: null,
     });
     const [low, high] = [side(true), side(false)];
-    if (low.sites.length === 0) return leaf;
     for (const child of [low, high]) for (const s of child.sites) this.#leafOf[s] = child;
     return { axis, at, low, high };
   }
