@@ -102,6 +102,7 @@ export const zh = {
   'legend.uncorrected': '尚無校正值',
   'legend.silent': '一小時沒有回報',
   'legend.cluster': '多個感測盒的中位數',
+  'legend.event': '事件（紫豹）:鄰近多點同時升高',
   'legend.fade': '越淡表示越久沒更新',
   'legend.below': '以下',
   'legend.above': '以上',

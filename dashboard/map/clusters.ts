@@ -24,7 +24,7 @@ export interface Clustering {
   readonly inside: Uint8Array;
 }
 
-const CELL_PX = 58;
+const CELL_PX = 47;
 
 export const median = (sorted: readonly number[] | Float64Array): number => {
   const n = sorted.length;
@@ -94,7 +94,7 @@ function merged(t: BoxTable, cells: ReadonlyMap<number, number[]>, cell: number)
     for (let dx = -1; dx <= 1 && !host; dx++)
       for (let dy = -1; dy <= 1; dy++) {
         const g = groups.get(key + dx * ACROSS + dy);
-        if (g && Math.hypot(g.x - m.x, g.y - m.y) < cell * 0.8) {
+        if (g && Math.hypot(g.x - m.x, g.y - m.y) < cell * 0.72) {
           host = g;
           break;
         }

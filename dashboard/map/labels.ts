@@ -12,12 +12,24 @@ export interface Label {
   readonly alpha: number;
 }
 
+/** The purple of 紫豹, the purple panther. */
+export const EVENT_COLOUR = '#a020c8';
+
+export interface EventPlace {
+  readonly lon: number;
+  readonly lat: number;
+  /** Pixels. */
+  readonly radius: number;
+}
+
 export class LabelCanvas {
   readonly #canvas = document.createElement('canvas');
   readonly #map: MapLibre;
   #labels: readonly Label[] = [];
   /** Place of a ring drawn round the chosen box. */
   #chosen: { lon: number; lat: number; radius: number; colour: string } | null = null;
+  /** Places where several boxes rose together. */
+  #events: readonly EventPlace[] = [];
   #me: { lon: number; lat: number } | null = null;
 
   constructor(map: MapLibre) {
@@ -35,6 +47,11 @@ export class LabelCanvas {
 
   choose(place: { lon: number; lat: number; radius: number; colour: string } | null): void {
     this.#chosen = place;
+    this.#map.triggerRepaint();
+  }
+
+  events(places: readonly EventPlace[]): void {
+    this.#events = places;
     this.#map.triggerRepaint();
   }
 
@@ -66,6 +83,17 @@ export class LabelCanvas {
       c.fillText(l.text, p.x, p.y + 0.5);
     }
     c.globalAlpha = 1;
+    c.lineWidth = 2.5;
+    c.strokeStyle = EVENT_COLOUR;
+    for (const e of this.#events) {
+      const p = this.#map.project([e.lon, e.lat]);
+      c.beginPath();
+      for (const r of [e.radius, e.radius + 5]) {
+        c.moveTo(p.x + r, p.y);
+        c.arc(p.x, p.y, r, 0, 7);
+      }
+      c.stroke();
+    }
     if (this.#me) {
       const p = this.#map.project([this.#me.lon, this.#me.lat]);
       c.beginPath();

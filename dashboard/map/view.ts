@@ -17,7 +17,7 @@ import { baseStyle, DARK, LIGHT, loadLand, type Land } from './base.ts';
 import { FieldLayer } from './fieldlayer.ts';
 import { TownIndex, ENOUGH, type TownStat } from './townstats.ts';
 import { cluster, type Clustering, type Cluster } from './clusters.ts';
-import { LabelCanvas, type Label } from './labels.ts';
+import { LabelCanvas, type EventPlace, type Label } from './labels.ts';
 import { colours, freshness, GREY, HEALTH, isHidden, rgb, rowView, SHAPE, shapeOf, type RowView } from './marks.ts';
 import { ORIGIN, PointLayer, radiusAt, relativeX, relativeY, type PointArrays } from './points.ts';
 
@@ -29,6 +29,7 @@ const CLUSTER_BELOW_ZOOM = 12;
 const LABELS_FROM_ZOOM = 12.2;
 const MAX_LABELS = 500;
 const PICK_PX = 22;
+const EVENT_CELL_PX = 80;
 /** The address follows the map when it rests; browsers refuse to change it many times a second. */
 const MOVED_MS = 200;
 /** Medians of clusters follow live values at most this often. */
@@ -400,7 +401,7 @@ export class MapView {
   }
 
   #clusterRadius(c: Cluster): number {
-    return Math.min(27, 12 + Math.log2(c.boxes) * 2.2);
+    return Math.min(23, 11 + Math.log2(c.boxes) * 1.4);
   }
 
   #drawClusters(list: readonly Cluster[]): void {
@@ -425,7 +426,31 @@ export class MapView {
     this.#labelFrame ||= requestAnimationFrame(() => {
       this.#labelFrame = 0;
       this.labels.set(this.#makeLabels());
+      this.labels.events(this.#eventPlaces());
     });
+  }
+
+  /** Where boxes in sight are part of a real event, near ones as one: a plume is seen as its rings moving over the map. */
+  #eventPlaces(): EventPlace[] {
+    const t = this.#table;
+    if (t.past) return [];
+    const { view, now } = this.#shown;
+    const reasons = t.levels[view.level === 'raw' ? 'raw' : 'corrected'].reasons;
+    const cells = new Map<string, { lon: number; lat: number; n: number }>();
+    for (const row of this.rowsInSight(20)) {
+      if (!(reasons[row] ?? '').includes('.event') || rowView(t, row, view.level, now).status === 'silent') continue;
+      const [lon, lat] = [t.lon[row] as number, t.lat[row] as number];
+      const p = this.map.project([lon, lat]);
+      const key = `${Math.round(p.x / EVENT_CELL_PX)} ${Math.round(p.y / EVENT_CELL_PX)}`;
+      const cell = cells.get(key);
+      if (!cell) cells.set(key, { lon, lat, n: 1 });
+      else {
+        cell.lon += (lon - cell.lon) / (cell.n + 1);
+        cell.lat += (lat - cell.lat) / (cell.n + 1);
+        cell.n++;
+      }
+    }
+    return [...cells.values()].map((c) => ({ lon: c.lon, lat: c.lat, radius: Math.min(40, 18 + 4 * Math.log2(c.n)) }));
   }
 
   #makeLabels(): Label[] {
@@ -445,7 +470,7 @@ export class MapView {
           ...p,
           text: formatShort(c.median),
           under: hex(ramp.of(c.median)),
-          size: this.#clusterRadius(c) > 19 ? 14 : 12,
+          size: this.#clusterRadius(c) > 17 ? 14 : 12,
           alpha: 1,
         });
       }

@@ -2,6 +2,7 @@
 import { PROPERTIES, type PropertyKey } from '../../model/properties.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
 import { effectiveScale, inkOn, scalesFor, type Palette } from '../scales/scales.ts';
+import { EVENT_COLOUR } from '../map/labels.ts';
 import { HEALTH } from '../map/marks.ts';
 import { currentPalette, currentProperty, go, view } from '../state/app.ts';
 import { HIDEABLE, LAYERS, LEVELS, type Hideable } from '../state/url.ts';
@@ -199,6 +200,13 @@ export function Legend() {
         </li>
         <li>
           <ShapeIcon shape="ring" /> {t('legend.silent')}
+        </li>
+        <li>
+          <svg class="shape" width="18" height="18" viewBox="0 0 20 20" aria-hidden="true">
+            <circle cx="10" cy="10" r="8.5" fill="none" stroke={EVENT_COLOUR} stroke-width="2" />
+            <circle cx="10" cy="10" r="5" fill="none" stroke={EVENT_COLOUR} stroke-width="2" />
+          </svg>{' '}
+          {t('legend.event')}
         </li>
         <li>
           <ShapeIcon shape="cluster" colour={p.classes[0]?.color ?? ''} /> {t('legend.cluster')}

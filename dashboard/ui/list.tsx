@@ -63,16 +63,18 @@ export function List({
               return (
                 <tr key={row}>
                   <th scope="row">
-                    <ShapeIcon
-                      shape={shapeOf(table, row, v.status)}
-                      hollow={table.claimed[row] === 0 && good}
-                      colour={good ? (pal.classes[classOf(pal, v.value)]?.color ?? '') : ''}
-                      size={16}
-                    />
-                    <button type="button" class="link" onClick={() => onPick(table.ids[row] as string)}>
-                      <bdi>{table.names[row] || table.ids[row]}</bdi>
-                    </button>
-                    {table.kind[row] === KIND.station && <span class="tag">{t('legend.station')}</span>}
+                    <div class="who">
+                      <ShapeIcon
+                        shape={shapeOf(table, row, v.status)}
+                        hollow={table.claimed[row] === 0 && good}
+                        colour={good ? (pal.classes[classOf(pal, v.value)]?.color ?? '') : ''}
+                        size={16}
+                      />
+                      <button type="button" class="link" onClick={() => onPick(table.ids[row] as string)}>
+                        <bdi>{table.names[row] || table.ids[row]}</bdi>
+                      </button>
+                      {table.kind[row] === KIND.station && <span class="tag">{t('legend.station')}</span>}
+                    </div>
                   </th>
                   <td>{distance(d)}</td>
                   <td>{good ? num(v.value, p.resolution) : '–'}</td>

@@ -135,6 +135,12 @@ export function city(count: number, seed = 1): FakeCity {
     });
   }
 
+  /** What a plume that drifts over Taichung adds [µg/m³]. */
+  const plume = (lat: number, lon: number, time: number): number => {
+    const middle = 120.5 + 0.05 * ((time / HOUR) % 10);
+    return 45 * Math.exp(-(((lat - 24.12) / 0.06) ** 2 + ((lon - middle) / 0.07) ** 2));
+  };
+
   /** PM2.5 [µg/m³] at a place and time: dirtier in the south-west, morning and evening peaks, one plume drifting over Taichung. */
   const truth = (lat: number, lon: number, time: number): number => {
     const hour = ((time / HOUR + 8) % 24) + 0;
@@ -144,9 +150,7 @@ export function city(count: number, seed = 1): FakeCity {
       11 +
       22 * Math.max(0, Math.min(1, (25 - lat) / 2.6)) -
       9 * Math.max(0, (lon - 120.9) / 0.7) * (lat < 24.6 ? 1 : 0.2);
-    const px = 120.5 + 0.05 * ((time / HOUR) % 10);
-    const plume = 45 * Math.exp(-(((lat - 24.12) / 0.06) ** 2 + ((lon - px) / 0.07) ** 2));
-    return Math.max(2, south * (1 + day + daily) + plume);
+    return Math.max(2, south * (1 + day + daily) + plume(lat, lon, time));
   };
   /** Noise that depends on box and time alone, so that every question gets the same answer. */
   const jitter = (thing: FakeThing, time: number, n: number): number => {
@@ -184,7 +188,9 @@ export function city(count: number, seed = 1): FakeCity {
         ? [`${property}.stuck_zero`, 'humidity.saturated']
         : flag === 3
           ? [spiky ? `${property}.spatial` : `${property}.outlier`]
-          : [];
+          : property === 'pm25' && thing.kind === 'box' && plume(thing.lat, thing.lon, time) > 20
+            ? ['pm25.event']
+            : [];
     const none = { lo90: null, hi90: null, model: '', correctionLevel: '' };
     if (level === 'raw')
       return { time, value: flag === 4 ? null : round(spiky ? raw * 1.9 : raw), flag, reasons, ...none };
