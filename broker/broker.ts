@@ -585,7 +585,7 @@ function listening(server: Server, port: number, host: string | undefined): Prom
       reject(
         new Error(
           error.code === 'EADDRINUSE'
-            ? `MQTT port ${port} is taken by another program; stop it or choose another port`
+            ? `MQTT port ${port} is taken by another program; stop it or set LAMPPOST_MQTT_PORT (LAMPPOST_MQTT_TLS_PORT)`
             : `cannot listen for MQTT on port ${port}: ${error.message}`,
           { cause: error },
         ),

@@ -1,5 +1,6 @@
-/** Prometheus metrics of journal, pipeline and store; the HTTP side adds its own and serves all at `/metrics`. */
+/** Prometheus metrics of broker, journal, pipeline and store; the HTTP side adds its own and serves all at `/metrics`. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { BrokerStats } from '../broker/stats.ts';
 import type { CommitMessage } from '../ingest/messages.ts';
 import type { PipelineStatus } from '../ingest/thread.ts';
 import type { JournalHealth } from '../journal/journal.ts';
@@ -15,7 +16,7 @@ export interface MetricSources {
   readonly journal: () => JournalHealth | null;
   readonly pipeline: () => PipelineStatus | null;
   readonly store: () => StoreHealth | null;
-  readonly connections: () => number;
+  readonly broker: () => BrokerStats | null;
 }
 
 export function createMetrics(sources: MetricSources): ServerMetrics {
@@ -61,7 +62,38 @@ export function createMetrics(sources: MetricSources): ServerMetrics {
   gauge('store_rows', 'Values in the store', () => sources.store()?.rows);
   gauge('store_bytes', 'Size of the store', () => sources.store()?.bytes);
   gauge('store_ok', '1 = the store works', () => (sources.store() ? Number(sources.store()?.ok) : null));
-  gauge('mqtt_connections', 'Open MQTT connections', sources.connections);
+  gauge('mqtt_connections', 'Open MQTT connections', () => sources.broker()?.connections ?? 0);
+  gauge('mqtt_pending_bytes', 'Bytes of publishes that are not yet durable', () => sources.broker()?.pendingBytes);
+  // The broker counts by itself; what it says is shown, not counted again.
+  const shown = (name: string, help: string, read: (stats: BrokerStats) => number): Counter =>
+    new Counter({
+      name: `lamppost_${name}`,
+      help,
+      registers,
+      collect() {
+        const stats = sources.broker();
+        if (!stats) return;
+        this.reset();
+        this.inc(read(stats));
+      },
+    });
+  shown('mqtt_connections_total', 'MQTT connections since the start', (s) => s.connectionsTotal);
+  shown('mqtt_packets_total', 'MQTT packets of any kind that came', (s) => s.packets);
+  shown('mqtt_bytes_total', 'Bytes that came over MQTT', (s) => s.bytes);
+  shown('mqtt_publishes_total', 'Publishes of readings that came', (s) => s.publishes);
+  shown('mqtt_held_total', 'Times a publish was held because the journal refused it', (s) => s.held);
+  shown('mqtt_live_dropped_total', 'Live messages left out for slow subscribers', (s) => s.liveDropped);
+  const refused = new Counter({
+    name: 'lamppost_mqtt_refused_total',
+    help: 'Connections, publishes and subscriptions that were refused',
+    labelNames: ['reason'],
+    collect() {
+      this.reset();
+      for (const [why, n] of Object.entries(sources.broker()?.refused ?? {})) this.inc({ reason: why }, n);
+    },
+    registers: [],
+  });
+  registry.registerMetric(refused);
 
   return {
     registry,

@@ -137,6 +137,28 @@ describe('box, station and token', () => {
 });
 
 describe('serve', () => {
+  it('a port that is taken is named with its setting; what the broker refused is in the metrics', async () => {
+    const server = await startChild({ ...fresh(), LAMPPOST_MQTT_HOST: '0.0.0.0' });
+    const serve = ['serve', '--no-pages'];
+    const local = { LAMPPOST_HTTP_HOST: '127.0.0.1', LAMPPOST_HTTP_PORT: '0', LAMPPOST_MQTT_PORT: '0' };
+    const http = await runCommand(serve, { ...fresh(), ...local, LAMPPOST_HTTP_PORT: String(server.http) });
+    expect(http).toMatchObject({ code: 1, out: '' });
+    expect(http.err).toContain(
+      `HTTP port ${server.http} is taken by another program; stop it or set LAMPPOST_HTTP_PORT`,
+    );
+    const broker = await runCommand(serve, { ...fresh(), ...local, LAMPPOST_MQTT_PORT: String(server.mqtt) });
+    expect(broker).toMatchObject({ code: 1, out: '' });
+    expect(broker.err).toContain(`MQTT port ${server.mqtt} is taken by another program`);
+
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${server.mqtt}`);
+    expect(await client.subscribeAsync('boxes/#').catch((e: Error) => e.message)).toBeDefined();
+    await client.endAsync();
+    const metrics = await (await fetch(`http://127.0.0.1:${server.http}/metrics`)).text();
+    expect(metrics).toMatch(/^lamppost_mqtt_refused_total\{reason="subscribe"\} 1$/m);
+    expect(metrics).toMatch(/^lamppost_mqtt_connections_total \d+$/m);
+    expect(await server.stop()).toBe(0);
+  });
+
   it('refuses a data folder on which another server runs', async () => {
     const env = fresh();
     const server = await startChild(env);
