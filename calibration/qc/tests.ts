@@ -4,6 +4,7 @@
  */
 import { FLAG, type Flag, type ReasonCode } from '../../model/flags.ts';
 import type { ObservedProperty, PropertyKey } from '../../model/properties.ts';
+import { buddyTest } from './buddy.ts';
 import { flatLineTest } from './flat_line.ts';
 import { grossRangeTest } from './gross_range.ts';
 import type { PropertyLimits } from './parameters.ts';
@@ -112,5 +113,20 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     for: ['temperature'],
     kind: 'history',
     test: (c) => solarTest(c.x, c.around, () => c.sunElevation()),
+  },
+  {
+    id: 'S7',
+    reason: 'spatial',
+    for: ['temperature'],
+    kind: 'history',
+    test: (c) => buddyTest(c.x, c.around, 15),
+  },
+  {
+    id: 'S7',
+    reason: 'spatial',
+    for: ['humidity'],
+    kind: 'history',
+    // A saturated chip has its own test; what it says is no news here.
+    test: (c) => (c.x >= 99.9 ? FLAG.notEvaluated : buddyTest(c.x, c.around, 45)),
   },
 ];

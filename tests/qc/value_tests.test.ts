@@ -1,5 +1,6 @@
 /** Tables that can be checked by hand: one argument varies at a time. */
 import { describe, expect, it } from 'vitest';
+import { buddyTest } from '../../calibration/qc/buddy.ts';
 import { channelUse, channelsTest } from '../../calibration/qc/channels.ts';
 import { flatLineTest } from '../../calibration/qc/flat_line.ts';
 import { grossRangeTest } from '../../calibration/qc/gross_range.ts';
@@ -150,6 +151,15 @@ describe('channelUse', () => {
     expect(channelUse(live(10), live(80), 30)).toBe('mean');
     expect(channelUse(live(10), live(80))).toBe('mean');
   });
+});
+
+describe('buddyTest', () => {
+  it.each([
+    [25, 10, 15, 1],
+    [25.1, 10, 15, 3],
+    [-6, 10, 15, 3],
+    [25.1, NONE, 15, 2],
+  ])('%d beside %d, at most %d → %d', (x, around, most, flag) => expect(buddyTest(x, around, most)).toBe(flag));
 });
 
 describe('physics', () => {
