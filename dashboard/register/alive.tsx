@@ -1,0 +1,202 @@
+/** Says by itself when the box is heard: what was understood, and what is wrong with it, in words. */
+import { useEffect, useState } from 'preact/hooks';
+import { REASONS } from '../../model/flags.ts';
+import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
+import { clock, num, words } from '../i18n/index.ts';
+import { isVKey, v } from '../i18n/volunteers.ts';
+import { lang } from '../state/app.ts';
+import { call } from './calls.ts';
+import { useServerConfig } from './setup.tsx';
+
+interface Heard {
+  readonly property: PropertyKey;
+  readonly value: number | null;
+  readonly flag: number;
+  readonly reasons: readonly string[];
+  readonly time: number;
+  /** When it was heard. */
+  readonly at: number;
+}
+
+export interface Refusal {
+  readonly id: number;
+  readonly receivedAt: string;
+  readonly topic: string;
+  readonly code: string;
+  readonly detail: string;
+  readonly payload: string;
+}
+
+const REASON_WORDS = new Map(REASONS.map((r) => [r.code as string, r]));
+/** Asked for while nothing has come yet [ms]; refusals do not come by the stream. */
+const ASK_EVERY = 3000;
+const LATE_MS = 5 * 60_000;
+
+export function RefusalItem({ r }: { r: Refusal }) {
+  const key = `fix.${r.code}`;
+  return (
+    <li>
+      <p>
+        <b>{isVKey(key) ? v(key) : v('fix.other')}</b>
+      </p>
+      <p class="small">
+        {clock(Date.parse(r.receivedAt))} · <code>{r.code}</code> · {r.detail}
+      </p>
+      <details>
+        <summary>{v('alive.what')}</summary>
+        <p class="small">
+          <code>{r.topic}</code>
+        </p>
+        <pre>{r.payload.slice(0, 600)}</pre>
+      </details>
+    </li>
+  );
+}
+
+export const reasonWords = (code: string): string => {
+  const r = REASON_WORDS.get(code.slice(code.indexOf('.') + 1));
+  return r ? words(r) : code;
+};
+
+function featureOf(text: string): Heard | null {
+  const { properties: p } = JSON.parse(text) as { properties: Record<string, unknown> };
+  if (typeof p['property'] !== 'string' || !isPropertyKey(p['property'])) return null;
+  return {
+    property: p['property'],
+    value: typeof p['value'] === 'number' ? p['value'] : null,
+    flag: Number(p['flag']),
+    reasons: Array.isArray(p['reasons']) ? p['reasons'].map(String) : [],
+    time: Date.parse(String(p['phenomenonTime'])),
+    at: Date.now(),
+  };
+}
+
+export function Alive({
+  id,
+  token,
+  place,
+}: {
+  id: string;
+  token: string;
+  place: { readonly lat: number | null; readonly lon: number | null; readonly placePrecision: 'exact' | 'grid' };
+}) {
+  const [heard, setHeard] = useState<ReadonlyMap<PropertyKey, Heard>>(new Map());
+  const [refused, setRefused] = useState<readonly Refusal[]>([]);
+  const [away, setAway] = useState(false);
+  const config = useServerConfig();
+
+  useEffect(() => {
+    const stream = new EventSource(`/api/v1/stream?box=${id}&level=raw`);
+    stream.addEventListener('observation', (e) => {
+      const h = featureOf((e as MessageEvent<string>).data);
+      if (h) setHeard((old) => new Map(old).set(h.property, h));
+    });
+    stream.addEventListener('open', () => setAway(false));
+    stream.addEventListener('error', () => setAway(true));
+    return () => stream.close();
+  }, [id]);
+  const alive = heard.size > 0;
+  useEffect(() => {
+    let stopped = false;
+    const ask = (): void => {
+      if (document.hidden) return;
+      call<{ items: Refusal[] }>('GET', `rejects?box=${id}&limit=5`, token).then(
+        (r) => {
+          if (!stopped) setRefused(r.items);
+        },
+        () => undefined, // Refusals are a help; the stream tells whether the server is there.
+      );
+    };
+    ask();
+    const timer = setInterval(ask, alive ? 10 * ASK_EVERY : ASK_EVERY);
+    return () => {
+      stopped = true;
+      clearInterval(timer);
+    };
+  }, [id, token, alive]);
+
+  const list = [...heard.values()].sort((a, b) => property(a.property).num - property(b.property).num);
+  const newest = list.reduce<Heard | null>((best, h) => (!best || h.at >= best.at ? h : best), null);
+  const unclocked = list.some((h) => h.reasons.some((r) => r.endsWith('.clock')));
+  const off = newest ? newest.at - newest.time : 0;
+  return (
+    <section class={alive ? 'alive yes' : 'alive'} aria-live="polite">
+      <h2>{v('alive.title')}</h2>
+      <p class="beat">
+        <i aria-hidden="true" />
+        <b data-alive={alive ? 'yes' : 'no'}>{v(alive ? 'alive.yes' : 'alive.wait')}</b>
+      </p>
+      {away && <p role="alert">{v('alive.stream')}</p>}
+      {newest && (
+        <>
+          <p>{v('alive.say', { n: list.length })}</p>
+          <table>
+            <tbody>
+              {list.map((h) => {
+                const p = property(h.property);
+                return (
+                  <tr key={h.property}>
+                    <th scope="row">{words(p.name)}</th>
+                    <td>{h.value === null ? '–' : `${num(h.value, p.resolution)} ${p.unitLabel}`}</td>
+                    <td class={h.flag >= 3 ? 'error' : ''}>
+                      {h.reasons.length > 0
+                        ? h.reasons.map(reasonWords).join(lang.value === 'en' ? '; ' : '；')
+                        : h.flag <= 2
+                          ? v('alive.good')
+                          : ''}
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+          <ul>
+            <li>
+              {unclocked
+                ? v('alive.clock.none')
+                : off > LATE_MS
+                  ? v('alive.clock.late', { time: clock(newest.time), n: Math.round(off / 60_000) })
+                  : v('alive.clock.ok', { n: Math.round(Math.abs(off) / 1000) })}
+            </li>
+            <li>
+              {place.lat === null || place.lon === null
+                ? v('alive.place.none')
+                : v(place.placePrecision === 'grid' ? 'alive.place.grid' : 'alive.place.exact', {
+                    lat: place.lat.toFixed(4),
+                    lon: place.lon.toFixed(4),
+                  })}
+            </li>
+          </ul>
+          <p>
+            <a
+              class="button"
+              href={`/?box=${id}&lang=${lang.value}${place.lat === null ? '' : `&at=${place.lat},${place.lon},13`}`}
+            >
+              {v('alive.map')}
+            </a>
+          </p>
+        </>
+      )}
+      {refused.length > 0 && (
+        <div class="refused" role="alert">
+          <p>{v('alive.refused')}</p>
+          <ul>
+            {refused.map((r) => (
+              <RefusalItem key={r.id} r={r} />
+            ))}
+          </ul>
+        </div>
+      )}
+      {!alive && (
+        <details>
+          <summary>{v('alive.help')}</summary>
+          <ul>
+            <li>{v('alive.help.1')}</li>
+            <li>{v('alive.help.2', { id })}</li>
+            <li>{v('alive.help.3', { host: location.hostname, port: config?.mqtt.port ?? 1883 })}</li>
+          </ul>
+        </details>
+      )}
+    </section>
+  );
+}
