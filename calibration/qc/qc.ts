@@ -41,7 +41,7 @@ export interface Qc {
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 2;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
@@ -441,9 +441,10 @@ export function createQc(): Qc {
     weather.temperature = weather.humidity = Number.NaN;
     if (weather.site === 0) return;
     if (Number.isNaN(values[TEMPERATURE]) && Number.isNaN(values[HUMIDITY])) return;
-    const tile = tiles.tileOf(weather.site);
+    const t = Math.floor(reading.phenomenonTime / 1000);
+    const tile = tiles.tileOf(weather.site, t);
     if (!tile) return;
-    refreshWeather(sites, tile, Math.floor(reading.phenomenonTime / 1000));
+    refreshWeather(sites, tile, t);
     weather.temperature = tile.temperature;
     weather.humidity = tile.humidity;
   }

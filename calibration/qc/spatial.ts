@@ -91,7 +91,7 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
   const pending: Pending[] = [];
   const touched = new Set<Tile>();
   for (const entry of entries) {
-    const tile = entry.site === 0 ? null : tiles.tileOf(entry.site);
+    const tile = entry.site === 0 ? null : tiles.tileOf(entry.site, entry.t);
     // A late reading (offline buffer) has no neighbours of its own time any more.
     if (!tile || entry.t < sites.time(entry.site) || entry.t < tile.newest - freshFor(sites, entry.site)) {
       answers.push({ ...UNKNOWN });

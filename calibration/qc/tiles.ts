@@ -17,6 +17,11 @@ const RIM = 16;
 const TOTAL_MIN = 32;
 /** A neighbour further than this says nothing [km]. */
 const REACH_KM = 60;
+/**
+ * New boxes wait this long until the tiles around them are made again [s]: when a whole network reports for the first time, each of its
+ * tiles would otherwise be made anew for each of its boxes.
+ */
+const WAIT_S = 120;
 /** "Near" for the rule how many boxes a spatial test needs (calibration note §8.1 S7: within 15 km). */
 export const NEAR_KM = 15;
 
@@ -63,11 +68,16 @@ export interface Tile {
   unrest: number;
   /** Latest phenomenon time judged [s]. */
   newest: number;
+  /** Phenomenon time at which it was made [s]. */
+  readonly madeAt: number;
 }
 
 interface Leaf {
   sites: number[];
+  /** A leaf that was split off keeps the tile of the whole until it has its own. */
   tile: Tile | null;
+  /** Sites have come since the tile was made. */
+  stale: boolean;
 }
 interface Branch {
   readonly axis: 'lat' | 'lon';
@@ -78,17 +88,15 @@ interface Branch {
 type Node = Leaf | Branch;
 
 /** A leaf or branch as it is kept in a snapshot. */
-export type NodeState =
-  | {
-      sites: number[];
-      tile:
-        | (Omit<Tile, 'inverse' | 'rowSums' | 'precision'> & { inverse: null; rowSums: null; precision: null })
-        | null;
-    }
-  | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
+interface LeafState {
+  sites: number[];
+  stale: boolean;
+  tile: (Omit<Tile, 'inverse' | 'rowSums' | 'precision'> & { inverse: null; rowSums: null; precision: null }) | null;
+}
+export type NodeState = LeafState | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
 
 export class Tiles {
-  #root: Node = { sites: [], tile: null };
+  #root: Node = { sites: [], tile: null, stale: false };
   readonly #place: (site: number) => Place;
   /** By site number: the leaf that holds it, and the tiles that look at it. Arrays, because a million boxes make maps of objects dear. */
   #leafOf: (Leaf | undefined)[] = [];
@@ -112,12 +120,17 @@ export class Tiles {
     this.#lookers[site] = undefined;
   }
 
-  /** The tile that judges a site; made when first asked for. */
-  tileOf(site: number): Tile | null {
+  /** The tile that judges a site at a time [s]; made when first asked for. Null = none, or not yet one with this site in it. */
+  tileOf(site: number, t: number): Tile | null {
     const leaf = this.#leafOf[site];
     if (!leaf) return null;
-    leaf.tile ??= this.#build(leaf);
-    return leaf.tile;
+    if (leaf.tile && !leaf.stale) return leaf.tile;
+    if (leaf.tile && t - leaf.tile.madeAt < WAIT_S) return memberAt(leaf.tile, site) < 0 ? null : leaf.tile;
+    const tile = this.#build(leaf, t);
+    this.#drop(leaf);
+    leaf.tile = tile;
+    leaf.stale = false;
+    return tile;
   }
 
   /** Every tile that looks at a site. */
@@ -129,6 +142,7 @@ export class Tiles {
     const old = leaf.tile;
     if (!old) return;
     leaf.tile = null;
+    for (const site of old.members) if (this.#leafOf[site]?.tile === old) return;
     for (const site of old.members) {
       const list = this.#lookers[site];
       if (list) this.#lookers[site] = list.filter((tile) => tile !== old);
@@ -149,8 +163,8 @@ export class Tiles {
       if (next === child) return node;
       return inLow ? { ...node, low: next } : { ...node, high: next };
     }
-    this.#drop(node);
     node.sites.push(site);
+    node.stale = true;
     this.#leafOf[site] = node;
     return node.sites.length > CORE ? this.#split(node) : node;
   }
@@ -172,7 +186,8 @@ export class Tiles {
     if (!(at > (values[0] as number))) return leaf;
     const side = (low: boolean): Leaf => ({
       sites: leaf.sites.filter((s) => this.#place(s)[axis] < at === low),
-      tile: null,
+      tile: leaf.tile,
+      stale: true,
     });
     const [low, high] = [side(true), side(false)];
     for (const child of [low, high]) for (const s of child.sites) this.#leafOf[s] = child;
@@ -214,10 +229,16 @@ export class Tiles {
 
   /** The tree with what its tiles remember; matrices are made again from the places. */
   snapshot(): NodeState {
+    const saved = new Map<Tile, NonNullable<LeafState['tile']>>();
+    const saveTile = (tile: Tile): NonNullable<LeafState['tile']> => {
+      let state = saved.get(tile);
+      if (!state) saved.set(tile, (state = { ...tile, inverse: null, rowSums: null, precision: null }));
+      return state;
+    };
     const save = (node: Node): NodeState =>
       'axis' in node
         ? { axis: node.axis, at: node.at, low: save(node.low), high: save(node.high) }
-        : { sites: node.sites, tile: node.tile && { ...node.tile, inverse: null, rowSums: null, precision: null } };
+        : { sites: node.sites, stale: node.stale, tile: node.tile && saveTile(node.tile) };
     return save(this.#root);
   }
 
@@ -225,15 +246,20 @@ export class Tiles {
   restore(from: NodeState): void {
     this.#leafOf = [];
     this.#lookers = [];
+    const loaded = new Map<object, Tile>();
+    const loadTile = (state: NonNullable<LeafState['tile']>): Tile => {
+      const known = loaded.get(state);
+      if (known) return known;
+      const tile = { ...state, ...this.#system(Array.from(state.members, (s) => this.#place(s))) };
+      loaded.set(state, tile);
+      for (const site of tile.members) this.#look(tile, site);
+      return tile;
+    };
     const load = (node: NodeState): Node => {
       if ('axis' in node) return { axis: node.axis, at: node.at, low: load(node.low), high: load(node.high) };
-      const leaf: Leaf = { sites: node.sites, tile: null };
+      const leaf: Leaf = { sites: node.sites, tile: null, stale: node.stale };
       for (const site of leaf.sites) this.#leafOf[site] = leaf;
-      if (node.tile) {
-        const { members } = node.tile;
-        leaf.tile = { ...node.tile, ...this.#system(Array.from(members, (s) => this.#place(s))) };
-        for (const site of members) this.#look(leaf.tile, site);
-      }
+      if (node.tile) leaf.tile = loadTile(node.tile);
       return leaf;
     };
     this.#root = load(from);
@@ -266,7 +292,7 @@ export class Tiles {
     return { inverse, rowSums, total, precision, near };
   }
 
-  #build(leaf: Leaf): Tile {
+  #build(leaf: Leaf, t: number): Tile {
     const places = leaf.sites.map((s) => this.#place(s));
     const middle = (values: number[]): number => (Math.min(...values) + Math.max(...values)) / 2;
     const centre = { lat: middle(places.map((p) => p.lat)), lon: middle(places.map((p) => p.lon)) };
@@ -297,6 +323,7 @@ export class Tiles {
       humidity: Number.NaN,
       spanKm: radius,
       newest: 0,
+      madeAt: t,
       anchor: 0,
       mark: new Uint8Array(n),
       alive: 0,

@@ -23,7 +23,7 @@ describe('tiles', () => {
           const spots = grid.map(([a, b]): Spot => [24 + a, 120.5 + b]);
           const tiles = tilesOf(spots);
           for (const i of spots.keys()) {
-            const tile = tiles.tileOf(i + 1);
+            const tile = tiles.tileOf(i + 1, 0);
             if (!tile) throw new Error('a site without a tile');
             expect(memberAt(tile, i + 1)).toBeGreaterThanOrEqual(0);
             expect(memberAt(tile, i + 1)).toBeLessThan(tile.core);
@@ -37,12 +37,12 @@ describe('tiles', () => {
   });
   it('a removed site is in no tile any more', () => {
     const tiles = tilesOf(Array.from({ length: 30 }, (_, i): Spot => [24 + i / 100, 120.5]));
-    expect(tiles.tileOf(7)).not.toBeNull();
+    expect(tiles.tileOf(7, 0)).not.toBeNull();
     tiles.remove(7);
-    expect(tiles.tileOf(7)).toBeNull();
+    expect(tiles.tileOf(7, 0)).toBeNull();
     for (let site = 1; site <= 30; site++) {
       if (site === 7) continue;
-      const tile = tiles.tileOf(site);
+      const tile = tiles.tileOf(site, 0);
       expect(tile && memberAt(tile, 7)).toBe(-1);
     }
   });
@@ -51,9 +51,9 @@ describe('tiles', () => {
     const spots = Array.from({ length: 20 }, (): Spot => [24 + 0.1 * next(), 120.5 + 0.1 * next()]);
     const silent = new Set([3, 9, 14]);
     const values = spots.map(() => next());
-    const all = tilesOf(spots).tileOf(1);
+    const all = tilesOf(spots).tileOf(1, 0);
     const speaking = spots.filter((_, i) => !silent.has(i + 1));
-    const without = tilesOf(speaking).tileOf(1);
+    const without = tilesOf(speaking).tileOf(1, 0);
     if (!all || !without) throw new Error('no tile');
     for (const [at, site] of all.members.entries()) {
       all.used[at] = values[site - 1] as number;
