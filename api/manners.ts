@@ -70,6 +70,8 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id', 'Deprecation', 'Sunset', 'Content-Disposition'], // prettier-ignore
     maxAge: 86_400,
+    // A bare OPTIONS is a question too, not only a browser's.
+    strictPreflight: false,
   });
 
   app.addHook('onRequest', async (request, reply) => {

@@ -10,7 +10,7 @@ import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import type { BulkStore, ObservationColumns } from '../../store/store.ts';
 import { boxDatastream, boxDatastreamId, LEVELS, observationId, parseObservationId, placeId } from './box-ids.ts';
 import { compileFilter, compileOrder } from './compile.ts';
-import { FIRST_USER_ID } from './database.ts';
+import { FIRST_USER_ID, startClock } from './database.ts';
 import { BoxSets } from './box-sets.ts';
 import { entity, type EntityType } from './entities.ts';
 import { resultColumns, type Row } from './entity-json.ts';
@@ -198,6 +198,7 @@ export class BoxObservations implements ForeignObservations {
   /** Rows that fit, by the SQL that filters everything else. */
   async #judge(rest: Expression, rows: Row[], now: number): Promise<Row[]> {
     this.#fill(rows);
+    startClock(this.#db);
     const { sql, params } = compileFilter(rest, entity('Observation'), now);
     const fitting = new Set(
       (

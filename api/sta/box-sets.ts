@@ -8,7 +8,7 @@ import type { BulkStore, ObservationColumns, SqlAnswer } from '../../store/store
 import { boxDatastream, LEVELS, PLACE_SLOTS } from './box-ids.ts';
 import { OBSERVATION_ROWS, Params, rowCondition, rowOrder, rowsBehind, type RowKey } from './box-sql.ts';
 import { compileFilter } from './compile.ts';
-import { FIRST_USER_ID } from './database.ts';
+import { FIRST_USER_ID, startClock } from './database.ts';
 import { entity, navigationOf, type EntityType } from './entities.ts';
 import type { Row } from './entity-json.ts';
 import { allOf, pathsOf, seenFrom, type Expression, type OrderBy } from './expression.ts';
@@ -89,6 +89,7 @@ export class BoxSets {
   #datastreamIds(condition: Expression | null, thing: number | null, now: number): number[] | null {
     if (!condition && thing === null) return null;
     const { sql, params } = condition ? compileFilter(condition, entity('Datastream'), now) : { sql: '1', params: [] };
+    startClock(this.#db);
     const rows = prepared(
       this.#db,
       `SELECT t.id FROM datastream t WHERE t.id < ? AND ${thing === null ? '' : 't.thing_id = ? AND '}${sql} LIMIT ?`,

@@ -102,13 +102,15 @@ export class Scope {
         throw badRequest(`the expression follows more than ${JOINS_LIMIT} relations`);
       const next = `${this.rootAlias}_j${this.joins.length}`;
       const by = navigation.by;
+      // The tick is called for each combination of rows so far: a query that multiplies them can be ended.
+      const ticked = `AND sta_tick(${alias}.id)`;
       if (by.kind === 'own')
-        this.joins.push(`LEFT JOIN "${target.table}" ${next} ON ${next}.id = ${alias}.${by.column}`);
+        this.joins.push(`LEFT JOIN "${target.table}" ${next} ON ${next}.id = ${alias}.${by.column} ${ticked}`);
       else if (by.kind === 'other')
-        this.joins.push(`LEFT JOIN "${target.table}" ${next} ON ${next}.${by.column} = ${alias}.id`);
+        this.joins.push(`LEFT JOIN "${target.table}" ${next} ON ${next}.${by.column} = ${alias}.id ${ticked}`);
       else
         this.joins.push(
-          `LEFT JOIN "${by.table}" ${next}l ON ${next}l.${by.here} = ${alias}.id LEFT JOIN "${target.table}" ${next} ON ${next}.id = ${next}l.${by.there}`,
+          `LEFT JOIN "${by.table}" ${next}l ON ${next}l.${by.here} = ${alias}.id ${ticked} LEFT JOIN "${target.table}" ${next} ON ${next}.id = ${next}l.${by.there}`,
         );
       this.aliases.set(key, { alias: next, type: target });
       alias = next;

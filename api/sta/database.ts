@@ -9,6 +9,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import type Geometry from 'jsts/org/locationtech/jts/geom/Geometry.js';
 import { ENTITY_TYPES, type EntityType, type PropertyType } from './entities.ts';
+import { StaProblem } from './problem.ts';
 import { distance, isPattern, length, parseWkt, PREDICATES, readGeoJson, relate } from './geometry.ts';
 
 export const STA_SCHEMA_VERSION = 1;
@@ -59,6 +60,27 @@ function createTables(db: DatabaseSync, scratch: boolean): void {
     CREATE TABLE thing_feature (location_id INTEGER PRIMARY KEY, feature_id INTEGER);
   `);
   db.exec(`PRAGMA user_version = ${STA_SCHEMA_VERSION}`);
+}
+
+/** Longest time one statement may take [ms]. */
+const PATIENCE_MS = 5000;
+const clocks = new WeakMap<DatabaseSync, { end: number; patience: number }>();
+
+/** Before each statement of a reader: its time begins. node:sqlite has no way to interrupt one from outside. */
+export function startClock(db: DatabaseSync): void {
+  const clock = clocks.get(db);
+  if (clock) clock.end = performance.now() + clock.patience;
+}
+
+function addTick(db: DatabaseSync, patience: number): void {
+  const clock = { end: Infinity, patience };
+  clocks.set(db, clock);
+  let calls = 0;
+  db.function('sta_tick', (_id: unknown) => {
+    if ((++calls & 255) === 0 && performance.now() > clock.end)
+      throw new StaProblem(503, `the query took longer than ${patience / 1000} s and was ended; narrow its filter`);
+    return 1;
+  });
 }
 
 /** Arithmetic may lead beyond what a Date holds. */
@@ -127,7 +149,7 @@ function addFunctions(db: DatabaseSync): void {
 }
 
 /** @throws Error when the file was written by a newer version */
-export function openDatabase(path: string, options: { scratch: boolean }): DatabaseSync {
+export function openDatabase(path: string, options: { scratch: boolean; patienceMs?: number }): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: 5000 });
   db.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY',
@@ -143,5 +165,6 @@ export function openDatabase(path: string, options: { scratch: boolean }): Datab
     db.exec('COMMIT');
   }
   addFunctions(db);
+  addTick(db, options.patienceMs ?? PATIENCE_MS);
   return db;
 }

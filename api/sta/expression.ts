@@ -88,14 +88,16 @@ type Token =
   | { readonly t: 'typed'; readonly type: string; readonly value: string; readonly at: number }
   | { readonly t: '(' | ')' | ',' | '/'; readonly at: number };
 
-const TIME = /\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?/y;
+/** A blank before the zone is a plus that was sent without being encoded. */
+const TIME = /\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2}| \d{2}:\d{2})?)?/y;
 const CLOCK = /\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?/y;
 const NUMBER = /-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 const WORD = /[@\p{L}_][\p{L}\p{N}_.:-]*/uy;
 
 /** Epoch ms of an ISO 8601 time; without a zone it is UTC, without a clock midnight. NaN when it is no date. */
 export function isoTime(text: string): number {
-  const full = text.length === 10 ? `${text}T00:00:00Z` : /(?:Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;
+  const zoned = text.replace(/ (\d{2}:\d{2})$/, '+$1');
+  const full = text.length === 10 ? `${text}T00:00:00Z` : /(?:Z|[+-]\d{2}:?\d{2})$/.test(zoned) ? zoned : `${zoned}Z`;
   return Date.parse(full.replace(/([+-]\d{2})(\d{2})$/, '$1:$2'));
 }
 

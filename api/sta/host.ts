@@ -5,8 +5,7 @@ import type { LiveMessage } from './live-topics.ts';
 import { problem, type StaRequest, type StaResponse } from './service.ts';
 import type { FromStaThread, MqttState, StaThreadData, ToStaThread } from './thread.ts';
 
-/** Longest time one request may take [ms], and how many may wait. */
-const TIMEOUT_MS = 20_000;
+/** How many requests may wait. */
 const MAX_WAITING = 200;
 
 export interface StaHost {
@@ -26,6 +25,8 @@ export interface StaHostOptions {
   /** One more door to the store, asked for at each start of the thread; absent in a scratch instance. */
   readonly storePort?: () => MessagePort | Promise<MessagePort>;
   readonly onProblem: (message: string) => void;
+  /** Longest time one request may take [ms]. @default 20000 */
+  readonly timeoutMs?: number;
   /** SensorThings over MQTT: what subscribers of these topics are to hear. */
   readonly onPublish?: (messages: readonly LiveMessage[]) => void;
 }
@@ -36,6 +37,7 @@ interface Waiting {
 }
 
 export function startSta(options: StaHostOptions): StaHost {
+  const timeoutMs = options.timeoutMs ?? 20_000;
   const waiting = new Map<number, Waiting>();
   let next = 1;
   let mqtt: MqttState | null = null;
@@ -82,13 +84,10 @@ export function startSta(options: StaHostOptions): StaHost {
       const id = next++;
       return new Promise((resolve) => {
         const timer = setTimeout(() => {
-          settle(
-            id,
-            problem(503, `the query took longer than ${TIMEOUT_MS / 1000} s and was ended; narrow its filter`),
-          );
+          settle(id, problem(503, `the query took longer than ${timeoutMs / 1000} s and was ended; narrow its filter`));
           // SQLite has no way to stop a query from outside: the thread goes, and a new one takes over.
           void worker.terminate();
-        }, TIMEOUT_MS);
+        }, timeoutMs);
         waiting.set(id, { resolve, timer });
         worker.postMessage({ kind: 'request', id, base, request } satisfies ToStaThread);
       });

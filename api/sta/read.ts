@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { compileFilter, compileOrder, type SortKey, type Sql } from './compile.ts';
+import { startClock } from './database.ts';
 import { entity, type EntityType, type Navigation } from './entities.ts';
 import { entityJson, entityUrl, propertyValue, type Json, type Row } from './entity-json.ts';
 import { isCollection, type EntityId, type ResourcePath } from './path.ts';
@@ -81,9 +82,14 @@ export function prepared(db: DatabaseSync, sql: string): StatementSync {
   return statement;
 }
 
-const all = (db: DatabaseSync, { sql, params }: Sql): Row[] => prepared(db, sql).all(...(params as SQLInputValue[]));
-const get = (db: DatabaseSync, { sql, params }: Sql): Row | undefined =>
-  prepared(db, sql).get(...(params as SQLInputValue[]));
+function all(db: DatabaseSync, { sql, params }: Sql): Row[] {
+  startClock(db);
+  return prepared(db, sql).all(...(params as SQLInputValue[]));
+}
+function get(db: DatabaseSync, { sql, params }: Sql): Row | undefined {
+  startClock(db);
+  return prepared(db, sql).get(...(params as SQLInputValue[]));
+}
 
 /** The rows on the far side of a relation, as a condition on alias `t`. */
 export function related(parent: EntityType, navigation: Navigation, id: EntityId): Sql {

@@ -24,6 +24,8 @@ export interface StaThreadData {
   readonly scratch: boolean;
   /** How far back latest values are looked for at start [ms]. */
   readonly latestSpan: number;
+  /** Longest time one statement may take [ms]. @default 5000 */
+  readonly patienceMs?: number;
 }
 
 export interface MqttState {
@@ -93,7 +95,10 @@ export function newestOf(table: LatestTable): LatestRows {
 
 export async function runStaThread(port: MessagePort, data: StaThreadData, parts: StaThreadParts): Promise<void> {
   const post = (message: FromStaThread): void => port.postMessage(message);
-  const db = openDatabase(data.databasePath, { scratch: data.scratch });
+  const db = openDatabase(data.databasePath, {
+    scratch: data.scratch,
+    ...(data.patienceMs === undefined ? {} : { patienceMs: data.patienceMs }),
+  });
   const table = new LatestTable();
   const dirty = new Set<number>();
   let boxes: { mirror: BoxMirror; observations: BoxObservations; store: BulkStore; registry: Registry } | null = null;

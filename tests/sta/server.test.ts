@@ -190,3 +190,44 @@ describe('MQTT', () => {
     expect(serverSettings[name].endpoints).toContain(`mqtt://127.0.0.1:${server.mqtt}`);
   });
 });
+
+describe('a scratch instance', () => {
+  it('anyone creates, reads, changes and deletes; there are no boxes', async () => {
+    const scratch = await startChild({ LAMPPOST_DATA_DIR: join(dir, 'scratch'), LAMPPOST_STA_SCRATCH: '1' });
+    const root = `http://127.0.0.1:${scratch.http}/sta/v1.1`;
+    const call = (path: string, method = 'GET', body?: unknown): Promise<Response> =>
+      fetch(root + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    try {
+      const made = await call('/Things', 'POST', lamp);
+      expect(made.status).toBe(201);
+      expect(made.headers.get('location')).toBe(`${root}/Things(1)`);
+      expect((await call('/Datastreams(1)/Observations', 'POST', { result: 4 })).status).toBe(201);
+      const observation = (await (await call('/Observations(1)?$expand=FeatureOfInterest')).json()) as {
+        phenomenonTime: string;
+        resultTime: null;
+        FeatureOfInterest: { feature: unknown };
+      };
+      expect(Math.abs(Date.parse(observation.phenomenonTime) - Date.now())).toBeLessThan(60_000);
+      expect(observation.resultTime).toBeNull();
+      expect(observation.FeatureOfInterest.feature).toEqual({ type: 'Point', coordinates: [121, 25] });
+      // An unencoded plus arrives as a blank.
+      const counted = await call('/Observations?$count=true&$filter=phenomenonTime ge 2020-01-01T08:00:00+08:00');
+      expect(((await counted.json()) as { '@iot.count': number })['@iot.count']).toBe(1);
+      expect((await call('/Things(1)', 'PATCH', { name: 'other' })).status).toBe(200);
+      expect((await call('/Things(1)', 'OPTIONS')).status).toBe(204);
+      expect((await call('/Things(1)', 'HEAD')).status).toBe(200);
+      expect((await call('/Things(1)', 'DELETE')).status).toBe(200);
+      for (const gone of ['/Things(1)', '/Datastreams(1)', '/Observations(1)'])
+        expect((await call(gone)).status, gone).toBe(404);
+      expect((await call('/Things/$count')).ok).toBe(true);
+    } finally {
+      await scratch.stop();
+    }
+  }, 60_000);
+  it('a write without a token is refused elsewhere, with a problem that says what to do', async () => {
+    const response = await post('/Things', lamp, '');
+    expect(response.status).toBe(401);
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    expect(await response.text()).toContain('sta-write');
+  });
+});
