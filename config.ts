@@ -29,7 +29,7 @@ function isHttpUrl(text: string): boolean {
 function isOpenTopic(filter: string): boolean {
   const levels = filter.split('/');
   const wellFormed = levels.every((l, i) => l === '+' || (l === '#' && i === levels.length - 1) || !/[+#\0]/.test(l));
-  return filter !== '' && filter.length <= 1024 && wellFormed && !/^(boxes|v\d\.\d|\$[^/]*)(\/|$)/.test(filter);
+  return filter !== '' && filter.length <= 1024 && wellFormed && !/^(boxes|v\d\.\d|\$[^/]*|#|\+)(\/|$)/.test(filter);
 }
 
 interface Setting<T> {
@@ -170,7 +170,8 @@ export const SETTINGS = {
     ),
     byDefault: [],
     doc: 'MQTT topic filters on which unregistered boxes may publish in their native format; they appear as unclaimed boxes.',
-    allowed: 'topic filters separated by commas, such as LASS/#,MAPS/#; none below boxes/, v1.1/ or $SYS',
+    allowed:
+      'topic filters separated by commas, such as LASS/#,MAPS/#; none below boxes/, v1.1/ or $SYS, none beginning with # or +',
     read: asList,
   }),
   openPush: flag(
@@ -198,6 +199,33 @@ export const SETTINGS = {
   staScratch: flag(
     'LAMPPOST_STA_SCRATCH',
     'An empty instance that anyone may write and delete through SensorThings, for conformance runs. Refuses to start on a folder with real boxes.',
+  ),
+  smtpHost: text('LAMPPOST_SMTP_HOST', '', 'Mail server for the alerts of box owners. When not set no mail is sent; webhooks work all the same.', 'a host name or IP address'), // prettier-ignore
+  smtpPort: port('LAMPPOST_SMTP_PORT', 587, 'Port of the mail server.'),
+  smtpSecurity: setting<'tls' | 'starttls' | 'none'>({
+    env: 'LAMPPOST_SMTP_SECURITY',
+    schema: z.enum(['tls', 'starttls', 'none']),
+    byDefault: 'starttls',
+    doc: 'How the way to the mail server is encrypted: `tls` from the first byte (port 465), `starttls` (must be offered), `none` (a server on this machine).',
+    allowed: 'tls, starttls or none',
+    read: asText,
+  }),
+  smtpUser: text('LAMPPOST_SMTP_USER', '', 'User at the mail server; not set = none.'),
+  smtpPassword: text('LAMPPOST_SMTP_PASSWORD', '', 'Password at the mail server.', 'text', true),
+  smtpFrom: setting({
+    env: 'LAMPPOST_SMTP_FROM',
+    schema: z
+      .string()
+      .max(300)
+      .refine((s) => s === '' || /^[^\r\n@]*[^\s@<>]+@[^\s@<>]+>?$/.test(s)),
+    byDefault: '',
+    doc: 'Sender of the mails.',
+    allowed: 'an address such as "Lamppost <air@example.org>"',
+    read: asText,
+  }),
+  webhookPrivate: flag(
+    'LAMPPOST_WEBHOOK_PRIVATE',
+    'Whether webhooks of box owners may lead to addresses inside the network of the server. On a public server anybody could then reach what is behind the firewall.',
   ),
   mapStyle: setting({
     env: 'LAMPPOST_MAP_STYLE',
@@ -305,6 +333,12 @@ function together(config: Config): string[] {
         );
       }
     }
+  }
+  if (config.smtpHost !== '' && config.smtpFrom === '') {
+    problems.push(`smtpFrom (${SETTINGS.smtpFrom.env}) is not set; needed because smtpHost is set`);
+  }
+  if (config.smtpHost !== '' && config.publicUrl === '') {
+    problems.push(`publicUrl (${SETTINGS.publicUrl.env}) is not set; needed because smtpHost is set: mails hold links`);
   }
   if (config.store === 'influxdb') {
     for (const key of ['influxUrl', 'influxToken', 'influxOrg', 'influxBucket'] as const) {

@@ -20,6 +20,7 @@ import { encodePacket, type Packet } from '../model/packet.ts';
 import { DAY, MINUTE, SECOND, dayName, parseTime, startOfDay } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
+import { startCare } from './care.ts';
 import {
   askServer,
   runningServer,
@@ -214,11 +215,23 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         },
       });
       closers.push(() => sta?.close());
+      const latest = new LatestTable();
+      const care = startCare({ config, registry, latest, log, every: (ms, work) => every(ms, work, stopped.signal) });
+      closers.push(() => care.close());
       api = await startApiAt(parts, {
         registry,
+        publicConfig: {
+          // The ports are known when the listeners are open, which is after this one.
+          get mqtt() {
+            return { port: broker?.port ?? null, tlsPort: broker?.tlsPort ?? null };
+          },
+          url: config.publicUrl,
+          mail: care.confirmEmail !== undefined,
+        },
+        ...(care.confirmEmail ? { confirmEmail: care.confirmEmail } : {}),
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
-        latest: new LatestTable(),
+        latest,
         accept,
         host: config.httpHost,
         port: config.httpPort,

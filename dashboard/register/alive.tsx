@@ -103,6 +103,7 @@ export function Alive({
       call<{ items: Refusal[] }>('GET', `rejects?box=${id}&limit=5`, token).then(
         (r) => {
           if (!stopped) setRefused(r.items);
+          return undefined;
         },
         () => undefined, // Refusals are a help; the stream tells whether the server is there.
       );

@@ -8,9 +8,11 @@ export function QrCode({ text, label }: { text: string; label: string }) {
   useEffect(() => {
     let alive = true;
     // M: a label outdoors loses a corner now and then.
-    void QRCode.toString(text, { type: 'svg', errorCorrectionLevel: 'M', margin: 2 }).then((s) => {
-      if (alive) setSvg(s);
-    });
+    const draw = async (): Promise<void> => {
+      const made = await QRCode.toString(text, { type: 'svg', errorCorrectionLevel: 'M', margin: 2 });
+      if (alive) setSvg(made);
+    };
+    void draw();
     return () => {
       alive = false;
     };
