@@ -8,7 +8,7 @@ import { call, Refused, type FieldErrors, type Registered } from './calls.ts';
 import { Choice, Field } from './fields.tsx';
 import { PlaceMap, type Spot } from './placemap.tsx';
 
-const SENSORS = [...Object.keys(MEASURES)];
+const SENSORS = Object.keys(MEASURES);
 const PLANTOWER = /^PMS/;
 /** Which output of a Plantower chip a kind of firmware sends. */
 const OUTPUT: Partial<Record<Kind, 'cf1' | 'atm'>> = {

@@ -16,6 +16,18 @@ export interface Spot {
   readonly lon: number;
 }
 
+async function drawLand(map: MapLibre): Promise<void> {
+  const set = (id: string, data: GeoJSON.GeoJSON): void => void map.getSource<GeoJSONSource>(id)?.setData(data);
+  try {
+    const land = await loadLand();
+    set('nation', land.nation);
+    set('county-lines', { type: 'Feature', properties: {}, geometry: land.countyLines });
+    set('town-lines', { type: 'Feature', properties: {}, geometry: land.townLines });
+  } catch {
+    return; // The pin can be placed on an empty map too, and the fields work without any.
+  }
+}
+
 export function PlaceMap({ spot, onSpot }: { spot: Spot | null; onSpot: (spot: Spot) => void }) {
   const container = useRef<HTMLDivElement>(null);
   const map = useRef<MapLibre | null>(null);
@@ -43,16 +55,7 @@ export function PlaceMap({ spot, onSpot }: { spot: Spot | null; onSpot: (spot: S
     made.on('click', (e) => tell.current({ lat: e.lngLat.lat, lon: e.lngLat.lng }));
     made.on('load', () => {
       if (external) return;
-      void loadLand().then(
-        (land) => {
-          const set = (id: string, data: GeoJSON.GeoJSON): void =>
-            void made.getSource<GeoJSONSource>(id)?.setData(data);
-          set('nation', land.nation);
-          set('county-lines', { type: 'Feature', properties: {}, geometry: land.countyLines });
-          set('town-lines', { type: 'Feature', properties: {}, geometry: land.townLines });
-        },
-        () => undefined,
-      ); // The pin can be placed on an empty map too, and the fields work without any.
+      void drawLand(made);
     });
     map.current = made;
     return () => {
