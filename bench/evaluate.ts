@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import type { BacktestInput } from '../calibration/backtest/input.ts';
 import { runBacktest } from '../calibration/backtest/run.ts';
 import { DAY, HOUR } from '../model/time.ts';
-import { answers, baselines, leftOut, type Answers } from './evaluate/baselines.ts';
+import { barkjohn2021 } from '../calibration/correction/published.ts';
+import { answers, baselines, leftOut, rmse, type Answers } from './evaluate/baselines.ts';
 import { hasSet, loadSet, pairsOf, splitByBox, type Pair, type PairRules } from './evaluate/sets.ts';
 import { snapshot } from './evaluate/taiwan.ts';
 import { lamppost } from './qc.ts';
@@ -140,7 +141,7 @@ async function southEast(): Promise<void> {
     }
     const against =
       days === 0
-        ? `raw ${f(b.raw)} Barkjohn 2.77 OLS each box left out 2.36`
+        ? `raw ${f(rmse(bare, (p) => p.x))} Barkjohn ${f(rmse(bare, (p) => barkjohn2021(p.x, p.rh)))} OLS each box left out ${f(leftOut(bare, bare, (p) => p.box))}`
         : `note §2.3: ${days === 7 ? '2.02' : '1.98'}`;
     noteAnswers(`US SE, ${days} own days`, answers(pairs), target, against);
   }

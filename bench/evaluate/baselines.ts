@@ -44,6 +44,9 @@ export function leftOut(fit: readonly Pair[], test: readonly Pair[], group: (p: 
   return Math.sqrt(sum / test.length);
 }
 
+/** A share over fewer pairs says little: boxes below this do not count as worst. */
+const WORST_FROM = 30;
+
 export interface Answers {
   readonly n: number;
   /** Pairs for which an answer was given. */
@@ -76,7 +79,7 @@ export function answers(pairs: readonly Pair[]): Answers {
     }
     hits += h;
     rows += n;
-    worst = Math.min(worst, h / n);
+    if (list.length >= WORST_FROM) worst = Math.min(worst, h / n);
     if (rmse(list, (p) => p.corrected) > rmse(list, (p) => p.x)) harmed++;
   }
   return {

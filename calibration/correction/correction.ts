@@ -473,7 +473,7 @@ export class Correction {
     y = Math.max(y, -3);
     // Without its station a box is known little better than its type.
     const ended = level === 'L5' && (!series || this.#ended(series, time));
-    let u = ended ? 0.9 * startScale('L3', y, km) : startScale(level, y, km);
+    let u = ended ? 0.8 * startScale('L3', y, km) : startScale(level, y, km);
     if (reasons & EXTRAPOLATED) u *= 1.5;
     // A young co-location: few pairs say little about what is to come.
     if (series && !ended) {
@@ -540,6 +540,7 @@ export class Correction {
       state.fieldKm = e.nearestKm;
     }
     const age = share(time - field.time, this.#step);
+    if (age < STALE) return null;
     return {
       residual: state.fieldValue * this.#fieldSlope(pool) * age,
       km: state.fieldKm,
@@ -938,7 +939,7 @@ export class Correction {
     const correlated = Math.max(1, (this.#settings.correlatedPairs * HOUR) / this.#step);
     const byPool = new Map<string, Series[]>();
     for (const series of s.series) {
-      trim(series, Math.min(now, series.time.at(-1) ?? now) - this.#settings.memoryMs);
+      trim(series, Math.min(now, series.time.at(-1) ?? now) - Math.max(this.#settings.memoryMs, 720 * this.#step));
       const list = byPool.get(series.pool) ?? [];
       list.push(series);
       byPool.set(series.pool, list);
@@ -950,7 +951,17 @@ export class Correction {
       const used = list
         .filter((x) => x.kind === 'own' || (ownStations.size < 3 && !ownStations.has(x.station)))
         .map((x) => ({ ...x, weight: x.kind === 'own' ? 1 : 0.3 }));
-      const pooled = fitPooled(key, used, now, correlated, this.#settings);
+      const newest = Math.max(...used.map((x) => x.time.at(-1) ?? -Infinity));
+      // Without new reference the season moves on: the older the newest pair, the less the newest ones count for more.
+      const silent = Math.max(0, now - newest - 4 * DAY);
+      if (silent > 0 && pool.pooled && Math.floor(silent / (7 * DAY)) === Math.floor((silent - DAY) / (7 * DAY)))
+        continue;
+      const settings = {
+        ...this.#settings,
+        pooledHalfLifeMs: this.#settings.pooledHalfLifeMs + 3 * silent,
+        ownHalfLifeMs: this.#settings.ownHalfLifeMs + 3 * silent,
+      };
+      const pooled = fitPooled(key, used, newest, correlated, settings);
       if (!pooled || !this.#enough(key, pooled)) continue;
       const { without: _, range: __, betas, ...rest } = pooled;
       const card = nameModel({
@@ -970,9 +981,9 @@ export class Correction {
       s.cards.push(card);
       for (const x of own) {
         const model =
-          x.own && x.own.to === x.time.at(-1)
-            ? carryOwn(x.own, pooled, now, this.#settings)
-            : fitOwn({ ...x, weight: 1 }, pooled, now, correlated, this.#settings);
+          silent === 0 && x.own && x.own.to === x.time.at(-1)
+            ? carryOwn(x.own, pooled, now, settings)
+            : fitOwn({ ...x, weight: 1 }, pooled, correlated, settings);
         if (!model) continue;
         const e = x.errors;
         const ownCard = nameModel({
@@ -1043,6 +1054,9 @@ export class Correction {
 
 const PUBLISHED = 'barkjohn-2021';
 const DEFAULT_QUANTILES = newQuantiles();
+
+/** Below this share a field is no longer worth its name. */
+const STALE = 0.1;
 
 /** How much of the field still counts when it is older than it should be. */
 const share = (age: number, stepMs: number): number =>

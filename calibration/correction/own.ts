@@ -26,7 +26,6 @@ const MAX_ROWS = 1500;
 export function fitOwn(
   pairs: Pairs,
   pooled: PooledModel,
-  now: EpochMs,
   correlated: number,
   settings: CorrectionSettings,
 ): OwnModel | null {
