@@ -21,6 +21,11 @@ export async function pages(
   const { dashboard = '', dumps = '' } = context.options;
   const built = dashboard !== '' && existsSync(join(dashboard, 'index.html'));
   if (dumps !== '') {
+    // A range is of the file's own bytes, never of compressed ones.
+    app.addHook('onRequest', async (request) => {
+      if (request.headers.range !== undefined && request.url.startsWith('/dumps/'))
+        request.headers['x-no-compression'] = '1';
+    });
     await app.register(fastifyStatic, {
       root: dumps,
       prefix: '/dumps/',
@@ -28,6 +33,15 @@ export async function pages(
       acceptRanges: true,
       index: false,
       list: false,
+      setHeaders(response, path) {
+        if (path.endsWith('.parquet')) response.header('content-type', 'application/vnd.apache.parquet');
+        if (path.endsWith('.geojson')) response.header('content-type', 'application/geo+json; charset=utf-8');
+        // A revision never changes; what names revisions does.
+        response.header(
+          'cache-control',
+          /[/\\]observations-[^/\\]+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+        );
+      },
     });
   }
   if (built) {

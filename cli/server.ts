@@ -17,7 +17,7 @@ import { readModelCard } from '../ingest/model-cards.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
-import { DAY, MINUTE, SECOND, dayName, parseTime, startOfDay } from '../model/time.ts';
+import { DAY, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
 import { startCare } from './care.ts';
@@ -29,6 +29,7 @@ import {
   type ControlHandler,
   type ControlRequest,
 } from './control.ts';
+import { Dumps, type DumpFormat } from './dumps.ts';
 import { makeDataFolder, type DataFolder } from './folder.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
@@ -62,6 +63,7 @@ export interface RunningServer {
 
 /** How often full days are moved out of the recent file. */
 const COMPACT_EVERY = 10 * MINUTE;
+const NIGHTLY_LOOK_EVERY = 15 * MINUTE;
 const STORE_HEALTH_EVERY = 5 * SECOND;
 /** A pipeline further behind than this is not ready. */
 const MAX_LAG = 5 * MINUTE;
@@ -199,6 +201,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             .catch((error: unknown) => log.error({ error: String(error) }, 'compacting the store failed')),
         stopped.signal,
       );
+      const dumps = new Dumps(folder.dumps, opened.store, registry);
+      every(
+        NIGHTLY_LOOK_EVERY,
+        () => dumps.nightly().catch((error: unknown) => log.error({ error: String(error) }, 'the nightly dump failed')),
+        stopped.signal,
+      );
       sta = await parts.startSta({
         entry: parts.entry,
         data: {
@@ -243,6 +251,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         dashboard: await pages,
         dumps: folder.dumps,
         health: () => [...health(journal, pipeline, storeHealth), ...feedParts(feeds)],
+        quality: async (thingNum) => pipeline?.health(thingNum) ?? null,
         modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
         metrics: metrics.registry,
         logger: log,
@@ -284,7 +293,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (store) {
       const control: Control = await startControl(
         folder.control,
-        handlers(store, pipeline as PipelineThread, registry, folder),
+        handlers(store, pipeline as PipelineThread, registry, folder, new Dumps(folder.dumps, store.store, registry)),
       );
       closers.push(() => control.close());
     }
@@ -387,10 +396,9 @@ const timeOf = (name: string, value: unknown): number => {
   return t;
 };
 
-/** One file a day and format; days without values make none. */
+/** One file a day and format; days without values make none, unchanged ones no new file. */
 async function dump(
-  store: OpenStore,
-  registry: Registry,
+  dumps: Dumps,
   folder: DataFolder,
   request: ControlRequest,
   progress: (done: number) => void,
@@ -402,20 +410,8 @@ async function dump(
     return typeof given === 'string' && given !== '' ? timeOf(name, `${given}T00:00:00Z`) : otherwise;
   };
   const to = day('to', today);
-  const from = day('from', to - 7 * DAY);
-  const things = registry.list({ includeRetired: true });
-  const written: object[] = [];
-  for (let start = from; start < to; start += DAY) {
-    if ((await store.store.count(start, start + DAY)) === 0) continue;
-    for (const format of request['formats'] as string[]) {
-      signal.throwIfAborted();
-      const file = `observations-${dayName(start)}.${format}`;
-      const path = join(folder.dumps, file);
-      written.push({ file: path, ...(await store.store.dump({ from: start, to: start + DAY, file: path, things })) });
-      progress(written.length);
-    }
-  }
-  return written;
+  const files = await dumps.write(day('from', to - 7 * DAY), to, request['formats'] as DumpFormat[], progress, signal);
+  return files.map((f) => ({ ...f, file: join(folder.dumps, f.file) }));
 }
 
 function handlers(
@@ -423,6 +419,7 @@ function handlers(
   pipeline: PipelineThread,
   registry: Registry,
   folder: DataFolder,
+  dumps: Dumps,
 ): Record<string, ControlHandler> {
   return {
     ping: async () => ({ pid: process.pid }),
@@ -433,7 +430,7 @@ function handlers(
       boxes: registry.count('box'),
       stations: registry.count('station'),
     }),
-    dump: (request, progress, signal) => dump(store, registry, folder, request, progress, signal),
+    dump: (request, progress, signal) => dump(dumps, folder, request, progress, signal),
     compact: async () => store.store.compact(Date.now()),
     recompute: (request, progress, signal) =>
       pipeline.recompute(

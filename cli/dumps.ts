@@ -1,0 +1,296 @@
+/**
+ * The bulk files at `/dumps/`: a Parquet and a csv.gz a day, the boxes and stations, a manifest and a column dictionary. A
+ * day's file never changes: when late data, a recomputation or a licence changed what it says, a new revision is written
+ * beside it and the manifest names both.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { FLAG } from '../model/flags.ts';
+import { DAY, dayName, formatTime, startOfDay } from '../model/time.ts';
+import { LICENCES } from '../registry/licences.ts';
+import { publicPlace } from '../registry/place.ts';
+import type { Registry, Thing } from '../registry/registry.ts';
+import type { BulkStore, DumpThing } from '../store/store.ts';
+
+export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
+export type DumpFormat = (typeof DUMP_FORMATS)[number];
+
+/** Days looked at again each night: what came late, or was recomputed, is mostly younger. */
+const LOOKED_AT_AGAIN = 35;
+/** UTC hour from which the day before is dumped: boxes that buffered over midnight have sent by then. */
+const NIGHTLY_HOUR = 1;
+
+export interface DumpFile {
+  /** Relative to `/dumps/`. */
+  readonly file: string;
+  readonly format: string;
+  /** UTC day of the observations. */
+  readonly day: string;
+  readonly revision: number;
+  /** False = a newer revision says otherwise; the file stays. */
+  readonly current: boolean;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly created: string;
+  /** Of what the rows say; the same content gives no new revision. */
+  readonly fingerprint: string;
+}
+
+export interface Manifest {
+  readonly title: string;
+  readonly promise: string;
+  readonly updated: string;
+  /** UTC day of the last nightly look. */
+  readonly checked: string;
+  readonly columns: string;
+  readonly licences: typeof LICENCES;
+  readonly files: readonly DumpFile[];
+}
+
+const PROMISE =
+  'A file named here is never changed and stays at its address for at least five years. What is learned later comes as a new revision (.r2, .r3 …), named here beside the old one with current = true.';
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+function write(file: string, text: string): void {
+  writeFileSync(`${file}.tmp`, text);
+  renameSync(`${file}.tmp`, file);
+}
+
+const dumpThing = ({ num, id, licence, attribution }: Thing): DumpThing => ({ num, id, licence, attribution });
+
+export class Dumps {
+  readonly #folder: string;
+  readonly #store: BulkStore;
+  readonly #registry: Registry;
+  readonly #clock: () => number;
+
+  constructor(folder: string, store: BulkStore, registry: Registry, clock: () => number = Date.now) {
+    this.#folder = folder;
+    this.#store = store;
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  manifest(): Manifest {
+    const file = join(this.#folder, 'manifest.json');
+    const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Manifest) : null;
+    return {
+      title: 'Observations of community sensor boxes and reference stations',
+      promise: PROMISE,
+      updated: known?.updated ?? '',
+      checked: known?.checked ?? '',
+      columns: 'csv-metadata.json',
+      licences: LICENCES,
+      files: known?.files ?? [],
+    };
+  }
+
+  /** Days of [from, to), the manifest and what goes with it. Returns the files that are current; unchanged days are not written again. */
+  async write(
+    from: number,
+    to: number,
+    formats: readonly DumpFormat[],
+    done: (files: number) => void = () => undefined,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<DumpFile[]> {
+    mkdirSync(this.#folder, { recursive: true });
+    const things = this.#registry.list({ includeRetired: true }).map(dumpThing);
+    const files: DumpFile[] = [];
+    for (let start = from; start < to; start += DAY) {
+      if ((await this.#store.count(start, start + DAY)) === 0) continue;
+      const fingerprint = await this.#fingerprint(start, things);
+      for (const format of formats) {
+        signal.throwIfAborted();
+        files.push(await this.#writeDay(start, format, fingerprint, things));
+        done(files.length);
+      }
+    }
+    this.#writeThings();
+    return files;
+  }
+
+  /** Once a UTC day: days without a file, and those looked at again. */
+  async nightly(): Promise<void> {
+    const now = this.#clock();
+    const today = startOfDay(now);
+    const { checked } = this.manifest();
+    if (new Date(now).getUTCHours() < NIGHTLY_HOUR || checked === dayName(today)) return;
+    const first = await this.#firstDay();
+    if (first !== null) {
+      const has = new Set(this.manifest().files.map((f) => f.day));
+      for (let day = first; day < today; day += DAY)
+        if (day >= today - LOOKED_AT_AGAIN * DAY || !has.has(dayName(day)))
+          await this.write(day, day + DAY, ['parquet', 'csv.gz']);
+    }
+    this.#save({ ...this.manifest(), checked: dayName(today) });
+  }
+
+  async #firstDay(): Promise<number | null> {
+    const answer = await this.#store.sql({
+      text: 'SELECT min("phenomenonTime") FROM observation',
+      from: 0,
+      to: this.#clock(),
+      timeoutMs: 120_000,
+    });
+    const first = answer.columns[0]?.[0];
+    return typeof first === 'number' ? startOfDay(first) : null;
+  }
+
+  /** What a day's rows say, in any order, and the licences under which they say it. */
+  async #fingerprint(start: number, things: readonly DumpThing[]): Promise<string> {
+    const { columns } = await this.#store.sql({
+      text: `SELECT count(*), CAST(bit_xor(hash(o.datastream, o."phenomenonTime", o."resultTime", o.raw, o.corrected, o.lo90, o.hi90, o.flag, o.reasons, o."level", o.model)) AS VARCHAR)
+             FROM observation o`,
+      from: start,
+      to: start + DAY,
+      timeoutMs: 300_000,
+    });
+    const present = await this.#store.sql({
+      text: 'SELECT DISTINCT datastream // 64 AS num FROM observation ORDER BY num',
+      from: start,
+      to: start + DAY,
+      timeoutMs: 300_000,
+      maxRows: 5_000_000,
+    });
+    const nums = new Set((present.columns[0] ?? []).map(Number));
+    const terms = things.filter((t) => nums.has(t.num)).map((t) => [t.id, t.licence, t.attribution]);
+    return createHash('sha256')
+      .update(JSON.stringify([columns.map((c) => c[0]), terms]))
+      .digest('hex')
+      .slice(0, 32);
+  }
+
+  async #writeDay(
+    start: number,
+    format: DumpFormat,
+    fingerprint: string,
+    things: readonly DumpThing[],
+  ): Promise<DumpFile> {
+    const day = dayName(start);
+    const before = this.manifest().files.filter((f) => f.day === day && f.format === format);
+    const newest = before.find((f) => f.current);
+    if (newest?.fingerprint === fingerprint && existsSync(join(this.#folder, newest.file))) return newest;
+    const revision = Math.max(0, ...before.map((f) => f.revision)) + 1;
+    const file = `observations-${day}${revision === 1 ? '' : `.r${revision}`}.${format}`;
+    const path = join(this.#folder, file);
+    const { rows, bytes } = await this.#store.dump({ from: start, to: start + DAY, file: path, things });
+    const made: DumpFile = {
+      file,
+      format,
+      day,
+      revision,
+      current: true,
+      rows,
+      bytes,
+      sha256: await sha256(path),
+      created: formatTime(this.#clock()),
+      fingerprint,
+    };
+    const manifest = this.manifest();
+    const files = manifest.files.map((f) => (f.day === day && f.format === format ? { ...f, current: false } : f));
+    this.#save({ ...manifest, files: [...files, made].sort((a, b) => (a.file < b.file ? -1 : 1)) });
+    return made;
+  }
+
+  #save(manifest: Manifest): void {
+    const updated: Manifest = { ...manifest, updated: formatTime(this.#clock()) };
+    write(join(this.#folder, 'manifest.json'), `${JSON.stringify(updated, null, 1)}\n`);
+    write(join(this.#folder, 'SHA256SUMS'), manifest.files.map((f) => `${f.sha256}  ${f.file}\n`).join(''));
+    write(join(this.#folder, 'csv-metadata.json'), `${JSON.stringify(columnDictionary(manifest.files), null, 1)}\n`);
+  }
+
+  /** Boxes and stations as they are now: GeoJSON and CSV. */
+  #writeThings(): void {
+    const things = this.#registry.list({ includeRetired: true });
+    const rows = things.map((t) => {
+      const place = publicPlace(t);
+      return {
+        id: t.id,
+        name: t.name,
+        kind: t.kind,
+        lat: place?.lat ?? null,
+        lon: place?.lon ?? null,
+        exposure: t.exposure,
+        project: t.project,
+        sensors: t.sensors.join(';'),
+        claimed: t.claimed,
+        retired: t.retired,
+        licence: t.licence,
+        attribution: t.attribution,
+      };
+    });
+    const features = rows.map(({ lat, lon, ...properties }) => ({
+      type: 'Feature',
+      id: properties.id,
+      geometry: lat === null || lon === null ? null : { type: 'Point', coordinates: [lon, lat] },
+      properties,
+    }));
+    write(join(this.#folder, 'boxes.geojson'), JSON.stringify({ type: 'FeatureCollection', features }));
+    const names = ['id', 'name', 'kind', 'lat', 'lon', 'exposure', 'project', 'sensors', 'claimed', 'retired', 'licence', 'attribution'] as const; // prettier-ignore
+    const lines = [names.join(','), ...rows.map((r) => names.map((n) => cell(r[n])).join(','))];
+    write(join(this.#folder, 'boxes.csv'), `${lines.join('\r\n')}\r\n`);
+  }
+}
+
+/** RFC 4180; a cell that a spreadsheet would take for a formula is prefixed with an apostrophe. */
+function cell(value: string | number | boolean | null): string {
+  if (value === null) return '';
+  const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+const FLAGS = Object.entries(FLAG)
+  .map(([name, n]) => `${n} ${name}`)
+  .join(', ');
+
+/** Name, datatype and meaning of each column, in the order of the files. */
+const COLUMNS: readonly (readonly [name: string, datatype: string, description: string])[] = [
+  ['box', 'string', 'Id of the box or reference station; see boxes.csv'],
+  ['property', 'string', 'What was measured: pm25, pm10, temperature, humidity …'],
+  ['unit', 'string', 'UCUM code of the unit of raw, corrected, lo90, hi90'],
+  ['phenomenonTime', 'datetime', 'When it was measured, UTC'],
+  ['resultTime', 'datetime', 'When the server received it, UTC'],
+  ['raw', 'double', 'Value as the box sent it; empty where it sent none'],
+  ['corrected', 'double', 'Value corrected against reference stations; empty where none can be given'],
+  ['lo90', 'double', 'Lower end of the 90 % interval of the corrected value'],
+  ['hi90', 'double', 'Upper end of the 90 % interval of the corrected value'],
+  ['flag', 'integer', `Quality flag after QARTOD: ${FLAGS}`],
+  ['reasons', 'string', 'Why flagged or not corrected: property.code, separated by ;'],
+  ['correctionLevel', 'string', 'How the correction was learned'],
+  ['model', 'string', 'Id of the correction model; /api/v1/models/{id} describes it'],
+  ['licence', 'string', 'SPDX identifier of the licence of the box; empty = not stated, ask before you republish'],
+  ['attribution', 'string', 'Who is to be named'],
+];
+
+/** CSV on the Web (W3C tabular metadata) for all current csv.gz files. */
+function columnDictionary(files: readonly DumpFile[]): object {
+  return {
+    '@context': ['http://www.w3.org/ns/csvw', { '@language': 'en' }],
+    'dc:title': 'Observations of community sensor boxes and reference stations',
+    dialect: { header: true, encoding: 'utf-8', delimiter: ',' },
+    tables: files
+      .filter((f) => f.current && f.format.startsWith('csv'))
+      .map((f) => ({ url: basename(f.file), tableSchema: '#observation' })),
+    tableSchema: {
+      '@id': '#observation',
+      columns: COLUMNS.map(([name, datatype, description]) => ({
+        name,
+        titles: name,
+        datatype,
+        'dc:description': description,
+        required: ['box', 'property', 'unit', 'phenomenonTime', 'resultTime', 'flag'].includes(name),
+      })),
+      primaryKey: ['box', 'property', 'phenomenonTime'],
+    },
+  };
+}
+
+export const DUMP_COLUMNS: readonly string[] = COLUMNS.map(([name]) => name);
