@@ -42,7 +42,7 @@ export function PlaceMap({ spot, onSpot }: { spot: Spot | null; onSpot: (spot: S
       container: container.current as HTMLElement,
       style: external ? custom : baseStyle(dark.value ? DARK : LIGHT, lang.value),
       center: spot ? [spot.lon, spot.lat] : [START.lon, START.lat],
-      zoom: spot ? 13 : 6.2,
+      zoom: spot ? 13 : 5.7,
       dragRotate: false,
       pitchWithRotate: false,
       attributionControl: false,
