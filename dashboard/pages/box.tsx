@@ -1,6 +1,7 @@
 /** The page of one box or station. */
 import { useEffect, useState } from 'preact/hooks';
 import { ownLevel } from '../data/api.ts';
+import { Care } from '../care/index.tsx';
 import { distanceM } from '../../model/geo.ts';
 import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
 import { follow, table, tableVersion } from '../data/feed.ts';
@@ -107,6 +108,7 @@ export default function BoxPage({ params: [id = ''] }: PageProps) {
                 <EmbedCode id={id} property={key} />
               </div>
             </div>
+            <Care id={d.id} kind={d.kind} />
           </>
         )}
       </main>
