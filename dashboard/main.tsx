@@ -4,7 +4,7 @@ import { render } from 'preact';
 import './style/tokens.css';
 import './style/base.css';
 import './style/map.css';
-import { follow } from './data/feed.ts';
+import { follow } from './values/feed.ts';
 import { dataLevels, lang, view } from './state/app.ts';
 import { t } from './i18n/index.ts';
 import { pageOf } from './pages/index.ts';

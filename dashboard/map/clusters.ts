@@ -2,10 +2,9 @@
  * Boxes that would lie on top of each other, gathered into cells of the screen at one zoom. A cell shows the median of the
  * values that count, so that one broken box does not colour it. Reference stations are never gathered.
  */
-import { KIND, type BoxTable } from '../data/table.ts';
+import { KIND, type BoxTable } from '../values/table.ts';
 import type { Hideable, Level } from '../state/url.ts';
-import { counts, isHidden, rowView } from './marks.ts';
-import { relativeX, relativeY } from './points.ts';
+import { isHidden, isIndoor, statusAt, valueAt } from './marks.ts';
 
 export interface Cluster {
   readonly x: number;
@@ -40,10 +39,9 @@ export function cluster(t: BoxTable, zoom: number, level: Level, hide: readonly 
   const inside = new Uint8Array(t.length);
   for (let row = 0; row < t.length; row++) {
     if (t.kind[row] === KIND.station) continue;
-    const v = rowView(t, row, level, now);
-    if (isHidden(t, row, v.status, hide)) continue;
-    const cx = Math.floor((relativeX(t.lon[row] as number) + 1) / cell);
-    const cy = Math.floor((relativeY(t.lat[row] as number) + 1) / cell);
+    if (hide.length > 0 && isHidden(t, row, statusAt(t, row, level, now, valueAt(t, row, level)), hide)) continue;
+    const cx = Math.floor(((t.x[row] as number) + 1) / cell);
+    const cy = Math.floor(((t.y[row] as number) + 1) / cell);
     const key = cx * ACROSS + cy;
     const list = cells.get(key);
     if (list) list.push(row);
@@ -54,21 +52,21 @@ export function cluster(t: BoxTable, zoom: number, level: Level, hide: readonly 
     if (rows.length < 2) continue;
     let x = 0;
     let y = 0;
-    const values: number[] = [];
+    const values = new Float64Array(rows.length);
+    let used = 0;
     for (const row of rows) {
       inside[row] = 1;
-      x += relativeX(t.lon[row] as number);
-      y += relativeY(t.lat[row] as number);
-      const v = rowView(t, row, level, now);
-      if (counts(t, row, v)) values.push(v.value);
+      x += t.x[row] as number;
+      y += t.y[row] as number;
+      const value = valueAt(t, row, level);
+      if (!isIndoor(t, row) && statusAt(t, row, level, now, value) === 'ok') values[used++] = value;
     }
-    values.sort((a, b) => a - b);
     clusters.push({
       x: x / rows.length,
       y: y / rows.length,
       boxes: rows.length,
-      used: values.length,
-      median: median(values),
+      used,
+      median: median(values.subarray(0, used).sort()),
     });
   }
   return { clusters, inside };
@@ -82,8 +80,8 @@ function merged(t: BoxTable, cells: ReadonlyMap<number, number[]>, cell: number)
     let x = 0;
     let y = 0;
     for (const row of rows) {
-      x += relativeX(t.lon[row] as number);
-      y += relativeY(t.lat[row] as number);
+      x += t.x[row] as number;
+      y += t.y[row] as number;
     }
     return { x: x / rows.length, y: y / rows.length };
   };

@@ -1,10 +1,11 @@
 /** Draws the field as a halftone: a square is as large as its value is sure. Recomputed when the map rests. */
 import type { Map as MapLibre } from 'maplibre-gl';
-import { KIND, type BoxTable } from '../data/table.ts';
+import { KIND, type BoxTable } from '../values/table.ts';
 import type { Level } from '../state/url.ts';
 import type { FieldGrid } from './field.ts';
 import { colours, counts, rowView, SHAPE } from './marks.ts';
-import { PointLayer, relativeX, relativeY } from './points.ts';
+import { relativeX, relativeY } from './mercator.ts';
+import { PointLayer } from './points.ts';
 import type { Palette } from '../scales/scales.ts';
 
 const STEP_PX = 15;

@@ -5,7 +5,7 @@
 import { FLAG } from '../../model/flags.ts';
 import { HOUR, MINUTE } from '../../model/time.ts';
 import { classOf, type Palette } from '../scales/scales.ts';
-import { EXPOSURE, KIND, type BoxTable } from '../data/table.ts';
+import { EXPOSURE, KIND, type BoxTable } from '../values/table.ts';
 import type { Hideable, Level } from '../state/url.ts';
 
 /** Numbers are the shader's. */
@@ -60,39 +60,43 @@ function pastView(t: BoxTable, row: number, past: NonNullable<BoxTable['past']>)
   };
 }
 
-/** What a row says at a level. For `difference` both values have to be of the same moment. */
+/** The value of a row at a level, NaN = none. For `difference` both values have to be of the same moment. */
+export function valueAt(t: BoxTable, row: number, level: Level): number {
+  if (t.past) return t.past.value[row] ?? NaN;
+  const { corrected, raw } = t.levels;
+  if (level === 'raw') return raw.value[row] as number;
+  const value = corrected.value[row] as number;
+  if (level === 'corrected') return value;
+  return raw.time[row] === corrected.time[row] ? value - (raw.value[row] as number) : NaN;
+}
+
+/** @param value as `valueAt` gave it */
+export function statusAt(t: BoxTable, row: number, level: Level, now: number, value: number): Status {
+  if (t.past) return Number.isNaN(value) ? 'silent' : 'ok';
+  const l = level === 'raw' ? t.levels.raw : t.levels.corrected;
+  const flag = l.flag[row];
+  const age = t.kind[row] === KIND.station ? AGE.station : AGE.box;
+  if (!(now - (l.time[row] as number) <= age.silent)) return 'silent';
+  if (flag === FLAG.fail || flag === FLAG.missing) return 'refused';
+  if (Number.isNaN(value)) return level === 'raw' ? 'refused' : 'uncorrected';
+  return flag === FLAG.suspect ? 'suspect' : 'ok';
+}
+
+/** All that a row says at a level. */
 export function rowView(t: BoxTable, row: number, level: Level, now: number): RowView {
   if (t.past) return pastView(t, row, t.past);
-  const l = t.levels[level === 'raw' ? 'raw' : 'corrected'];
-  const time = l.time[row] as number;
-  const flag = l.flag[row] as number;
-  let value = l.value[row] as number;
-  if (level === 'difference') {
-    const raw = t.levels.raw;
-    value = raw.time[row] === time ? value - (raw.value[row] as number) : NaN;
-  }
-  const age = t.kind[row] === KIND.station ? AGE.station : AGE.box;
-  const status: Status = !(now - time <= age.silent)
-    ? 'silent'
-    : flag === FLAG.fail || flag === FLAG.missing
-      ? 'refused'
-      : Number.isNaN(value)
-        ? level === 'raw'
-          ? 'refused'
-          : 'uncorrected'
-        : flag === FLAG.suspect
-          ? 'suspect'
-          : 'ok';
+  const l = level === 'raw' ? t.levels.raw : t.levels.corrected;
+  const value = valueAt(t, row, level);
   const difference = level === 'difference';
   return {
     value,
     lo90: difference ? NaN : (l.lo90[row] as number),
     hi90: difference ? NaN : (l.hi90[row] as number),
-    time,
-    flag,
+    time: l.time[row] as number,
+    flag: l.flag[row] as number,
     reasons: l.reasons[row] ?? '',
     model: l.model[row] ?? '',
-    status,
+    status: statusAt(t, row, level, now, value),
   };
 }
 

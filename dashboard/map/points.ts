@@ -5,6 +5,7 @@
  * The map is never tilted or turned, so a place's pixel is a multiplication; positions are kept relative to an origin in
  * Taiwan, which keeps 32-bit floats exact to an eighth of a pixel at the closest zoom.
  */
+import { ORIGIN } from './mercator.ts';
 import type { CustomLayerInterface, CustomRenderMethodInput, Map as MapLibre } from 'maplibre-gl';
 
 export interface PointArrays {
@@ -16,13 +17,6 @@ export interface PointArrays {
   /** shape, hollow middle (unclaimed), radius in 1/8 px (0 = by zoom), pass (0 hidden, 1 first … 3 last drawn). */
   readonly mark: Uint8Array;
 }
-
-/** Mercator world coordinates of 121° E, 24° N. */
-const mercatorX = (lon: number): number => (lon + 180) / 360;
-const mercatorY = (lat: number): number => (1 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / Math.PI) / 2;
-export const ORIGIN = { lon: 121, lat: 24, x: mercatorX(121), y: mercatorY(24) } as const;
-export const relativeX = (lon: number): number => mercatorX(lon) - ORIGIN.x;
-export const relativeY = (lat: number): number => mercatorY(lat) - ORIGIN.y;
 
 /** Radius of an ordinary box [px] by zoom: dust over the country, a coin to press on in a street. */
 export function radiusAt(zoom: number): number {
@@ -52,7 +46,6 @@ uniform float u_world;   // pixels of the whole world
 uniform vec2 u_viewport; // pixels
 uniform float u_ratio;   // device pixels per pixel
 uniform float u_radius;
-uniform float u_pass;
 out vec4 v_colour;
 flat out float v_shape;
 flat out float v_hollow;
@@ -67,8 +60,7 @@ void main() {
   vec2 px = u_origin + a_position * u_world;
   vec2 clip = px / u_viewport * 2.0 - 1.0;
   float half_size = r + 3.0;
-  bool away = a_mark.w != u_pass;
-  gl_Position = away ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(clip.x, -clip.y, 0.0, 1.0);
+  gl_Position = vec4(clip.x, -clip.y, 0.0, 1.0);
   gl_PointSize = half_size * 2.0 * u_ratio;
   v_colour = a_colour;
   v_shape = a_mark.x;
@@ -141,7 +133,8 @@ function program(gl: WebGL2RenderingContext): WebGLProgram {
   return p;
 }
 
-const PASSES = [1, 2, 3] as const;
+/** Values of the fourth byte of `mark`: 0 is not drawn, 3 lies on top. */
+const PASSES = 4;
 
 export class PointLayer implements CustomLayerInterface {
   readonly type = 'custom' as const;
@@ -160,9 +153,11 @@ export class PointLayer implements CustomLayerInterface {
   #map: MapLibre | null = null;
   #gl: WebGL2RenderingContext | null = null;
   #program: WebGLProgram | null = null;
+  #order = new Uint32Array(0);
+  #drawn = 0;
   readonly #uniforms = new Map<string, WebGLUniformLocation | null>();
   #vao: WebGLVertexArrayObject | null = null;
-  #buffers: { position: WebGLBuffer; colour: WebGLBuffer; mark: WebGLBuffer } | null = null;
+  #buffers: { position: WebGLBuffer; colour: WebGLBuffer; mark: WebGLBuffer; order: WebGLBuffer } | null = null;
   /** Rows still to be sent to the GPU; null = all. */
   #dirty: { from: number; to: number } | null | 'none' = null;
 
@@ -179,7 +174,12 @@ export class PointLayer implements CustomLayerInterface {
   #prepare(gl: WebGL2RenderingContext): void {
     this.#program = program(gl);
     this.#vao = gl.createVertexArray();
-    this.#buffers = { position: gl.createBuffer(), colour: gl.createBuffer(), mark: gl.createBuffer() };
+    this.#buffers = {
+      position: gl.createBuffer(),
+      colour: gl.createBuffer(),
+      mark: gl.createBuffer(),
+      order: gl.createBuffer(),
+    };
     gl.bindVertexArray(this.#vao);
     const attribute = (name: string, buffer: WebGLBuffer, size: number, type: number, normal: boolean): void => {
       const at = gl.getAttribLocation(this.#program as WebGLProgram, name);
@@ -190,6 +190,7 @@ export class PointLayer implements CustomLayerInterface {
     attribute('a_position', this.#buffers.position, 2, gl.FLOAT, false);
     attribute('a_colour', this.#buffers.colour, 4, gl.UNSIGNED_BYTE, true);
     attribute('a_mark', this.#buffers.mark, 4, gl.UNSIGNED_BYTE, false);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.#buffers.order);
     gl.bindVertexArray(null);
     this.#dirty = null;
   }
@@ -228,6 +229,18 @@ export class PointLayer implements CustomLayerInterface {
     this.#map?.triggerRepaint();
   }
 
+  /** What is drawn, bottom first (counting sort); hidden rows cost nothing. Called with the layer's vertex array bound. */
+  #sort(gl: WebGL2RenderingContext, buffer: WebGLBuffer): void {
+    const { length, mark } = this.#arrays;
+    if (this.#order.length < length) this.#order = new Uint32Array(Math.ceil(length * 1.3));
+    let n = 0;
+    for (let pass = 1; pass < PASSES; pass++)
+      for (let row = 0; row < length; row++) if (mark[row * 4 + 3] === pass) this.#order[n++] = row;
+    this.#drawn = n;
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, this.#order.subarray(0, n), gl.DYNAMIC_DRAW);
+  }
+
   #upload(gl: WebGL2RenderingContext): void {
     const b = this.#buffers;
     if (!b || this.#dirty === 'none') return;
@@ -248,6 +261,7 @@ export class PointLayer implements CustomLayerInterface {
       gl.bindBuffer(gl.ARRAY_BUFFER, b.mark);
       gl.bufferSubData(gl.ARRAY_BUFFER, from * 4, a.mark.subarray(from * 4, to * 4));
     }
+    this.#sort(gl, b.order);
     this.#dirty = 'none';
   }
 
@@ -257,6 +271,7 @@ export class PointLayer implements CustomLayerInterface {
     const vao = gl.getParameter(gl.VERTEX_ARRAY_BINDING) as WebGLVertexArrayObject | null;
     const buffer = gl.getParameter(gl.ARRAY_BUFFER_BINDING) as WebGLBuffer | null;
     if (!this.#program) this.#prepare(gl);
+    gl.bindVertexArray(this.#vao);
     this.#upload(gl);
     const canvas = map.getCanvas();
     const ratio = map.getPixelRatio();
@@ -280,10 +295,7 @@ export class PointLayer implements CustomLayerInterface {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.DEPTH_TEST);
     gl.disable(gl.STENCIL_TEST);
-    for (const pass of PASSES) {
-      gl.uniform1f(u('u_pass'), pass);
-      gl.drawArrays(gl.POINTS, 0, this.#arrays.length);
-    }
+    gl.drawElements(gl.POINTS, this.#drawn, gl.UNSIGNED_INT, 0);
     gl.bindVertexArray(vao);
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   }

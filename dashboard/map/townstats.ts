@@ -1,5 +1,5 @@
 /** Medians of townships. Which township a box lies in is found a few thousand boxes at a time, so that no frame waits for it. */
-import { KIND, type BoxTable } from '../data/table.ts';
+import { KIND, type BoxTable } from '../values/table.ts';
 import { townAt } from '../places/here.ts';
 import type { Level } from '../state/url.ts';
 import type { Towns } from './base.ts';

@@ -10,7 +10,7 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import places from 'virtual:towns';
-import { KIND, type BoxTable } from '../data/table.ts';
+import { KIND, type BoxTable } from '../values/table.ts';
 import type { Palette } from '../scales/scales.ts';
 import type { ViewState } from '../state/url.ts';
 import { baseStyle, DARK, LIGHT, loadLand, type Land } from './base.ts';
@@ -18,8 +18,22 @@ import { FieldLayer } from './fieldlayer.ts';
 import { TownIndex, ENOUGH, type TownStat } from './townstats.ts';
 import { cluster, type Clustering, type Cluster } from './clusters.ts';
 import { LabelCanvas, type EventPlace, type Label } from './labels.ts';
-import { colours, freshness, GREY, HEALTH, isHidden, rgb, rowView, SHAPE, shapeOf, type RowView } from './marks.ts';
-import { ORIGIN, PointLayer, radiusAt, relativeX, relativeY, type PointArrays } from './points.ts';
+import {
+  colours,
+  freshness,
+  GREY,
+  HEALTH,
+  isHidden,
+  rgb,
+  rowView,
+  SHAPE,
+  shapeOf,
+  statusAt,
+  valueAt,
+  type RowView,
+} from './marks.ts';
+import { ORIGIN } from './mercator.ts';
+import { PointLayer, radiusAt, type PointArrays } from './points.ts';
 
 setWorkerUrl(workerUrl);
 
@@ -251,12 +265,12 @@ export class MapView {
     }
     const { position } = this.#arrays;
     for (let row = this.#arrays.length; row < t.length; row++) {
-      position[row * 2] = relativeX(t.lon[row] as number);
-      position[row * 2 + 1] = relativeY(t.lat[row] as number);
+      position[row * 2] = t.x[row] as number;
+      position[row * 2 + 1] = t.y[row] as number;
     }
     this.#arrays = { ...this.#arrays, length: t.length };
     this.#clusterKey = '';
-    this.#recluster();
+    this.#recluster(false);
     const paint = this.#painter();
     for (let row = 0; row < t.length; row++) paint(row);
     this.points.ink = this.#shown.dark ? [0.93, 0.95, 0.96] : [0.09, 0.14, 0.18];
@@ -334,22 +348,24 @@ export class MapView {
     const inside = this.#clustering?.inside;
     const health = view.layer === 'health';
     const stationsOnly = view.layer === 'stations';
-    const noBoxes = view.layer === 'towns' || view.layer === 'field';
+    const noBoxes = (view.layer === 'towns' || view.layer === 'field') && this.map.getZoom() < 11;
+    const times = t.levels[view.level === 'raw' ? 'raw' : 'corrected'].time;
     return (row) => {
-      const v = rowView(t, row, view.level, at);
+      const value = valueAt(t, row, view.level);
+      const status = statusAt(t, row, view.level, at, value);
       const station = t.kind[row] === KIND.station;
-      const shape = shapeOf(t, row, v.status);
-      const grey = v.status !== 'ok' && v.status !== 'suspect';
-      const [r, g, b] = health ? healthColours[v.status] : grey ? GREY : ramp.of(v.value);
+      const shape = shapeOf(t, row, status);
+      const grey = status !== 'ok' && status !== 'suspect';
+      const [r, g, b] = health ? healthColours[status] : grey ? GREY : ramp.of(value);
       const hidden =
-        (!health && isHidden(t, row, v.status, view.hide)) ||
+        (!health && isHidden(t, row, status, view.hide)) ||
         inside?.[row] === 1 ||
         (stationsOnly && !station) ||
-        (noBoxes && !station && this.map.getZoom() < 11);
+        (noBoxes && !station);
       colour[row * 4] = r;
       colour[row * 4 + 1] = g;
       colour[row * 4 + 2] = b;
-      colour[row * 4 + 3] = Math.round(255 * (grey ? 0.75 : freshness(t, row, v.time, at)));
+      colour[row * 4 + 3] = Math.round(255 * (grey ? 0.75 : freshness(t, row, times[row] as number, at)));
       mark[row * 4] = SHAPE[shape];
       mark[row * 4 + 1] = t.claimed[row] === 0 ? 1 : 0;
       mark[row * 4 + 2] = 0;
@@ -372,7 +388,8 @@ export class MapView {
     return found;
   }
 
-  #recluster(): void {
+  /** @param repaint false where the caller paints every row anyway */
+  #recluster(repaint = true): void {
     if (!this.#ready) return;
     const { view, now } = this.#shown;
     const zoom = Math.floor(this.map.getZoom() * 2) / 2;
@@ -384,6 +401,7 @@ export class MapView {
     this.#clusterKey = key;
     this.#clustering = wanted ? cluster(this.#table, zoom, view.level, view.hide, view.time ?? now) : null;
     this.#drawClusters(this.#clustering?.clusters ?? []);
+    if (!repaint) return;
     if (before || this.#clustering || view.layer === 'towns' || view.layer === 'field') {
       const paint = this.#painter();
       for (let row = 0; row < this.#arrays.length; row++) paint(row);

@@ -1,11 +1,11 @@
 /** The page of one box or station. */
 import { useEffect, useState } from 'preact/hooks';
-import { ownLevel } from '../data/api.ts';
+import { ownLevel } from '../values/api.ts';
 import { Care } from '../care/index.tsx';
 import { distanceM } from '../../model/geo.ts';
 import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
-import { follow, table, tableVersion } from '../data/feed.ts';
-import { KIND } from '../data/table.ts';
+import { follow, table, tableVersion } from '../values/feed.ts';
+import { KIND } from '../values/table.ts';
 import { distance, num, t, words } from '../i18n/index.ts';
 import { loadLand, type Land } from '../map/base.ts';
 import { rowView, shapeOf } from '../map/marks.ts';

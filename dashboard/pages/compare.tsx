@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { isPropertyKey, property, PROPERTIES, type PropertyKey } from '../../model/properties.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
-import { details, observations, ownLevel, type Observation } from '../data/api.ts';
+import { details, observations, ownLevel, type Observation } from '../values/api.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
 import { BOX_ID, MAX_COMPARE } from '../state/url.ts';
 import { LINE_COLOURS, LINE_DASHES, Lines } from '../ui/lines.tsx';

@@ -1,7 +1,7 @@
 /** Small pieces for other people's pages: a map, one value, one chart; always with where the data come from. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { follow, onRows, table, tableVersion } from '../data/feed.ts';
+import { follow, onRows, table, tableVersion } from '../values/feed.ts';
 import { t } from '../i18n/index.ts';
 import { MapView, type Shown } from '../map/view.ts';
 import { currentPalette, dataLevels, lang, mapHref, view } from '../state/app.ts';

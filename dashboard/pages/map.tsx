@@ -1,7 +1,7 @@
 /** The map. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { follow, loaded, onRows, table, tableVersion } from '../data/feed.ts';
+import { follow, loaded, onRows, table, tableVersion } from '../values/feed.ts';
 import { t, num, words } from '../i18n/index.ts';
 import { loadLand, type Land } from '../map/base.ts';
 import { MapView, type Shown } from '../map/view.ts';

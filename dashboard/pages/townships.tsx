@@ -1,7 +1,7 @@
 /** Townships ranked by the median of their boxes, now. */
 import { useEffect, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
-import { follow, loaded, table, tableVersion } from '../data/feed.ts';
+import { follow, loaded, table, tableVersion } from '../values/feed.ts';
 import { num, t, words } from '../i18n/index.ts';
 import { loadLand, type Land } from '../map/base.ts';
 import { ENOUGH, TownIndex, type TownStat } from '../map/townstats.ts';

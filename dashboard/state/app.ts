@@ -2,7 +2,7 @@
 import { computed, signal } from '@preact/signals';
 import { property } from '../../model/properties.ts';
 import { palette, SCALES } from '../scales/scales.ts';
-import type { DataLevel } from '../data/table.ts';
+import type { DataLevel } from '../values/table.ts';
 import { formatView, LANGS, parseView, START, type Lang, type ViewState } from './url.ts';
 
 const scaleIds = SCALES.map((s) => s.id);

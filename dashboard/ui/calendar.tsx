@@ -2,8 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
-import type { DataLevel } from '../data/table.ts';
-import { observations, type Observation } from '../data/api.ts';
+import type { DataLevel } from '../values/table.ts';
+import { observations, type Observation } from '../values/api.ts';
 import { day, num, t, TIME_ZONE, words } from '../i18n/index.ts';
 import { classOf, effectiveScale, palette } from '../scales/scales.ts';
 import { currentPalette } from '../state/app.ts';

@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { lang } from '../state/app.ts';
 import { dark } from '../state/theme.ts';
 import { clock, day, dayAndClock, num, t, TIME_ZONE } from '../i18n/index.ts';
-import type { Series } from '../data/series.ts';
+import type { Series } from '../values/series.ts';
 
 export interface ChartProps {
   readonly series: Series;

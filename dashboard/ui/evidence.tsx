@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import { property } from '../../model/properties.ts';
-import { observations, ownLevel, type Observation } from '../data/api.ts';
+import { observations, ownLevel, type Observation } from '../values/api.ts';
 import { fullTime, num, t } from '../i18n/index.ts';
 import { view } from '../state/app.ts';
 import { parseWas } from '../state/url.ts';

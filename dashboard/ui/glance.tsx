@@ -1,8 +1,8 @@
 /** The one sentence. */
 import type { ComponentChildren } from 'preact';
 import { property } from '../../model/properties.ts';
-import { glance } from '../data/glance.ts';
-import { loaded, table, tableVersion } from '../data/feed.ts';
+import { glance } from '../values/glance.ts';
+import { loaded, table, tableVersion } from '../values/feed.ts';
 import { ago, dayAndClock, distance, num, t, words, type Key } from '../i18n/index.ts';
 import { inkOn, palette, scalesFor } from '../scales/scales.ts';
 import { view } from '../state/app.ts';

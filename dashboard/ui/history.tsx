@@ -2,8 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
-import { observations, observationsUrl, type Observation, type Span } from '../data/api.ts';
-import { series, summary } from '../data/series.ts';
+import { observations, observationsUrl, type Observation, type Span } from '../values/api.ts';
+import { series, summary } from '../values/series.ts';
 import { dayAndClock, num, t, words, type Key } from '../i18n/index.ts';
 import { Chart } from './chart.tsx';
 import { reasonWords } from './why.tsx';

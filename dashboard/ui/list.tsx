@@ -1,8 +1,8 @@
 /** The boxes round a place as a table: for keyboards, screen readers and everybody who prefers a list. */
 import { distanceM } from '../../model/geo.ts';
 import { property } from '../../model/properties.ts';
-import { table, tableVersion } from '../data/feed.ts';
-import { KIND } from '../data/table.ts';
+import { table, tableVersion } from '../values/feed.ts';
+import { KIND } from '../values/table.ts';
 import { ago, distance, num, t, type Key } from '../i18n/index.ts';
 import { isHidden, rowView, shapeOf } from '../map/marks.ts';
 import { classOf } from '../scales/scales.ts';

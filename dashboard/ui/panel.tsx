@@ -1,9 +1,9 @@
 /** What one box or station says, and why. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { isPropertyKey, property } from '../../model/properties.ts';
-import { details, HttpError, observations, type BoxDetails } from '../data/api.ts';
-import { table, tableVersion } from '../data/feed.ts';
-import { KIND } from '../data/table.ts';
+import { details, HttpError, observations, type BoxDetails } from '../values/api.ts';
+import { table, tableVersion } from '../values/feed.ts';
+import { KIND } from '../values/table.ts';
 import { ago, day, fullTime, clock, num, t, words, type Key } from '../i18n/index.ts';
 import { inkOn, classOf } from '../scales/scales.ts';
 import { currentPalette, go, lang, mapHref, view } from '../state/app.ts';

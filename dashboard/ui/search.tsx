@@ -2,7 +2,7 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import towns from 'virtual:towns';
 import { t, type Key } from '../i18n/index.ts';
-import { table } from '../data/feed.ts';
+import { table } from '../values/feed.ts';
 import { lang } from '../state/app.ts';
 import { search, type Hit } from '../places/search.ts';
 import type { PlaceRow } from '../places/atlas.ts';

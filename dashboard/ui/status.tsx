@@ -1,8 +1,8 @@
-import { feedState, loaded, table, tableVersion } from '../data/feed.ts';
+import { feedState, loaded, table, tableVersion } from '../values/feed.ts';
 import { ago, clock, t } from '../i18n/index.ts';
 import { ignored, view } from '../state/app.ts';
 import { minute } from '../state/time.ts';
-import { KIND } from '../data/table.ts';
+import { KIND } from '../values/table.ts';
 
 /** How live the map is; says so when the server is away, and that it tries again. */
 export function Connection() {

@@ -1,8 +1,8 @@
 /** Slider and playback over 48 hours, and any past day. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { DAY, HOUR } from '../../model/time.ts';
-import { frameAt, loadFrames, type Frames } from '../data/frames.ts';
-import { announce, table } from '../data/feed.ts';
+import { frameAt, loadFrames, type Frames } from '../values/frames.ts';
+import { announce, table } from '../values/feed.ts';
 import { dayAndClock, t, TIME_ZONE } from '../i18n/index.ts';
 import { go, view } from '../state/app.ts';
 

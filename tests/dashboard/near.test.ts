@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { BoxTable } from '../../dashboard/data/table.ts';
-import { RowIndex, type LatestFeature } from '../../dashboard/data/features.ts';
-import { glance } from '../../dashboard/data/glance.ts';
+import { BoxTable } from '../../dashboard/values/table.ts';
+import { RowIndex, type LatestFeature } from '../../dashboard/values/features.ts';
+import { glance } from '../../dashboard/values/glance.ts';
 import { cluster } from '../../dashboard/map/clusters.ts';
 import { interpolate } from '../../dashboard/map/field.ts';
 import { rowView, shapeOf } from '../../dashboard/map/marks.ts';

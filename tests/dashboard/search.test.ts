@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { countyPlaces, townPlaces, villagePlaces, type AtlasTopology } from '../../dashboard/places/atlas.ts';
 import { search } from '../../dashboard/places/search.ts';
-import { series, summary } from '../../dashboard/data/series.ts';
-import type { Observation } from '../../dashboard/data/api.ts';
+import { series, summary } from '../../dashboard/values/series.ts';
+import type { Observation } from '../../dashboard/values/api.ts';
 
 const require = createRequire(import.meta.url);
 const atlas = (file: string): AtlasTopology =>

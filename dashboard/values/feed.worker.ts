@@ -1,0 +1,182 @@
+/**
+ * Loads and keeps up to date the latest values, away from the main thread: JSON is parsed here, live observations are
+ * gathered and handed over as columns at most twice a second.
+ */
+import { RowIndex, type LatestFeature } from './features.ts';
+import type { DataLevel, LevelColumns, ThingColumns } from './table.ts';
+
+export interface FeedRequest {
+  readonly property: string;
+  readonly levels: readonly DataLevel[];
+  /** west,south,east,north; '' = everywhere. */
+  readonly bbox: string;
+}
+
+export type FeedMessage =
+  | {
+      readonly kind: 'columns';
+      readonly property: string;
+      readonly things: ThingColumns;
+      readonly values: LevelColumns;
+      readonly snapshot: boolean;
+    }
+  | {
+      readonly kind: 'state';
+      readonly state: 'loading' | 'live' | 'away';
+      readonly at: number;
+      readonly detail: string;
+    };
+
+const BATCH_MS = 500;
+const SLICE = 10_000;
+/** Stations report hourly; their new hour is looked for this often. */
+const STATIONS_MS = 300_000;
+const MAX_WAIT_MS = 20_000;
+
+const scope = self as unknown as { postMessage(m: FeedMessage, transfer?: Transferable[]): void };
+const rows = new RowIndex();
+let request: FeedRequest | null = null;
+let sources: EventSource[] = [];
+let generation = 0;
+let pending: LatestFeature[] = [];
+let timer: ReturnType<typeof setTimeout> | undefined;
+let retry: ReturnType<typeof setTimeout> | undefined;
+let stationTimer: ReturnType<typeof setInterval> | undefined;
+let wait = 1000;
+
+const state = (name: 'loading' | 'live' | 'away', detail = ''): void =>
+  scope.postMessage({ kind: 'state', state: name, at: Date.now(), detail });
+
+/** In slices, so that the main thread takes in a large network between two frames. */
+function send(features: readonly LatestFeature[], level: DataLevel, property: string, snapshot: boolean): void {
+  for (let from = 0; from === 0 || from < features.length; from += SLICE) {
+    const { things, values } = rows.columns(features.slice(from, from + SLICE), level);
+    scope.postMessage(
+      { kind: 'columns', property, things, values, snapshot: snapshot && from + SLICE >= features.length },
+      [
+        things.lon.buffer,
+        things.lat.buffer,
+        values.row.buffer,
+        values.value.buffer,
+        values.lo90.buffer,
+        values.hi90.buffer,
+        values.time.buffer,
+      ],
+    );
+  }
+}
+
+async function fetchFeatures(r: FeedRequest, level: DataLevel, more = ''): Promise<LatestFeature[]> {
+  const response = await fetch(
+    `/api/v1/latest.geojson?property=${encodeURIComponent(r.property)}&level=${level}${box(r)}${more}`,
+  );
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  const body = (await response.json()) as { features?: LatestFeature[] };
+  return Array.isArray(body.features) ? body.features : [];
+}
+
+/** A reference station is not corrected: beside corrected values its own one stands, without an interval. */
+async function loadStations(r: FeedRequest, mine: number): Promise<void> {
+  const stations = await fetchFeatures(r, 'raw', '&kind=station');
+  if (mine === generation) send(stations.filter(isStation), 'corrected', r.property, true);
+}
+const isStation = (f: LatestFeature): boolean => f?.properties?.kind === 'station';
+const uncorrected = (f: LatestFeature): boolean => isStation(f) && f.properties.value === null;
+
+async function load(r: FeedRequest, mine: number): Promise<void> {
+  for (const level of r.levels) {
+    const features = await fetchFeatures(r, level);
+    if (mine !== generation) return;
+    if (level === 'raw') send(features, level, r.property, true);
+    else {
+      const missing = features.some(uncorrected);
+      send(missing ? features.filter((f) => !uncorrected(f)) : features, level, r.property, true);
+      if (missing) {
+        await loadStations(r, mine);
+        clearInterval(stationTimer);
+        stationTimer = setInterval(() => void loadStations(r, mine).catch(() => undefined), STATIONS_MS);
+      }
+    }
+  }
+}
+
+const box = (r: FeedRequest): string => (r.bbox === '' ? '' : `&bbox=${encodeURIComponent(r.bbox)}`);
+
+function flush(): void {
+  timer = undefined;
+  const batch = pending;
+  pending = [];
+  if (!request || batch.length === 0) return;
+  for (const level of ['corrected', 'raw'] as const) {
+    const own = batch.filter(
+      (f) =>
+        f.properties?.property === request?.property &&
+        f.properties.level === level &&
+        !(level === 'corrected' && uncorrected(f)),
+    );
+    if (own.length > 0) send(own, level, request.property, false);
+  }
+}
+
+/** One stream a level; the server resumes each by itself after a short break, `again` closes longer gaps. */
+function listen(r: FeedRequest, mine: number): void {
+  let open = 0;
+  sources = r.levels.map((level) => {
+    const es = new EventSource(`/api/v1/stream?property=${encodeURIComponent(r.property)}&level=${level}${box(r)}`);
+    es.addEventListener('open', () => {
+      if (mine !== generation) return;
+      wait = 1000;
+      if (++open === r.levels.length) state('live');
+    });
+    es.addEventListener('observation', (e) => {
+      if (mine !== generation) return;
+      try {
+        pending.push(JSON.parse((e as MessageEvent<string>).data) as LatestFeature);
+      } catch {
+        return; // One unreadable event is not worth losing the stream for.
+      }
+      timer ??= setTimeout(flush, BATCH_MS);
+    });
+    es.addEventListener('error', () => {
+      if (mine !== generation || !sources.includes(es)) return;
+      for (const other of sources) other.close();
+      sources = [];
+      again(mine, 'stream');
+    });
+    return es;
+  });
+}
+
+/** Starts over: snapshot first (it closes the gap), then the stream. */
+function again(mine: number, detail: string): void {
+  if (mine !== generation || !request) return;
+  state('away', detail);
+  clearTimeout(retry);
+  const r = request;
+  retry = setTimeout(() => void start(r, mine), wait);
+  wait = Math.min(MAX_WAIT_MS, wait * 1.7);
+}
+
+async function start(r: FeedRequest, mine: number): Promise<void> {
+  if (mine !== generation) return;
+  try {
+    await load(r, mine);
+  } catch (error) {
+    again(mine, error instanceof Error ? error.message : 'network');
+    return;
+  }
+  if (mine !== generation) return;
+  listen(r, mine);
+}
+
+self.addEventListener('message', (e: MessageEvent<FeedRequest>): void => {
+  generation++;
+  for (const es of sources) es.close();
+  clearTimeout(retry);
+  clearInterval(stationTimer);
+  pending = [];
+  request = e.data;
+  wait = 1000;
+  state('loading');
+  void start(e.data, generation);
+});
