@@ -5,6 +5,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns, ObservationStore } from '../store/store.ts';
+import type { BoxHealth } from '../calibration/stage.ts';
 import type { LatestTable } from './latest.ts';
 import type { StaHost } from './sta/host.ts';
 
@@ -56,6 +57,8 @@ export interface ApiOptions {
   readonly metrics?: Metrics;
   /** SensorThings at `/sta/v1.1`; in a scratch instance anyone may write. */
   readonly sta?: { readonly host: StaHost; readonly scratch: boolean };
+  /** What the nights say of a box; null = not yet judged. */
+  readonly quality?: (thingNum: number) => Promise<BoxHealth | null>;
   /** What is known about a model, as JSON; null = nothing beyond its id. */
   readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
 

@@ -27,6 +27,7 @@ import { careRoutes } from './routes/care.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { ownerRoutes } from './routes/owner.ts';
 import { pushRoutes } from './routes/push.ts';
+import { qualityRoutes } from './routes/quality.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { tableRoutes } from './routes/table.ts';
@@ -130,6 +131,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   careRoutes(app, context);
   feedbackRoutes(app, context);
   pushRoutes(app, context);
+  qualityRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);
   tableRoutes(app, context);

@@ -28,6 +28,7 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
       qc.advance(now);
       correction.advance(now);
     },
+    health: (thingNum) => qc.health(thingNum),
     get cards() {
       return correction.cards;
     },

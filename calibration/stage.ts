@@ -5,6 +5,9 @@
  */
 import type { CheckedReading, CorrectedReading, RawReading } from '../model/observation.ts';
 import type { EpochMs } from '../model/time.ts';
+import type { BoxHealth } from './qc/nightly.ts';
+
+export type { BoxHealth, SiteClass } from './qc/nightly.ts';
 
 /** What the stage knows of a box. */
 export interface StageBox {
@@ -68,6 +71,8 @@ export interface CalibrationStage {
   reference(values: readonly ReferenceValue[]): void;
   /** Work that is due at `now`: network field, nightly fits. Called at least every few minutes of data time. */
   advance(now: EpochMs): void;
+  /** What the nights say of a box: health score with its parts, site class, drift; null = no night has judged it yet. */
+  health(thingNum: number): BoxHealth | null;
   /** Cards of the models fitted so far, oldest first; the list may be cut at its front. Never changed once there. */
   readonly cards: readonly StageCard[];
   /** State of QC and models, to go on after a restart as if nothing had happened. */

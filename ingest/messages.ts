@@ -51,4 +51,5 @@ export type FromPipeline =
 export type ToPipeline =
   | { readonly type: 'stop' }
   | ({ readonly type: 'recompute'; readonly id: number } & RecomputeRequest)
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'health'; readonly id: number; readonly thingNum: number };

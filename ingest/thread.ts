@@ -1,5 +1,6 @@
 /** The pipeline thread as seen by the thread that started it: restarts it when it dies, keeps counts, passes rows on. */
 import { Worker, type MessagePort } from 'node:worker_threads';
+import type { BoxHealth } from '../calibration/stage.ts';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 import type { CommitMessage, FromPipeline, PipelineThreadData, RecomputeRequest, ToPipeline } from './messages.ts';
@@ -30,6 +31,8 @@ export interface PipelineThreadOptions {
 export interface PipelineThread {
   status(): PipelineStatus;
   recompute(request: RecomputeRequest, progress: (done: number) => void, signal: AbortSignal): Promise<unknown>;
+  /** What the nights say of a box; null = not yet judged. */
+  health(thingNum: number): Promise<BoxHealth | null>;
   /** Finishes the batch in hand and saves the state. */
   stop(): Promise<void>;
 }
@@ -151,6 +154,17 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
         signal.addEventListener('abort', () => worker?.postMessage({ type: 'cancel', id } satisfies ToPipeline), {
           once: true,
         });
+      });
+    },
+    health(thingNum) {
+      return new Promise((resolve, reject) => {
+        if (!worker) {
+          resolve(null);
+          return;
+        }
+        const id = nextId++;
+        asked.set(id, { resolve: (found) => resolve(found as BoxHealth | null), reject, progress: () => undefined });
+        worker.postMessage({ type: 'health', id, thingNum } satisfies ToPipeline);
       });
     },
     stop,

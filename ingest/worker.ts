@@ -105,6 +105,8 @@ export async function runPipelineThread(
   port.on('message', (message: ToPipeline) => {
     if (message.type === 'stop') void loop.stop().catch(() => undefined);
     else if (message.type === 'cancel') running.get(message.id)?.abort();
+    else if (message.type === 'health')
+      send({ type: 'reply', id: message.id, result: stage?.health(message.thingNum) ?? null });
     else {
       const { id, from, to, box } = message;
       const cancel = new AbortController();

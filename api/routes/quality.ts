@@ -1,0 +1,78 @@
+/** What the nights say of a box: health score with its parts, site class, drift; in words for people too. */
+import { z } from 'zod';
+import type { BoxHealth } from '../../calibration/stage.ts';
+import { FLAG } from '../../model/flags.ts';
+import type { App, Context } from '../context.ts';
+import { thingId } from '../parameters.ts';
+import { Problem } from '../problem.ts';
+import { problemAnswers } from '../schemas.ts';
+import { thingAt } from './boxes.ts';
+
+const share = z.number().min(0).max(1);
+const quality = z.strictObject({
+  id: z.string(),
+  score: z
+    .number()
+    .min(0)
+    .max(100)
+    .describe('40·(1 − flagged share) + 30·correlation + 20·completeness + 10 without drift'),
+  flaggedShare: share.describe('Of the last week'),
+  completeness: share.describe('Of the last week'),
+  correlation: z
+    .number()
+    .nullable()
+    .describe('With its neighbours over 14 days, logarithmic; null = too little evidence'),
+  attenuation: z.number().nullable().describe('Spread of the box over spread of its neighbours'),
+  siteClass: z.enum(['', 'indoor', 'near_source']),
+  drifting: z.boolean(),
+  driftLog: z.number().nullable().describe('Present deviation at night against the first nights, logarithmic'),
+  words: z.strictObject({ zh: z.string(), en: z.string() }),
+});
+
+export function qualityWords(h: BoxHealth): { zh: string; en: string } {
+  const zh: string[] = [`健康度 ${Math.round(h.score)}(滿分 100)`];
+  const en: string[] = [`Health ${Math.round(h.score)} of 100`];
+  const say = (when: boolean, chinese: string, english: string): void => {
+    if (!when) return;
+    zh.push(chinese);
+    en.push(english);
+  };
+  const percent = (x: number): string => `${Math.round(100 * x)} %`;
+  say(
+    h.flaggedShare > 0.02,
+    `近一週 ${percent(h.flaggedShare)} 的讀數被標記`,
+    `${percent(h.flaggedShare)} of last week's readings were flagged`,
+  );
+  say(
+    h.completeness < 0.9,
+    `近一週只收到 ${percent(h.completeness)} 的讀數`,
+    `only ${percent(h.completeness)} of last week's readings arrived`,
+  );
+  say(h.follows === FLAG.suspect || h.follows === FLAG.fail, '與鄰近測點不同步', 'it does not follow its neighbours');
+  say(h.drifting, '與鄰近測點的差距逐漸變大', 'it drifts away from its neighbours');
+  say(h.siteClass === 'indoor', '看來裝在室內', 'it seems to hang indoors');
+  say(h.siteClass === 'near_source', '看來緊鄰污染源', 'it seems to hang beside a source');
+  return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
+}
+
+export function qualityRoutes(app: App, context: Context): void {
+  app.get(
+    '/api/v1/boxes/:id/quality',
+    {
+      schema: {
+        operationId: 'getBoxQuality',
+        summary: 'Health, site class and drift of a box, judged every night',
+        tags: ['boxes'],
+        params: z.object({ id: thingId }),
+        response: { 200: quality, ...problemAnswers },
+      },
+    },
+    async (request) => {
+      const thing = thingAt(context, request.params.id);
+      const found = (await context.options.quality?.(thing.num)) ?? null;
+      if (!found) throw new Problem('not-found', 'No night has judged this box yet; look again tomorrow');
+      const { follows: _, ...shown } = found;
+      return { id: thing.id, ...shown, words: qualityWords(found) };
+    },
+  );
+}

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { BoxHealth } from '../../calibration/stage.ts';
+import { world, type World } from './server.ts';
+
+const judged: BoxHealth = {
+  score: 61.4,
+  flaggedShare: 0.25,
+  completeness: 0.5,
+  correlation: 0.9,
+  attenuation: 0.3,
+  siteClass: 'indoor',
+  drifting: true,
+  driftLog: -0.4,
+  follows: 1,
+};
+
+let w: World;
+let school = 0;
+beforeAll(async () => {
+  w = await world({ quality: async (num) => (num === school ? judged : null) });
+  school = w.registry.get(w.ids.school)?.num ?? -1;
+});
+afterAll(() => w.close());
+
+it('says how well a box does, in numbers and in words of both languages', async () => {
+  const { follows: _, ...shown } = judged;
+  expect(await w.json(`/api/v1/boxes/${w.ids.school}/quality`)).toEqual({
+    id: w.ids.school,
+    ...shown,
+    words: {
+      zh: '健康度 61(滿分 100);近一週 25 % 的讀數被標記;近一週只收到 50 % 的讀數;與鄰近測點的差距逐漸變大;看來裝在室內。',
+      en: "Health 61 of 100; 25 % of last week's readings were flagged; only 50 % of last week's readings arrived; it drifts away from its neighbours; it seems to hang indoors.",
+    },
+  });
+});
+
+it('a box that no night has judged, and one that is none, are told apart by their words', async () => {
+  const unjudged = await w.get(`/api/v1/boxes/${w.ids.home}/quality`);
+  expect(unjudged.status).toBe(404);
+  expect(((await unjudged.json()) as { detail: string }).detail).toContain('No night has judged');
+  const none = await w.get('/api/v1/boxes/nobody-there/quality');
+  expect(((await none.json()) as { detail: string }).detail).toContain('has this id');
+});
