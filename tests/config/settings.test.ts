@@ -61,6 +61,8 @@ describe('settings', () => {
     ['LAMPPOST_PUBLIC_URL', 'air.example.org'],
     ['LAMPPOST_OPEN_TOPICS', 'LASS/#/more'],
     ['LAMPPOST_OPEN_TOPICS', 'boxes/#'],
+    ['LAMPPOST_OPEN_TOPICS', '#'],
+    ['LAMPPOST_OPEN_TOPICS', '+/sensor'],
     ['LAMPPOST_OPEN_TOPICS', '$SYS/#'],
     ['LAMPPOST_OPEN_PUSH', 'maybe'],
     ['LAMPPOST_STA_SCRATCH', '2'],
