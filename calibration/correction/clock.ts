@@ -14,6 +14,7 @@ const MIN_PAIRS = 80;
 const MIN_GAIN = 0.04;
 const MIN_T = 3.5;
 const SMOOTH = 1.08;
+const MAX_UNEXPLAINED = 0.7;
 
 export interface ClockFinding {
   /** To be added to the station's labels [ms]. */
@@ -27,7 +28,8 @@ interface Scan {
   /** Squared error by day. */
   readonly byDay: Map<number, number>;
   readonly total: number;
-  readonly pairs: number;
+  /** The same without any regression: variance of the station. */
+  readonly variance: number;
 }
 
 /**
@@ -55,7 +57,8 @@ export function scanClock(
   for (let lag = -range; lag <= range; lag += grid) {
     if (lag === current) continue;
     const s = scan(time, y, from, boxes, stepMs, lag);
-    if (!s) continue;
+    // Boxes that hardly follow the station tell nothing of its clock.
+    if (!s || s.total > MAX_UNEXPLAINED * s.variance) continue;
     // Half steps of slow boxes are means of two readings: smoother, and so a better fit at any lag. That must be beaten.
     const cost = !fine && Math.abs(lag - current) % stepMs !== 0 ? s.total * SMOOTH : s.total;
     if (!best || cost < best.cost) best = { lag, scan: s, cost };
@@ -108,7 +111,7 @@ function scan(
   const days: number[] = [];
   const xs: number[] = [];
   const ys: number[] = [];
-  let all = 0;
+  let variance = 0;
   const byDay = new Map<number, number>();
   let total = 0;
   for (const box of boxes) {
@@ -151,12 +154,12 @@ function scan(
     const slope = sxx > 0 ? Math.max(0, sxy / sxx) : 0;
     for (let i = 0; i < n; i++) {
       const r = (ys[i] as number) - my - slope * ((xs[i] as number) - mx);
+      variance += ((ys[i] as number) - my) ** 2 / n;
       const e = (r * r) / n;
       total += e;
       const day = days[i] as number;
       byDay.set(day, (byDay.get(day) ?? 0) + e);
     }
-    all += n;
   }
-  return all === 0 ? null : { byDay, total, pairs: all };
+  return byDay.size === 0 ? null : { byDay, total, variance };
 }

@@ -1,0 +1,115 @@
+/**
+ * `node bench/calibration.ts`: what the correction costs. One reading through QC and correction, and the nightly fits of 3,000 boxes
+ * beside 100 stations over 30 days of hours.
+ */
+import { createStage } from '../calibration/create.ts';
+import { scanClock } from '../calibration/correction/clock.ts';
+import { newHistory, record } from '../calibration/correction/history.ts';
+import { fitOwn } from '../calibration/correction/own.ts';
+import { fitPooled, type Pairs } from '../calibration/correction/pooled.ts';
+import { SETTINGS } from '../calibration/correction/settings.ts';
+import type { RawReading } from '../model/observation.ts';
+import { DAY, HOUR, MINUTE } from '../model/time.ts';
+
+/** mulberry32: the same numbers on every run. */
+function random(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function perReading(boxes: number, minutes: number): void {
+  const next = random(1);
+  const stage = createStage();
+  for (let i = 0; i < boxes; i++) {
+    stage.setBox({
+      id: `box-${i}`,
+      num: i + 1,
+      lat: 22 + 3 * next(),
+      lon: 120.2 + 1.5 * next(),
+      sensor: 'PMS5003',
+      field: '',
+      trusted: true,
+      exposure: 'outdoor',
+    });
+  }
+  stage.setColocations(null);
+  const start = Date.UTC(2026, 0, 1);
+  let spent = 0;
+  for (let m = 0; m < minutes; m++) {
+    const time = start + m * MINUTE;
+    const slice: RawReading[] = Array.from({ length: boxes }, (_, i) => ({
+      stage: 'raw',
+      thing: `box-${i}`,
+      thingNum: i + 1,
+      phenomenonTime: time,
+      resultTime: time,
+      clock: 'box',
+      seq: 0,
+      values: [
+        { property: 'pm25', raw: 20 + 10 * next() },
+        { property: 'pm10', raw: 32 + 10 * next() },
+        { property: 'temperature', raw: 25 + next() },
+        { property: 'humidity', raw: 70 + next() },
+      ],
+    }));
+    const before = process.cpuUsage();
+    stage.advance(time);
+    stage.correct(stage.check(slice));
+    // The first minutes also build the look-ups of who is near whom.
+    const used = process.cpuUsage(before);
+    if (m >= 3) spent += used.user + used.system;
+  }
+  const each = spent / (boxes * (minutes - 3));
+  console.log(
+    `QC and correction, ${boxes} boxes, 4 values: ${each.toFixed(1)} µs of processor time a reading, garbage collection included`,
+  );
+}
+
+function nightly(boxes: number, stations: number, days: number): void {
+  const next = random(2);
+  const hours = days * 24;
+  const series: Pairs[] = Array.from({ length: boxes }, (_, b) => {
+    const gain = 0.8 + 0.4 * next();
+    const [time, y, x, rh, temp]: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
+    for (let h = 0; h < hours; h++) {
+      const air = 15 + 10 * Math.sin(h / 30) + 4 * next();
+      time.push(h * HOUR);
+      y.push(air + 2 * next());
+      x.push(1.8 * gain * air);
+      rh.push(50 + 30 * next());
+      temp.push(20 + 10 * next());
+    }
+    return { station: `s${b % stations}`, time, y, x, rh, temp, weight: 1 };
+  });
+  const begin = performance.now();
+  const pooled = fitPooled('plantower', series, hours * HOUR, SETTINGS.correlatedPairs, SETTINGS);
+  const pooledAt = performance.now();
+  if (!pooled) throw new Error('no pooled model came out of clean data');
+  for (const s of series) fitOwn(s, pooled, SETTINGS.correlatedPairs, SETTINGS);
+  const ownAt = performance.now();
+  for (const s of series.slice(0, stations)) {
+    const histories = [0, 1, 2].map(() => {
+      const h = newHistory(HOUR / 4);
+      s.time.forEach((t, i) => record(h, t, s.x[i] as number, NaN, NaN, NaN, NaN));
+      return h;
+    });
+    scanClock(s.time, s.y, histories, HOUR, 0, (hours - 30 * 24) * HOUR);
+  }
+  const end = performance.now();
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
+  console.log(
+    `nightly fit, ${boxes} boxes at ${stations} stations, ${days} days of hours: ${seconds(end - begin)}` +
+      ` (pooled with every station left out ${seconds(pooledAt - begin)}, own ${seconds(ownAt - pooledAt)}, clocks ${seconds(end - ownAt)})`,
+  );
+}
+
+perReading(3000, 20);
+nightly(3000, 100, 30);
+console.log(
+  `${process.version} ${process.arch}, one thread; pairs of a box in memory ${((DAY / HOUR) * 180 * 5 * 8) / 1024} KiB at most`,
+);
