@@ -47,6 +47,14 @@ export function PlaceMap({ spot, onSpot }: { spot: Spot | null; onSpot: (spot: S
       pitchWithRotate: false,
       attributionControl: false,
       fadeDuration: 0,
+      locale: {
+        'CooperativeGesturesHandler.MobileHelpText': v('reg.map.touch'),
+        'CooperativeGesturesHandler.WindowsHelpText': v('reg.map.wheel'),
+        'CooperativeGesturesHandler.MacHelpText': v('reg.map.wheel'),
+        'Map.Title': v('reg.map'),
+        'NavigationControl.ZoomIn': v('reg.map.in'),
+        'NavigationControl.ZoomOut': v('reg.map.out'),
+      },
       // On a phone one finger scrolls the page on; two move the map.
       cooperativeGestures: matchMedia('(pointer: coarse)').matches,
     });
