@@ -4,6 +4,7 @@ import { formatTime } from '../model/time.ts';
 import type { Exposure, NewThing, Registry, Thing, ThingKind } from '../registry/registry.ts';
 import { CONFIG_HELP, configFrom, configOption, print } from './command.ts';
 import { makeDataFolder } from './folder.ts';
+import { importFleet, labelPage } from './fleet.ts';
 import type { Parts } from './parts.ts';
 import { UsageError } from './terminal.ts';
 
@@ -40,6 +41,15 @@ export const thingHelp = (kind: ThingKind): string => {
   rotate-key ID      a new key; the old one ends at once
   rotate-owner ID    a new owner token
   retire ID          no more readings; what was measured stays
+  forget ID          retire, and delete name, addresses, keys, exact places and reports
+  labels [ID]        a page of labels to print (HTML on stdout): of one, of a --project, or of all${
+    kind === 'box'
+      ? `
+  import FILE        many boxes from a CSV (lamp posts): columns name, lat, lon, height, exposure, sensors (with ; between), batch,
+                     format, project, licence, attribution, native_id, lamp_post, side, precision, id; all of the file or
+                     nothing; prints a CSV with the keys (shown this once)`
+      : ''
+  }
 
   --name, --native-id, --format, --exposure outdoor|indoor|mobile|unknown, --lat, --lon, --height METRES,
   --grid (show the place only roughly), --sensor MODEL (may be repeated), --field cf1|atm, --project,
@@ -65,7 +75,9 @@ export function runThings(kind: ThingKind) {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
     const [action, id, ...rest] = positionals;
     if (!action)
-      throw new UsageError(`say what to do: lamppost ${kind} add, list, show, set, rotate-key, rotate-owner or retire`);
+      throw new UsageError(
+        `say what to do: lamppost ${kind} add, list, show, set, rotate-key, rotate-owner, retire, forget or labels`,
+      );
     if (rest.length > 0) throw new UsageError(`"${rest.join(' ')}" is too much`);
     if (values.exposure !== undefined && !EXPOSURES.includes(values.exposure)) {
       throw new UsageError(`--exposure ${values.exposure}: one of ${EXPOSURES.join(', ')}`);
@@ -91,6 +103,23 @@ export function runThings(kind: ThingKind) {
     const config = configFrom(values);
     const registry = parts.openRegistry(makeDataFolder(config.dataDir).registry, { maxUnclaimed: config.maxUnclaimed });
     try {
+      if (action === 'import') {
+        if (kind !== 'box' || !id) throw new UsageError('lamppost box import FILE: a CSV with one line a box');
+        process.stdout.write(importFleet(registry, id, Date.now()));
+        return 0;
+      }
+      if (action === 'labels') {
+        if (config.publicUrl === '')
+          throw new UsageError('labels lead to the pages of the boxes: set LAMPPOST_PUBLIC_URL');
+        const chosen = id ? [registry.get(id)] : registry.list({ kind, ...(values.project === undefined ? {} : { project: values.project }) }); // prettier-ignore
+        process.stdout.write(
+          await labelPage(
+            chosen.filter((t) => t !== null),
+            config.publicUrl,
+          ),
+        );
+        return 0;
+      }
       return act(registry, kind, action, id, given, values);
     } catch (error) {
       if ((error as Error).name === 'InvalidThing') throw new UsageError((error as Error).message);
@@ -160,6 +189,10 @@ function act(
       return 0;
     case 'rotate-owner':
       print({ id: one(), ownerToken: registry.rotateOwnerToken(one()) });
+      return 0;
+    case 'forget':
+      registry.care.forget(one(), now);
+      print({ id, retired: true, personal: 'deleted' });
       return 0;
     case 'retire':
       registry.retire(one(), now);
