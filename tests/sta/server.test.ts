@@ -1,10 +1,13 @@
 /** SensorThings on the real server: boxes that send over MQTT, writers over HTTP and MQTT, subscribers, and what is refused. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startChild, until, type ChildServer } from '../e2e/server.ts';
+import { lastMonth } from '../../api/data-examples.ts';
+import { runCommand, startChild, until, type ChildServer } from '../e2e/server.ts';
 
 const ADMIN = 'an-admin-token-of-the-test';
 const dir = mkdtempSync(join(tmpdir(), 'lamppost-sta-'));
@@ -230,4 +233,44 @@ describe('a scratch instance', () => {
     expect(response.headers.get('content-type')).toContain('application/problem+json');
     expect(await response.text()).toContain('sta-write');
   });
+});
+
+describe('the /data page', () => {
+  it('its examples work as they stand', async () => {
+    const today = new Date().toISOString().slice(0, 10);
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+    const dumped = await runCommand(['dump', '--from', today, '--to', tomorrow], {
+      LAMPPOST_DATA_DIR: join(dir, 'data'),
+    });
+    expect(dumped.code, dumped.err).toBe(0);
+    const html = await (await fetch(`http://127.0.0.1:${server.http}/data?lang=en`)).text();
+    const code = (tool: string): string[] =>
+      [...html.matchAll(new RegExp(`<pre data-tool="${tool}"[^>]*>(.*?)</pre>`, 'gs'))].map((m) =>
+        (m[1] ?? '').replace(/&#(\d+);/g, (_, n: string) => String.fromCharCode(Number(n))),
+      );
+    const has = (command: string): boolean => spawnSync(command, ['--version']).status === 0;
+    expect(code('curl').length).toBeGreaterThan(4);
+    const run = promisify(execFile);
+    if (has('curl'))
+      for (const line of code('curl')) {
+        const { stdout } = await run('sh', ['-c', line]);
+        expect(stdout.length, line).toBeGreaterThan(20);
+      }
+    if (has('python3')) {
+      const [script = ''] = code('Python');
+      // Last month has no readings yet: this one's.
+      const { from, to } = lastMonth(Date.now());
+      writeFileSync(
+        join(dir, 'example.py'),
+        script.replace(`${to}T00:00:00Z`, `${tomorrow}T00:00:00Z`).replace(`${from}T`, `${today}T`),
+      );
+      await run('python3', ['example.py'], { cwd: dir });
+      const [header, ...rows] = readFileSync(join(dir, 'pm25.csv'), 'utf8').trim().split(/\r?\n/);
+      expect(header).toContain('box,name,lat,lon,hour,pm25');
+      for (const row of rows) expect(row).toContain(box.id);
+    }
+    for (const url of [...code('Excel'), ...code('QGIS')]) expect((await fetch(url)).status, url).toBe(200);
+    const parquet = /read_parquet\('([^']+)'\)/.exec(code('DuckDB')[0] ?? '')?.[1] ?? '';
+    expect((await fetch(parquet, { headers: { range: 'bytes=0-3' } })).status).toBe(206);
+  }, 60_000);
 });

@@ -1,0 +1,361 @@
+/**
+ * What this server offers, for catalogues and for harvesters: DCAT-AP 3 (`/catalog.jsonld`), DCAT-US (`/data.json`), the
+ * fields of data.gov.tw, and one address each from which WAQI and OpenAQ can take current values.
+ */
+import { property, PROPERTIES } from '../model/properties.ts';
+import { formatTime, HOUR } from '../model/time.ts';
+import { LICENCES } from '../registry/licences.ts';
+import { publicPlace } from '../registry/place.ts';
+import type { Thing } from '../registry/registry.ts';
+import type { App, Context } from './context.ts';
+
+const TITLE = 'Lamppost: air quality of community sensor boxes';
+const TITLE_ZH = '街燈:社區感測盒空氣品質';
+const DESCRIPTION =
+  'Raw and corrected readings (PM2.5, PM10, temperature, humidity, gases, noise) of community sensor boxes and reference stations, with quality flags, reasons and 90 % intervals.';
+const DESCRIPTION_ZH =
+  '社區感測盒與標準測站的原始值與校正值(PM2.5、PM10、溫度、濕度、氣體、噪音),附品質旗標、原因與 90 % 區間。';
+const KEYWORDS = ['air quality', 'PM2.5', 'sensor', 'citizen science', '空氣品質', '細懸浮微粒', '感測器'];
+
+/** Longest age of a value that is handed to harvesters [ms]. */
+const FRESH = 3 * HOUR;
+const MAX_HARVESTED = 50_000;
+const MINUTES = 60_000;
+
+const CONTEXT = {
+  dcat: 'http://www.w3.org/ns/dcat#',
+  dct: 'http://purl.org/dc/terms/',
+  foaf: 'http://xmlns.com/foaf/0.1/',
+  dcatap: 'http://data.europa.eu/r5r/',
+  xsd: 'http://www.w3.org/2001/XMLSchema#',
+  locn: 'http://www.w3.org/ns/locn#',
+};
+const iri = (id: string): { '@id': string } => ({ '@id': id });
+const said = (zh: string, en: string): object[] => [
+  { '@language': 'zh-Hant-TW', '@value': zh },
+  { '@language': 'en', '@value': en },
+];
+const FILE_TYPE = 'http://publications.europa.eu/resource/authority/file-type';
+const FREQUENCY = 'http://publications.europa.eu/resource/authority/frequency';
+
+interface Way {
+  readonly id: string;
+  readonly title: readonly [zh: string, en: string];
+  readonly path: string;
+  readonly mediaType: string;
+  readonly fileType: string;
+  /** The path is the data itself, not a page or list that leads to them. */
+  readonly isFile: boolean;
+}
+
+const WAYS: readonly Way[] = [
+  { id: 'latest-geojson', title: ['現在的值', 'Values now'], path: '/api/v1/latest.geojson?property=pm25&level=corrected', mediaType: 'application/geo+json', fileType: 'GEOJSON', isFile: true },
+  { id: 'daily-csv', title: ['每日 CSV', 'Daily CSV'], path: '/dumps/manifest.json', mediaType: 'text/csv', fileType: 'CSV', isFile: false },
+  { id: 'daily-parquet', title: ['每日 Parquet', 'Daily Parquet'], path: '/dumps/manifest.json', mediaType: 'application/vnd.apache.parquet', fileType: 'PARQUET', isFile: false },
+  { id: 'boxes', title: ['感測盒與測站', 'Boxes and stations'], path: '/dumps/boxes.geojson', mediaType: 'application/geo+json', fileType: 'GEOJSON', isFile: true },
+]; // prettier-ignore
+
+const SERVICES: readonly { id: string; title: string; path: string; description: string; conformsTo: string }[] = [
+  { id: 'sensorthings', title: 'OGC SensorThings API 1.1', path: '/sta/v1.1', description: '/sta/v1.1', conformsTo: 'http://www.opengis.net/spec/iot_sensing/1.1' },
+  { id: 'rest', title: 'REST', path: '/api/v1', description: '/api/openapi.json', conformsTo: 'https://spec.openapis.org/oas/v3.1.0' },
+]; // prettier-ignore
+
+/** All Things, without holding up whoever else is waiting. */
+async function* things(context: Context): AsyncGenerator<Thing> {
+  let after = 0;
+  for (;;) {
+    const page = context.registry.list({ after, limit: 500 });
+    yield* page;
+    if (page.length < 500) return;
+    after = page.at(-1)?.num ?? after;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Made once in `ms`, however often it is asked for. */
+function once<T>(context: Context, ms: number, make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  let at = 0;
+  return () => {
+    if (!made || context.clock() - at > ms) {
+      at = context.clock();
+      made = make();
+      made.catch(() => (made = null));
+    }
+    return made;
+  };
+}
+
+/** West, south, east and north of what is shown; Taiwan while there is nothing. */
+type Extent = readonly [number, number, number, number];
+
+async function extentOf(context: Context): Promise<Extent> {
+  let box: Extent | null = null;
+  for await (const thing of things(context)) {
+    const p = publicPlace(thing);
+    if (!p) continue;
+    box = box
+      ? [Math.min(box[0], p.lon), Math.min(box[1], p.lat), Math.max(box[2], p.lon), Math.max(box[3], p.lat)]
+      : [p.lon, p.lat, p.lon, p.lat];
+  }
+  return box ?? [119, 21.5, 122.5, 26.5];
+}
+
+/** DCAT-AP 3.0. */
+function catalogue(context: Context, base: string, extent: Extent): object {
+  const publisher = { '@id': `${base}/#publisher`, '@type': 'foaf:Agent', 'foaf:name': 'Lamppost' };
+  const dataset = `${base}/data#observations`;
+  return {
+    '@context': CONTEXT,
+    '@id': `${base}/catalog.jsonld`,
+    '@type': 'dcat:Catalog',
+    'dct:title': said(TITLE_ZH, TITLE),
+    'dct:description': said(DESCRIPTION_ZH, DESCRIPTION),
+    'dct:publisher': publisher,
+    'dct:language': [iri('http://publications.europa.eu/resource/authority/language/ZHO'), iri('http://publications.europa.eu/resource/authority/language/ENG')], // prettier-ignore
+    'foaf:homepage': iri(`${base}/data`),
+    'dct:modified': { '@type': 'xsd:dateTime', '@value': formatTime(context.clock()) },
+    'dcat:dataset': [
+      {
+        '@id': dataset,
+        '@type': 'dcat:Dataset',
+        'dct:identifier': dataset,
+        'dct:title': said(TITLE_ZH, TITLE),
+        'dct:description': said(DESCRIPTION_ZH, DESCRIPTION),
+        'dct:publisher': iri(publisher['@id']),
+        'dcat:theme': [iri('http://publications.europa.eu/resource/authority/data-theme/ENVI')],
+        'dcat:keyword': KEYWORDS,
+        'dct:accrualPeriodicity': iri(`${FREQUENCY}/CONT`),
+        'dct:spatial': { '@type': 'dct:Location', 'dcat:bbox': { '@type': 'xsd:string', '@value': wktBox(extent) } },
+        'dct:accessRights': iri('http://publications.europa.eu/resource/authority/access-right/PUBLIC'),
+        'dcat:landingPage': iri(`${base}/data`),
+        'dct:conformsTo': iri('http://www.opengis.net/spec/iot_sensing/1.1'),
+        'dcat:distribution': WAYS.map((way) => ({
+          '@id': `${base}/data#${way.id}`,
+          '@type': 'dcat:Distribution',
+          'dct:title': said(...way.title),
+          'dcat:accessURL': iri(base + way.path),
+          ...(way.isFile ? { 'dcat:downloadURL': iri(base + way.path) } : {}),
+          'dcat:mediaType': iri(`http://www.iana.org/assignments/media-types/${way.mediaType}`),
+          'dct:format': iri(`${FILE_TYPE}/${way.fileType}`),
+          'dct:license': iri(`${base}/api/v1/licences`),
+          'dcatap:availability': iri('http://publications.europa.eu/resource/authority/planned-availability/STABLE'),
+        })),
+      },
+    ],
+    'dcat:service': SERVICES.map((s) => ({
+      '@id': `${base}/data#${s.id}`,
+      '@type': 'dcat:DataService',
+      'dct:title': s.title,
+      'dcat:endpointURL': iri(base + s.path),
+      'dcat:endpointDescription': iri(base + s.description),
+      'dct:conformsTo': iri(s.conformsTo),
+      'dcat:servesDataset': iri(dataset),
+    })),
+  };
+}
+
+const wktBox = ([w, s, e, n]: Extent): string => `POLYGON((${w} ${s},${e} ${s},${e} ${n},${w} ${n},${w} ${s}))`;
+
+/** schema.org Dataset, for search engines. */
+export function observationDataset(base: string, today: string, [w, s, e, n]: Extent): object {
+  return {
+    '@context': 'https://schema.org',
+    '@type': 'Dataset',
+    '@id': `${base}/data#observations`,
+    name: TITLE,
+    alternateName: TITLE_ZH,
+    description: `${DESCRIPTION} ${DESCRIPTION_ZH}`,
+    url: `${base}/data`,
+    keywords: KEYWORDS,
+    isAccessibleForFree: true,
+    license: `${base}/api/v1/licences`,
+    creator: { '@type': 'Organization', name: 'Lamppost', url: base },
+    dateModified: today,
+    spatialCoverage: { '@type': 'Place', geo: { '@type': 'GeoShape', box: `${s} ${w} ${n} ${e}` } },
+    variableMeasured: PROPERTIES.map((p) => ({
+      '@type': 'PropertyValue',
+      name: p.key,
+      description: p.name.en,
+      unitText: p.unit,
+    })),
+    includedInDataCatalog: { '@type': 'DataCatalog', url: `${base}/catalog.jsonld` },
+    distribution: WAYS.map((way) => ({
+      '@type': 'DataDownload',
+      name: way.title[1],
+      encodingFormat: way.mediaType,
+      contentUrl: base + way.path,
+    })),
+  };
+}
+
+/** DCAT-US 1.1 (project open data), which many portals harvest. */
+function dataJson(base: string, extent: Extent): object {
+  return {
+    '@context': 'https://project-open-data.cio.gov/v1.1/schema/catalog.jsonld',
+    '@type': 'dcat:Catalog',
+    conformsTo: 'https://project-open-data.cio.gov/v1.1/schema',
+    describedBy: 'https://project-open-data.cio.gov/v1.1/schema/catalog.json',
+    dataset: [
+      {
+        '@type': 'dcat:Dataset',
+        identifier: `${base}/data#observations`,
+        title: TITLE,
+        description: DESCRIPTION,
+        keyword: KEYWORDS,
+        modified: 'R/PT1M',
+        accrualPeriodicity: 'R/PT1M',
+        accessLevel: 'public',
+        publisher: { '@type': 'org:Organization', name: 'Lamppost' },
+        landingPage: `${base}/data`,
+        license: `${base}/api/v1/licences`,
+        spatial: extent.join(','),
+        distribution: WAYS.map((way) => ({
+          '@type': 'dcat:Distribution',
+          title: way.title[1],
+          mediaType: way.mediaType,
+          [way.isFile ? 'downloadURL' : 'accessURL']: base + way.path,
+        })),
+      },
+    ],
+  };
+}
+
+/** The fields in which data.gov.tw describes a dataset. */
+function govTw(context: Context, base: string): object {
+  return {
+    資料集名稱: TITLE_ZH,
+    資料集識別碼: `${base}/data#observations`,
+    資料集描述: DESCRIPTION_ZH,
+    主要欄位說明:
+      'box(感測盒代號)、property(測項)、unit(單位)、phenomenonTime(量測時間)、resultTime(接收時間)、raw(原始值)、corrected(校正值)、lo90(區間下限)、hi90(區間上限)、flag(品質旗標)、reasons(原因)、correctionLevel(校正方式)、model(模型)、licence(授權)、attribution(姓名標示)',
+    提供機關: 'Lamppost 街燈',
+    更新頻率: '不定期更新(即時);整批檔案每日',
+    授權方式: LICENCES.filter((l) => l.offered).map((l) => l.id),
+    授權說明網址: `${base}/api/v1/licences`,
+    計費方式: '免費',
+    編碼格式: 'UTF-8',
+    詮釋資料更新時間: formatTime(context.clock()),
+    服務分類: '生活安全及品質',
+    關鍵字: KEYWORDS,
+    資料資源: WAYS.map((way) => ({
+      資料資源描述: way.title[0],
+      檔案格式: way.fileType,
+      編碼格式: 'UTF-8',
+      [way.isFile ? '資料下載網址' : '資料介接網址']: base + way.path,
+    })),
+  };
+}
+
+interface Current {
+  readonly thing: number;
+  readonly id: string;
+  readonly name: string;
+  readonly lat: number;
+  readonly lon: number;
+  readonly kind: string;
+  readonly licence: string;
+  readonly attribution: string;
+  readonly values: {
+    readonly property: string;
+    readonly unit: string;
+    readonly value: number;
+    readonly time: string;
+  }[];
+}
+
+const HARVESTED = ['pm1', 'pm25', 'pm10', 'no2', 'o3', 'co', 'so2', 'temperature', 'humidity'] as const;
+
+/** Raw outdoor values that quality control does not doubt, not older than three hours, with a licence that allows passing on. */
+async function current(context: Context): Promise<Current[]> {
+  const since = context.clock() - FRESH;
+  const out: Current[] = [];
+  for await (const t of things(context)) {
+    if (out.length >= MAX_HARVESTED) break;
+    const place = publicPlace(t);
+    if (!place || t.exposure === 'indoor' || t.licence === '') continue;
+    const values = HARVESTED.flatMap((key) => {
+      const p = property(key);
+      const column = context.latest.column(p.num);
+      const slot = context.latest.slot(p.num, t.num);
+      if (!column || slot < 0) return [];
+      const [time, value, flag] = [
+        column.time[slot] as number,
+        column.raw[slot] as number,
+        column.flag[slot] as number,
+      ];
+      return time < since || flag > 2 || Number.isNaN(value)
+        ? []
+        : [{ property: key, unit: p.unitLabel, value, time: formatTime(time) }];
+    });
+    if (values.length === 0) continue;
+    const { num, id, name, kind, licence, attribution } = t;
+    out.push({ thing: num, id, name: name || id, lat: place.lat, lon: place.lon, kind, licence, attribution, values });
+  }
+  return out;
+}
+
+/** One flat list: station, place, pollutant, unit, time, value. */
+const waqi = (list: readonly Current[]): object => ({
+  source: { name: 'Lamppost', level: 'raw' },
+  data: list.flatMap((c) =>
+    c.values.map((v) => ({
+      id: c.id,
+      name: c.name,
+      latitude: c.lat,
+      longitude: c.lon,
+      pollutant: v.property,
+      unit: v.unit,
+      time: v.time,
+      value: v.value,
+      licence: c.licence,
+      attribution: c.attribution || c.name,
+    })),
+  ),
+});
+
+/** Locations and measurements as an adapter of OpenAQ wants them: raw physical units, station level, stable provider name. */
+const openAq = (list: readonly Current[]): object => {
+  return {
+    meta: { provider: 'lamppost', sourceName: 'lamppost', matchingMethod: 'ingest-id', level: 'raw' },
+    locations: list.map((c) => ({
+      location_id: c.id,
+      label: c.name,
+      lat: c.lat,
+      lon: c.lon,
+      ismobile: false,
+      ismonitor: c.kind === 'station',
+      licence: c.licence,
+      attribution: c.attribution || c.name,
+      systems: [
+        {
+          system_id: c.id,
+          sensors: c.values.map((v) => ({ sensor_id: `${c.id}-${v.property}`, parameter: v.property, units: v.unit })),
+        },
+      ],
+    })),
+    measurements: list.flatMap((c) =>
+      c.values.map((v) => ({ sensor_id: `${c.id}-${v.property}`, timestamp: v.time, measure: v.value, flags: {} })),
+    ),
+  };
+};
+
+/** Returns where the boxes are, as it was at most an hour ago. */
+export function catalogueRoutes(app: App, context: Context): () => Promise<Extent> {
+  const extent = once(context, 60 * MINUTES, () => extentOf(context));
+  const list = once(context, MINUTES, () => current(context));
+  const answer = (path: string, type: string, make: (base: string) => object | Promise<object>): void => {
+    app.get(path, { schema: { hide: true } }, async (request, reply) =>
+      reply
+        .header('content-type', `${type}; charset=utf-8`)
+        .header('cache-control', 'public, max-age=60')
+        .send(JSON.stringify(await make(context.baseUrl(request)))),
+    );
+  };
+  answer('/catalog.jsonld', 'application/ld+json', async (base) => catalogue(context, base, await extent()));
+  answer('/data.json', 'application/json', async (base) => dataJson(base, await extent()));
+  answer('/catalog/data-gov-tw.json', 'application/json', (base) => govTw(context, base));
+  answer('/harvest/waqi.json', 'application/json', async () => waqi(await list()));
+  answer('/harvest/openaq.json', 'application/json', async () => openAq(await list()));
+  return extent;
+}
