@@ -29,8 +29,8 @@ export type FeedMessage =
 
 const BATCH_MS = 500;
 const SLICE = 10_000;
-/** Stations report hourly; their new hour is looked for this often. */
-const STATIONS_MS = 300_000;
+/** Stations report hourly, many at once: after the first the others are waited for this long. */
+const STATIONS_MS = 3000;
 const MAX_WAIT_MS = 20_000;
 
 const scope = self as unknown as { postMessage(m: FeedMessage, transfer?: Transferable[]): void };
@@ -41,7 +41,7 @@ let generation = 0;
 let pending: LatestFeature[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
 let retry: ReturnType<typeof setTimeout> | undefined;
-let stationTimer: ReturnType<typeof setInterval> | undefined;
+let stationTimer: ReturnType<typeof setTimeout> | undefined;
 let wait = 1000;
 
 const state = (name: 'loading' | 'live' | 'away', detail = ''): void =>
@@ -91,13 +91,18 @@ async function load(r: FeedRequest, mine: number): Promise<void> {
     else {
       const missing = features.some(uncorrected);
       send(missing ? features.filter((f) => !uncorrected(f)) : features, level, r.property, true);
-      if (missing) {
-        await loadStations(r, mine);
-        clearInterval(stationTimer);
-        stationTimer = setInterval(() => void loadStations(r, mine).catch(() => undefined), STATIONS_MS);
-      }
+      if (missing) await loadStations(r, mine);
     }
   }
+}
+
+/** A station spoke, maybe for the first time: many in one burst are one request. */
+function stationsSoon(r: FeedRequest): void {
+  const mine = generation;
+  stationTimer ??= setTimeout(() => {
+    stationTimer = undefined;
+    void loadStations(r, mine).catch(() => undefined);
+  }, STATIONS_MS);
 }
 
 const box = (r: FeedRequest): string => (r.bbox === '' ? '' : `&bbox=${encodeURIComponent(r.bbox)}`);
@@ -107,6 +112,7 @@ function flush(): void {
   const batch = pending;
   pending = [];
   if (!request || batch.length === 0) return;
+  if (batch.some((f) => f.properties?.level === 'corrected' && uncorrected(f))) stationsSoon(request);
   for (const level of ['corrected', 'raw'] as const) {
     const own = batch.filter(
       (f) =>
@@ -173,7 +179,8 @@ self.addEventListener('message', (e: MessageEvent<FeedRequest>): void => {
   generation++;
   for (const es of sources) es.close();
   clearTimeout(retry);
-  clearInterval(stationTimer);
+  clearTimeout(stationTimer);
+  stationTimer = undefined;
   pending = [];
   request = e.data;
   wait = 1000;
