@@ -60,8 +60,8 @@ export function confirmationMail(box: string, url: string, lang: 'zh-TW' | 'en')
         text: `Somebody, hopefully you, wants the alerts of the box “${box}” to come to this address.\n\nYes: ${url}\n\nNo: do nothing; the address is deleted after 28 days.\n`,
       }
     : {
-        subject: `Lamppost:要收到「${box}」的異常通知嗎?`,
-        text: `有人(希望就是你)想把感測盒「${box}」的異常通知寄到這個信箱。\n\n要:請打開 ${url}\n\n不要:不用做任何事,28 天後這個地址就會刪除。\n`,
+        subject: `Lamppost：要收到「${box}」的異常通知嗎？`,
+        text: `有人（希望就是你）想把感測盒「${box}」的異常通知寄到這個信箱。\n\n要：請打開 ${url}\n\n不要：不用做任何事，28 天後這個地址就會刪除。\n`,
       };
 }
 
@@ -88,9 +88,9 @@ export function alertMail(
       text: `The box “${name}” ${what}.\n${reasons}\nLast reading: ${seen}\n${url}\n\nTo end these mails open your owner link and empty the address.\n`,
     };
   }
-  const what = over ? `恢復正常(先前${KIND[f.kind].zh})` : KIND[f.kind].zh;
+  const what = over ? `恢復正常（先前${KIND[f.kind].zh}）` : KIND[f.kind].zh;
   return {
-    subject: `Lamppost:「${name}」${what}`,
-    text: `感測盒「${name}」${what}。\n${reasons}\n最後一筆:${seen}\n${url}\n\n不想再收到,請打開擁有者連結並清空信箱欄位。\n`,
+    subject: `Lamppost：「${name}」${what}`,
+    text: `感測盒「${name}」${what}。\n${reasons}\n最後一筆：${seen}\n${url}\n\n不想再收到，請打開擁有者連結並清空信箱欄位。\n`,
   };
 }

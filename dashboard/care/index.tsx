@@ -171,7 +171,7 @@ function Errands({
   );
 }
 
-export function Care({ id, kind }: { id: string; kind: 'box' | 'station' }) {
+export function Care({ id, kind, onChange }: { id: string; kind: 'box' | 'station'; onChange?: () => void }) {
   void lang.value;
   const [errand] = useState(errandOf);
   const [token, setToken] = useState(() => (errand?.kind === 'owner' ? errand.code : tokenOf(id)));
@@ -186,6 +186,7 @@ export function Care({ id, kind }: { id: string; kind: 'box' | 'station' }) {
           <Owner
             id={id}
             token={token}
+            onChange={onChange ?? (() => undefined)}
             onLeave={() => {
               keepToken(id, '');
               setToken('');

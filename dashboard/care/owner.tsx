@@ -551,7 +551,17 @@ function End({ box, token, reload }: PartProps) {
   );
 }
 
-export function Owner({ id, token, onLeave }: { id: string; token: string; onLeave: () => void }) {
+export function Owner({
+  id,
+  token,
+  onChange,
+  onLeave,
+}: {
+  id: string;
+  token: string;
+  onChange: () => void;
+  onLeave: () => void;
+}) {
   const [box, setBox] = useState<OwnedBox | null>(null);
   const [problem, setProblem] = useState('');
   const [turn, setTurn] = useState(0);
@@ -568,7 +578,14 @@ export function Owner({ id, token, onLeave }: { id: string; token: string; onLea
     };
     void load();
   }, [id, token, turn]);
-  const part = box && { box, token, reload: () => setTurn(turn + 1) };
+  const part = box && {
+    box,
+    token,
+    reload: () => {
+      setTurn(turn + 1);
+      onChange();
+    },
+  };
   return (
     <section class="owner" aria-labelledby="owner-title">
       <h2 id="owner-title">{v('own.title')}</h2>

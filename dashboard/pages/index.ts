@@ -25,6 +25,7 @@ const ROUTES: readonly Route[] = [
   { path: /^\/data\/?$/, title: 'data.title', load: () => import('./data.tsx') },
   { path: /^\/methods\/?$/, title: 'methods.title', load: () => import('./methods.tsx') },
   { path: /^\/register\/?$/, title: 'register.title', load: () => import('./register.tsx') },
+  { path: /^\/fleet\/?$/, title: null, load: () => import('./fleet.tsx') },
   { path: /^\/embed\/(map|value|chart)\/?$/, title: null, load: () => import('./embed.tsx') },
 ];
 

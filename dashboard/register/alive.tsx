@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { REASONS } from '../../model/flags.ts';
 import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
-import { clock, num, words } from '../i18n/index.ts';
+import { ago, clock, num, words } from '../i18n/index.ts';
 import { isVKey, v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
 import { call } from './calls.ts';
@@ -30,6 +30,8 @@ export interface Refusal {
 const REASON_WORDS = new Map(REASONS.map((r) => [r.code as string, r]));
 /** Asked for while nothing has come yet [ms]; refusals do not come by the stream. */
 const ASK_EVERY = 3000;
+/** As everywhere: after an hour a box counts as silent. */
+const SILENT_MS = 3_600_000;
 const LATE_MS = 5 * 60_000;
 
 export function RefusalItem({ r }: { r: Refusal }) {
@@ -58,8 +60,7 @@ export const reasonWords = (code: string): string => {
   return r ? words(r) : code;
 };
 
-function featureOf(text: string): Heard | null {
-  const { properties: p } = JSON.parse(text) as { properties: Record<string, unknown> };
+function heardOf(p: Record<string, unknown>, at: number): Heard | null {
   if (typeof p['property'] !== 'string' || !isPropertyKey(p['property'])) return null;
   return {
     property: p['property'],
@@ -67,9 +68,11 @@ function featureOf(text: string): Heard | null {
     flag: Number(p['flag']),
     reasons: Array.isArray(p['reasons']) ? p['reasons'].map(String) : [],
     time: Date.parse(String(p['phenomenonTime'])),
-    at: Date.now(),
+    at,
   };
 }
+const featureOf = (text: string): Heard | null =>
+  heardOf((JSON.parse(text) as { properties: Record<string, unknown> }).properties, Date.now());
 
 export function Alive({
   id,
@@ -94,6 +97,20 @@ export function Alive({
     stream.addEventListener('open', () => setAway(false));
     stream.addEventListener('error', () => setAway(true));
     return () => stream.close();
+  }, [id]);
+  // What came before the page was open, or in the moment before the stream was.
+  useEffect(() => {
+    let stopped = false;
+    const load = async (): Promise<void> => {
+      const box = await call<{ lastSeen: string | null; latest: Record<string, unknown>[] }>('GET', `boxes/${id}`, '');
+      const at = box.lastSeen === null ? Date.now() : Date.parse(box.lastSeen);
+      const known = box.latest.flatMap((o) => heardOf(o, at) ?? []);
+      if (!stopped) setHeard((now) => new Map([...known.map((h) => [h.property, h] as const), ...now]));
+    };
+    load().catch(() => undefined); // The stream says when the server is away.
+    return () => {
+      stopped = true;
+    };
   }, [id]);
   const alive = heard.size > 0;
   useEffect(() => {
@@ -120,12 +137,17 @@ export function Alive({
   const newest = list.reduce<Heard | null>((best, h) => (!best || h.at >= best.at ? h : best), null);
   const unclocked = list.some((h) => h.reasons.some((r) => r.endsWith('.clock')));
   const off = newest ? newest.at - newest.time : 0;
+  const silent = newest !== null && Date.now() - newest.at > SILENT_MS;
+  // What was refused before the newest good reading has been put right.
+  const wrong = refused.filter((r) => Date.parse(r.receivedAt) > (newest?.at ?? 0));
   return (
-    <section class={alive ? 'alive yes' : 'alive'} aria-live="polite">
+    <section class={alive && !silent ? 'alive yes' : 'alive'} aria-live="polite">
       <h2>{v('alive.title')}</h2>
       <p class="beat">
         <i aria-hidden="true" />
-        <b data-alive={alive ? 'yes' : 'no'}>{v(alive ? 'alive.yes' : 'alive.wait')}</b>
+        <b data-alive={alive ? 'yes' : 'no'}>
+          {silent ? v('alive.silent', { age: ago(Date.now() - newest.at) }) : v(alive ? 'alive.yes' : 'alive.wait')}
+        </b>
       </p>
       {away && <p role="alert">{v('alive.stream')}</p>}
       {newest && (
@@ -178,11 +200,11 @@ export function Alive({
           </p>
         </>
       )}
-      {refused.length > 0 && (
+      {wrong.length > 0 && (
         <div class="refused" role="alert">
           <p>{v('alive.refused')}</p>
           <ul>
-            {refused.map((r) => (
+            {wrong.map((r) => (
               <RefusalItem key={r.id} r={r} />
             ))}
           </ul>

@@ -135,7 +135,7 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
       await box.endAsync();
     }
     const alive = await page.locator('.alive').innerText();
-    for (const words of ['12.3 µg/m³', '24.1', '時鐘:準', '25.0337']) expect(alive).toContain(words);
+    for (const words of ['12.3 µg/m³', '24.1', '時鐘：準', '25.0337']) expect(alive).toContain(words);
     await shot('volunteer-3-alive');
   });
 
