@@ -23,6 +23,8 @@ export interface Summary {
 
 /** A silence longer than this many usual steps breaks the line. */
 const GAP_STEPS = 3.5;
+/** What is usual is the median of so many steps on each side: a box may have been set to another interval. */
+const AROUND = 5;
 
 export function series(corrected: readonly Observation[], raw: readonly Observation[]): Series {
   const at = new Map<number, { c?: Observation; r?: Observation }>();
@@ -34,10 +36,14 @@ export function series(corrected: readonly Observation[], raw: readonly Observat
   }
   const times = [...at.keys()].sort((a, b) => a - b);
   const steps = times.slice(1).map((t, i) => t - (times[i] as number));
-  const usual = [...steps].sort((a, b) => a - b)[steps.length >> 1] ?? Infinity;
+  const usualAt = (i: number): number => {
+    const near = steps.slice(Math.max(0, i - AROUND), i + AROUND + 1).sort((a, b) => a - b);
+    return near[near.length >> 1] ?? Infinity;
+  };
   const s: Series = { time: [], corrected: [], lo: [], hi: [], raw: [], flagged: [] };
   times.forEach((t, i) => {
     const before = times[i - 1];
+    const usual = usualAt(i - 1);
     if (before !== undefined && t - before > usual * GAP_STEPS) {
       s.time.push((before + usual) / 1000);
       for (const list of [s.corrected, s.lo, s.hi, s.raw, s.flagged]) list.push(null);
