@@ -38,13 +38,14 @@ interface Scan {
  */
 export function scanClock(
   time: readonly EpochMs[],
-  y: readonly number[],
+  reference: readonly number[],
   histories: readonly History[],
   stepMs: number,
   current: number,
   since: EpochMs,
 ): ClockFinding | null {
   const from = lowerBound(time, since);
+  const y = despike(time, reference, stepMs);
   if (time.length - from < (stepMs >= DAY / 2 ? 20 : MIN_PAIRS)) return null;
   const fine = histories.some((h) => h.interval > 0 && h.interval <= stepMs / 3);
   const daily = stepMs >= DAY / 2;
@@ -162,4 +163,15 @@ function scan(
     }
   }
   return byDay.size === 0 ? null : { byDay, total, variance };
+}
+
+/** Median of three steps in a row: an hour of maintenance must not hide what all other hours say. Symmetric, so it shifts nothing. */
+function despike(time: readonly number[], y: readonly number[], stepMs: number): number[] {
+  return y.map((v, i) => {
+    const before = y[i - 1];
+    const after = y[i + 1];
+    if (before === undefined || after === undefined) return v;
+    if ((time[i + 1] as number) - (time[i - 1] as number) > 2 * stepMs) return v;
+    return Math.max(Math.min(before, v), Math.min(Math.max(before, v), after));
+  });
 }

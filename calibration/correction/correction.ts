@@ -74,6 +74,10 @@ const INPUT = reason('input');
 const GUARD = reason('output_guard');
 const EXTRAPOLATED = reason('extrapolated');
 const FOG = reason('fog');
+const INDOOR = reason('indoor');
+const DRIFT = reason('drift');
+/** Suspicions that say nothing against using the value in a fit: dirty air is just where pairs are wanted. */
+const BENIGN = FOG | EXTRAPOLATED | reason('plausible_range') | reason('size_order') | reason('single_channel');
 const RESOLUTION = property('pm25').resolution;
 
 interface BoxState {
@@ -90,6 +94,8 @@ interface BoxState {
   gain: Gain;
   /** In the surroundings; -1 = no place. */
   slot: number;
+  /** The nightly control takes it to hang indoors. */
+  indoor: boolean;
 }
 
 /** Squared errors of what was, or would have been, answered; fading means. */
@@ -121,6 +127,8 @@ interface Series {
   own: (OwnModel & { id: string }) | null;
   /** Running mean of squared residuals, in the scale of `residualOf`. */
   spread: number;
+  /** References in a row that no box can follow. */
+  odd: number;
 }
 
 interface PoolState {
@@ -135,6 +143,8 @@ interface PoolState {
   quantiles: Partial<Record<string, Quantiles>>;
   /** Errors of the two ways to answer a box without station, as seen at stations that were left out. */
   quiet: { n: number; field: number; network: number };
+  /** Stations that do not fit the others: for boxes of this pool as good as not there. */
+  doubted: readonly string[];
 }
 
 interface State {
@@ -164,6 +174,9 @@ const residualOf = (y: number, base: number): number =>
   Math.min(1.5, Math.max(-1.5, (y - base) / (KNEE + Math.max(0, base))));
 const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
 const SPEED = 0.01;
+/** A reference so many times (KNEE + ŷ) away is odd; so many in a row are not. */
+const ODD = 1;
+const ODD_RUN = 3;
 /** How far the forecast of one station may be from the middle of all. */
 const MAX_APART = 0.3;
 interface Base {
@@ -232,6 +245,7 @@ export class Correction {
       fieldKm: Infinity,
       gain: newGain(),
       slot: -1,
+      indoor: false,
     };
     this.#s.boxes.set(box.id, state);
     this.#settle(state);
@@ -364,14 +378,17 @@ export class Correction {
       } else if (v.property === 'temperature' && v.flag <= FLAG.notEvaluated && v.raw > -45 && v.raw < 70) temp = v.raw;
     }
     const time = reading.phenomenonTime;
+    state.indoor = (value.reasons & INDOOR) !== 0;
     const series = this.#seriesAt(state, time);
     const answer = this.#answer(state, series, x, rh, temp, time);
-    if (state.history && value.flag <= FLAG.notEvaluated) {
+    const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
+    if (state.history && fits) {
       record(state.history, time, x, rh, temp, answer.y, answer.u);
     }
     if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
     const q = this.#quantiles(state, series, answer.level, time);
-    const u = fog ? 2 * answer.u : answer.u;
+    // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
+    const u = answer.u * (fog ? 2 : 1) * (value.reasons & DRIFT && !series ? 1.5 : 1);
     const y = roundTo(answer.y, RESOLUTION);
     return {
       ...value,
@@ -389,7 +406,7 @@ export class Correction {
     let last: Series | null = null;
     for (const i of state.own) {
       const s = this.#s.series[i] as Series;
-      if (time < s.from) continue;
+      if (time < s.from || this.#s.pools.get(state.pool)?.doubted.includes(s.station)) continue;
       if (time < s.to) return s;
       if (!last || s.to > last.to) last = s;
     }
@@ -578,6 +595,7 @@ export class Correction {
         noise: 0.2,
         quantiles: {},
         quiet: { n: 0, field: 0, network: 0 },
+        doubted: [],
       };
       this.#s.pools.set(key, pool);
     }
@@ -623,6 +641,7 @@ export class Correction {
             errors: { n: 0, raw: 0, pooled: 0, own: 0, answer: 0 },
             own: null,
             spread: 0.04,
+            odd: 0,
           };
       return series;
     });
@@ -676,7 +695,8 @@ export class Correction {
     }
     const means: StepMean[] = [];
     for (const id of series.boxes) {
-      const h = this.#s.boxes.get(id)?.history;
+      const box = this.#s.boxes.get(id);
+      const h = box?.indoor ? null : box?.history;
       const m = h ? stepMean(h, time, this.#step) : null;
       if (m && m.x > 0) means.push(m);
     }
@@ -705,18 +725,27 @@ export class Correction {
       const pool = this.#pool(series.pool);
       const state = this.#s.boxes.get(series.boxes[0] as string) as BoxState;
       const { x, rh, temp } = mean;
-      let byStation = dense.get(series.pool);
-      if (!byStation) dense.set(series.pool, (byStation = new Map()));
-      const there = byStation.get(series.station);
-      if (!there || (series.kind === 'own' && !there.own)) {
-        byStation.set(series.station, { x, y, own: series.kind === 'own', mean });
+      const base = this.#base(state, series.kind === 'own' ? series : null, x, rh, temp);
+      // A lone value far from what the box can follow is the analyser's (maintenance, zero air, an error code averaged in); three in
+      // a row are the air's.
+      if (!Number.isNaN(base.y)) {
+        const apart = Math.abs(y - base.y) / (KNEE + Math.max(0, base.y));
+        series.odd = apart > Math.max(ODD, 8 * Math.sqrt(series.spread)) ? series.odd + 1 : 0;
+        if (series.odd > 0 && series.odd < ODD_RUN) continue;
       }
       series.time.push(time);
       series.y.push(y);
       series.x.push(x);
       series.rh.push(rh);
       series.temp.push(temp);
-      const base = this.#base(state, series.kind === 'own' ? series : null, x, rh, temp);
+      // Pairs go on being made, so that it can be judged again.
+      if (pool.doubted.includes(series.station)) continue;
+      let byStation = dense.get(series.pool);
+      if (!byStation) dense.set(series.pool, (byStation = new Map()));
+      const there = byStation.get(series.station);
+      if (!there || (series.kind === 'own' && !there.own)) {
+        byStation.set(series.station, { x, y, own: series.kind === 'own', mean });
+      }
       if (Number.isNaN(base.y)) continue;
       const residual = residualOf(y, base.y);
       pending.push({ series, residual });
@@ -774,6 +803,14 @@ export class Correction {
         (y - shifted) / startScale(level, shifted, km),
         tailForNewPlace(pooled?.stations.length ?? 1),
       );
+      // Boxes far from all stations, or without a place, get the model alone: scores of the one level say nothing of the other.
+      if (level === 'L4') {
+        track(
+          (pool.quantiles.L3 ??= newQuantiles(POOL_SCORES)),
+          (y - alone) / startScale('L3', alone, Infinity),
+          tailForNewPlace(pooled?.stations.length ?? 1),
+        );
+      }
       const err = series.errors;
       const own = series.own && pooled ? applyBetas(series.own.betas, pooled.range, this.#settings, x, rh, temp) : NaN;
       const rate = Math.max(SPEED, 1 / (err.n + 1));
@@ -817,7 +854,7 @@ export class Correction {
     const pool = this.#pool(poolKeyName);
     const sums = new Map<string, { sum: number; n: number; own: boolean }>();
     for (const s of this.#s.series) {
-      if (s.pool !== poolKeyName) continue;
+      if (s.pool !== poolKeyName || pool.doubted.includes(s.station)) continue;
       const f = featuresAt(s.short, asOf, time);
       if (!f || time - s.short.time > 4 * DAY + 4 * this.#step) continue;
       const at = sums.get(s.station);
@@ -979,7 +1016,9 @@ export class Correction {
       });
       pool.pooled = { ...pooled, id: card.id };
       s.cards.push(card);
+      this.#doubt(pool, pooled.liars, list);
       for (const x of own) {
+        if (pool.doubted.includes(x.station)) continue;
         const model =
           silent === 0 && x.own && x.own.to === x.time.at(-1)
             ? carryOwn(x.own, pooled, now, settings)
@@ -1005,6 +1044,24 @@ export class Correction {
     }
     const MAX_CARDS = 2000;
     if (s.cards.length > MAX_CARDS) s.cards.splice(0, s.cards.length - MAX_CARDS);
+  }
+
+  /** A station found to lie has no say any more; what the intervals learnt from it is forgotten. */
+  #doubt(pool: PoolState, liars: readonly string[], list: readonly Series[]): void {
+    const found = liars.filter((name) => !pool.doubted.includes(name));
+    pool.doubted = liars;
+    if (found.length === 0) return;
+    pool.quantiles = {};
+    pool.noise = 0.2;
+    pool.fieldXy = pool.fieldXx = 0;
+    pool.learning = newLearning();
+    for (const x of list) {
+      if (!found.includes(x.station)) continue;
+      x.own = null;
+      x.short = newShortTerm();
+      x.quantiles = newQuantiles();
+      x.errors = { n: 0, raw: 0, pooled: 0, own: 0, answer: 0 };
+    }
   }
 
   /** Without a published prior a model needs a week of pairs; with one, a day is enough to begin moving. */

@@ -40,6 +40,8 @@ export interface PooledModel {
   readonly to: EpochMs;
   readonly range: Range;
   readonly guards: readonly string[];
+  /** Stations whose pairs do not fit the others and were left out. */
+  readonly liars: readonly string[];
 }
 
 /** 1st and 99th percentile of the covariates in the fit, largest x and y. */
@@ -107,6 +109,7 @@ export function fitPooled(
   return (
     honest && {
       ...honest,
+      liars: [...liars],
       guards: [...honest.guards, ...[...liars].map((name) => `station ${name} does not fit the others`)],
     }
   );
@@ -225,6 +228,7 @@ function fitOnce(
       temp: temps.length > 0 ? [quantile(temps, 0.01), quantile(temps, 0.99)] : [-40, 60],
     },
     guards,
+    liars: [],
   };
 }
 
@@ -263,34 +267,61 @@ export function applyBetas(
 const MIN_TO_JUDGE = 4;
 /** Log-ratio that no difference of places or boxes explains. */
 const LEAST = 0.5;
+/** Judged by the latest pairs of each series: a station may begin to lie at any time, and may be put right. */
+const LATEST = 240;
+/** A station that hardly follows its boxes, where stations elsewhere do, over so many pairs, speaks of something else. */
+const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
 
 /**
  * Stations whose pairs lie far from all others, by their median log-ratio to the common model: a scale or unit error, a dead
- * analyser, a box in a cupboard. Needs four stations: of three, nobody knows which one lies.
+ * analyser, a box in a cupboard. Needs four stations: of three, nobody knows which one is off. A station that does not move with its
+ * boxes while the others do is known among three.
  */
 function outliers(model: PooledModel, series: readonly Pairs[], settings: CorrectionSettings): Set<string> {
-  const ratios = new Map<string, number[]>();
+  const pairs = new Map<string, { ratio: number[]; box: number[]; station: number[] }>();
   for (const s of series) {
-    const list = ratios.get(s.station) ?? [];
-    const stride = Math.max(1, Math.ceil(s.time.length / 300));
-    for (let i = 0; i < s.time.length; i += stride) {
-      const y = applyBetas(
-        model.betas,
-        model.range,
-        settings,
-        s.x[i] as number,
-        s.rh[i] as number,
-        s.temp[i] as number,
-      );
-      if (!Number.isNaN(y)) list.push(Math.log((Math.max(0, s.y[i] as number) + 3) / (Math.max(0, y) + 3)));
+    const of = pairs.get(s.station) ?? { ratio: [], box: [], station: [] };
+    pairs.set(s.station, of);
+    for (let i = Math.max(0, s.time.length - LATEST); i < s.time.length; i++) {
+      const x = s.x[i] as number;
+      const y = applyBetas(model.betas, model.range, settings, x, s.rh[i] as number, s.temp[i] as number);
+      if (Number.isNaN(y)) continue;
+      const station = logOf(s.y[i] as number);
+      of.ratio.push(station - logOf(y));
+      of.box.push(logOf(x));
+      of.station.push(station);
     }
-    ratios.set(s.station, list);
   }
-  const judged = [...ratios]
-    .filter(([, list]) => list.length >= 20)
-    .map(([name, list]) => ({ name, ratio: median(list) }));
-  if (judged.length < MIN_TO_JUDGE) return new Set();
-  const middle = median(judged.map((j) => j.ratio));
-  const spread = 1.4826 * median(judged.map((j) => Math.abs(j.ratio - middle)));
-  return new Set(judged.filter((j) => Math.abs(j.ratio - middle) > Math.max(LEAST, 4 * spread)).map((j) => j.name));
+  const liars = new Set<string>();
+  const judged = [...pairs]
+    .filter(([, of]) => of.ratio.length >= 20)
+    .map(([name, of]) => ({ name, ratio: median(of.ratio) }));
+  if (judged.length >= MIN_TO_JUDGE) {
+    const middle = median(judged.map((j) => j.ratio));
+    const spread = 1.4826 * median(judged.map((j) => Math.abs(j.ratio - middle)));
+    for (const j of judged) if (Math.abs(j.ratio - middle) > Math.max(LEAST, 4 * spread)) liars.add(j.name);
+  }
+  const moves = [...pairs]
+    .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)
+    .map(([name, of]) => ({ name, r: correlation(of.box, of.station) }));
+  if (moves.length >= FOLLOWS.stations && median(moves.map((m) => m.r)) > FOLLOWS.others) {
+    for (const m of moves) if (m.r < FOLLOWS.least) liars.add(m.name);
+  }
+  return liars;
+}
+
+const logOf = (v: number): number => Math.log(Math.max(0, v) + 3);
+
+function correlation(a: readonly number[], b: readonly number[]): number {
+  const n = a.length;
+  const mean = (v: readonly number[]): number => v.reduce((sum, z) => sum + z, 0) / n;
+  const [ma, mb] = [mean(a), mean(b)];
+  let [aa, bb, ab] = [0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    const [da, db] = [(a[i] as number) - ma, (b[i] as number) - mb];
+    aa += da * da;
+    bb += db * db;
+    ab += da * db;
+  }
+  return aa * bb > 0 ? ab / Math.sqrt(aa * bb) : 0;
 }
