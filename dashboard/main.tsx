@@ -33,5 +33,5 @@ async function keepOffline(): Promise<void> {
     return; // Private windows refuse service workers; the page works without.
   }
 }
-if ('serviceWorker' in navigator && import.meta.env.PROD && !location.pathname.startsWith('/embed/'))
+if ('serviceWorker' in navigator && import.meta.env.MODE !== 'development' && !location.pathname.startsWith('/embed/'))
   void keepOffline();
