@@ -186,7 +186,7 @@ export interface StoreWorker {
 export async function startStoreWorker(folder: string, options: DuckStoreOptions = {}): Promise<StoreWorker> {
   const { log, ...rest } = options;
   const data: StoreWorkerData = { lamppostStore: { folder, options: rest } };
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: data });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'store', workerData: data });
   let ended = false;
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const died = new Promise<never>((_, reject) => {

@@ -53,7 +53,7 @@ export function startSta(options: StaHostOptions): StaHost {
   };
 
   const start = (): Worker => {
-    const thread = new Worker(options.entry, { workerData: options.data });
+    const thread = new Worker(options.entry, { name: 'sensorthings', workerData: options.data });
     thread.on('message', (message: FromStaThread) => {
       if (message.kind === 'ready') markReady();
       else if (message.kind === 'response') settle(message.id, message.response);

@@ -21,6 +21,8 @@ export interface SeenDatastream {
   readonly corrected: boolean;
 }
 
+/** Things written in one transaction. */
+const PIECE = 500;
 const UNKNOWN_SENSOR = 'unknown';
 const ENCODING = 'application/geo+json';
 const MEASUREMENT = 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement';
@@ -44,19 +46,36 @@ export class BoxMirror {
 
   /** Takes over what has changed in the registry. Returns the number of things written. */
   syncThings(): number {
-    const version = this.#registry.version();
-    if (version === this.#version) return 0;
     let written = 0;
-    let after = 0;
-    for (;;) {
-      const page = this.#registry.list({ after, limit: 2000, includeRetired: true });
-      if (page.length === 0) break;
-      after = page.at(-1)?.num ?? after;
-      this.#transaction(() => {
-        for (const thing of page) if (this.#writeThing(thing)) written++;
-      });
+    for (const n of this.syncing()) written += n;
+    return written;
+  }
+
+  /** The same piece by piece, each with the number of things written: all of the registry at first, then only what changes. */
+  *syncing(): Generator<number> {
+    if (this.#version < 0) {
+      const version = this.#registry.version();
+      for (let after = 0; ;) {
+        const page = this.#registry.list({ after, limit: PIECE, includeRetired: true });
+        if (page.length === 0) break;
+        after = page.at(-1)?.num ?? after;
+        yield this.#writeThings(page);
+      }
+      this.#version = version;
     }
-    this.#version = version;
+    while (this.#version !== this.#registry.version()) {
+      const { things, version } = this.#registry.changedSince(this.#version, PIECE);
+      const written = this.#writeThings(things);
+      this.#version = version;
+      yield written;
+    }
+  }
+
+  #writeThings(things: readonly Thing[]): number {
+    let written = 0;
+    this.#transaction(() => {
+      for (const thing of things) if (this.#writeThing(thing)) written++;
+    });
     return written;
   }
 

@@ -2,6 +2,7 @@
  * SensorThings in a thread of its own: SQLite answers synchronously, and a hostile query must stall neither acknowledgements
  * nor the other calls. Whoever started it ends it when a request takes too long.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { PROPERTIES } from '../../model/properties.ts';
@@ -10,6 +11,7 @@ import type { BulkStore, ObservationColumns } from '../../store/store.ts';
 import { LatestTable } from '../latest.ts';
 import { BoxObservations, type LatestRows } from './box-observations.ts';
 import { openDatabase } from './database.ts';
+import { DirtyRows } from './dirty-rows.ts';
 import { entity } from './entities.ts';
 import { changedRow, LiveTopics, type LiveMessage } from './live-topics.ts';
 import { BoxMirror, type SeenDatastream } from './mirror.ts';
@@ -56,8 +58,12 @@ export interface StaThreadParts {
 
 /** How often the catalogue takes over what the registry and the latest values say. */
 const SYNC_EVERY_MS = 5000;
-/** Datastreams whose reach is written in one round; the answer itself always takes it from memory. */
-const MAX_SYNC = 20_000;
+/** Time a round may take [ms], so that a million boxes cost this thread little; how far a datastream reaches is always answered from memory. */
+const SYNC_MS = 250;
+const SYNC_PIECE = 200;
+/** At the start: so long without pause [ms], then pauses this many times as long as the work. */
+const HASTE_MS = 3000;
+const PATIENCE = 6;
 const MAX_SYNC_AT_ONCE = 500;
 /** Messages, or rounds of them, that wait for subscribers; live ones past it are left out. */
 const MAX_UNSENT = 10_000;
@@ -100,7 +106,7 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
     ...(data.patienceMs === undefined ? {} : { patienceMs: data.patienceMs }),
   });
   const table = new LatestTable();
-  const dirty = new Set<number>();
+  const dirty = new DirtyRows();
   let boxes: { mirror: BoxMirror; observations: BoxObservations; store: BulkStore; registry: Registry } | null = null;
 
   const take = (rows: ObservationColumns): void => {
@@ -141,11 +147,11 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
 
   const sync = (): void => {
     if (!boxes) return;
-    boxes.mirror.syncThings();
-    const seen: SeenDatastream[] = [];
+    const until = performance.now() + SYNC_MS;
+    for (const _ of boxes.mirror.syncing()) if (performance.now() > until) return;
     const newest = newestOf(table);
-    for (const stored of dirty) {
-      dirty.delete(stored);
+    let seen: SeenDatastream[] = [];
+    for (const stored of dirty.taken()) {
       const row = newest.newest(stored);
       if (!row) continue;
       const time = row.columns.phenomenonTime[row.index] as number;
@@ -157,14 +163,24 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
         lastResultTime: row.columns.resultTime[row.index] as number,
         corrected: !Number.isNaN(row.columns.corrected[row.index]),
       });
-      if (seen.length >= MAX_SYNC) break;
+      if (seen.length < SYNC_PIECE) continue;
+      boxes.mirror.seen(seen);
+      seen = [];
+      if (performance.now() > until) break;
     }
     if (seen.length > 0) boxes.mirror.seen(seen);
   };
 
   /** At start: which datastreams there are and since when. */
   const fill = async (store: BulkStore, mirror: BoxMirror): Promise<void> => {
-    mirror.syncThings();
+    const began = performance.now();
+    let worked = began;
+    for (const _ of mirror.syncing()) {
+      const now = performance.now();
+      // A small network is there at once; a large one must not take a processor from everything else for minutes.
+      if (now - began > HASTE_MS) await delay(PATIENCE * (now - worked));
+      worked = performance.now();
+    }
     const { columns, rows } = await store.sql({
       text: `SELECT datastream, min(phenomenonTime), max(phenomenonTime), max(resultTime), count(*) FILTER (NOT isnan(corrected)) FROM observation GROUP BY datastream`,
       from: 0,
@@ -185,7 +201,12 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
         corrected: Number(corrected[i]) > 0,
       });
     }
-    mirror.seen(list);
+    for (let from = 0; from < list.length; from += SYNC_PIECE) {
+      const piece = performance.now();
+      mirror.seen(list.slice(from, from + SYNC_PIECE));
+      const now = performance.now();
+      if (now - began > HASTE_MS) await delay(PATIENCE * (now - piece));
+    }
   };
 
   const services = new Map<string, StaService>();
