@@ -38,6 +38,12 @@ function storeOrder(query: Query): 'asc' | 'desc' | null {
     : null;
 }
 
+interface PlaceInTime {
+  readonly id: number;
+  readonly time: number;
+}
+const PLACES_KEPT_MS = 1000;
+
 export interface LatestRows {
   /** The newest row of a datastream as columns and index; null = none is known. */
   newest(stored: number): { columns: ObservationColumns; index: number } | null;
@@ -48,6 +54,9 @@ export class BoxObservations implements ForeignObservations {
   readonly #store: BulkStore;
   readonly #latest: LatestRows;
   readonly #sets: BoxSets;
+  /** Where Things hung, as read a moment ago: one look-up an Observation would be most of the cost of a page. */
+  readonly #places = new Map<number, readonly PlaceInTime[]>();
+  #placesSince = -Infinity;
   #models: string[] = [];
 
   constructor(db: DatabaseSync, store: BulkStore, latest: LatestRows) {
@@ -114,25 +123,32 @@ export class BoxObservations implements ForeignObservations {
       phenomenonTime_end: time,
       ...resultColumns(result),
       resultTime: c.resultTime[i],
-      resultQuality: level === 'raw' ? null : JSON.stringify({ flag, scheme: 'QARTOD', reasons }),
+      resultQuality: level === 'raw' ? null : { flag, scheme: 'QARTOD', reasons },
       validTime_start: null,
       validTime_end: null,
-      parameters: parameters ? JSON.stringify(parameters) : null,
+      parameters,
       datastream_id: id,
       feature_id: this.#featureOf(thingNum, time),
     };
   }
 
-  /** The place in force at that time. */
+  /** The place in force at that time; the first one for what is older. */
   #featureOf(thingNum: number, time: number): number | null {
-    const row = prepared(
-      this.#db,
-      `SELECT id FROM historical_location WHERE thing_id = ? ORDER BY (time <= ?) DESC, CASE WHEN time <= ? THEN -time ELSE time END LIMIT 1`,
-    ).get(thingNum, time, time) as { id: number } | undefined;
-    return (
-      row?.id ??
-      (prepared(this.#db, 'SELECT 1 FROM feature WHERE id = ?').get(placeId(thingNum, 0)) ? placeId(thingNum, 0) : null)
-    );
+    const now = performance.now();
+    if (now - this.#placesSince > PLACES_KEPT_MS || this.#places.size > 20_000) {
+      this.#places.clear();
+      this.#placesSince = now;
+    }
+    let places = this.#places.get(thingNum);
+    if (!places) {
+      places = prepared(this.#db, 'SELECT id, time FROM historical_location WHERE thing_id = ? ORDER BY time').all(
+        thingNum,
+      ) as unknown as PlaceInTime[];
+      if (places.length === 0 && prepared(this.#db, 'SELECT 1 FROM feature WHERE id = ?').get(placeId(thingNum, 0)))
+        places = [{ id: placeId(thingNum, 0), time: -Infinity }];
+      this.#places.set(thingNum, places);
+    }
+    return (places.findLast((p) => p.time <= time) ?? places[0])?.id ?? null;
   }
 
   async page(
@@ -226,7 +242,7 @@ export class BoxObservations implements ForeignObservations {
         time,
         time,
         ...['result', 'result_type', 'resultTime', 'resultQuality', 'parameters', 'datastream_id', 'feature_id'].map(
-          (n) => (r[n] ?? null) as SQLInputValue,
+          (n) => (typeof r[n] === 'object' && r[n] !== null ? JSON.stringify(r[n]) : (r[n] ?? null)) as SQLInputValue,
         ),
       );
     });
@@ -314,18 +330,16 @@ export class BoxObservations implements ForeignObservations {
     this.#sets.checkOrder(orderBy, type);
   }
 
-  /** A Datastream as it stands now: the catalogue hears of new rows a little later. */
+  /** A Datastream as it stands now, in place: the catalogue hears of new rows a little later. */
   fresh(row: Row): Row {
     const id = row['id'];
     if (typeof id !== 'number' || id >= FIRST_USER_ID) return row;
     const newest = this.#latest.newest(boxDatastream(id).stored);
     if (!newest) return row;
     const latest = (name: string, value: number): number => Math.max((row[name] as number | null) ?? value, value);
-    return {
-      ...row,
-      phenomenonTime_end: latest('phenomenonTime_end', newest.columns.phenomenonTime[newest.index] as number),
-      resultTime_end: latest('resultTime_end', newest.columns.resultTime[newest.index] as number),
-    };
+    row['phenomenonTime_end'] = latest('phenomenonTime_end', newest.columns.phenomenonTime[newest.index] as number);
+    row['resultTime_end'] = latest('resultTime_end', newest.columns.resultTime[newest.index] as number);
+    return row;
   }
 }
 

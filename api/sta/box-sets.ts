@@ -28,7 +28,7 @@ const MAX_JUDGED = 100_000;
 const BLOCK = 10_000;
 const HOUR = 3_600_000;
 /** How far around the newest (or oldest) moment is looked first: most questions are about the last hour. */
-const WINDOWS = [HOUR, 24 * HOUR, 30 * 24 * HOUR];
+const WINDOWS = [HOUR / 12, HOUR, 24 * HOUR, 30 * 24 * HOUR];
 
 const BY_TIME: readonly OrderBy[] = [{ expression: { kind: 'path', steps: ['phenomenonTime'] }, descending: false }];
 
@@ -442,8 +442,7 @@ function valueOf(row: Row, order: OrderBy): unknown {
   const name = order.expression.kind === 'path' ? order.expression.steps.join('/') : '';
   if (name === 'phenomenonTime') return row['phenomenonTime_start'];
   if (name.startsWith('Datastream/')) return row['datastream_id'];
-  if (name === 'resultQuality/flag')
-    return row['resultQuality'] === null ? null : (JSON.parse(row['resultQuality'] as string) as { flag: number }).flag;
+  if (name === 'resultQuality/flag') return (row['resultQuality'] as { flag: number } | null)?.flag ?? null;
   return row[name.replace('@iot.', '')];
 }
 

@@ -8,9 +8,8 @@ import type { SqlValue } from '../../store/store.ts';
 import { isoTime, type BinaryOperator, type Expression, type OrderBy } from './expression.ts';
 
 /** Rows of one Observation each, with its `result` (null where there is none). */
-export const OBSERVATION_ROWS = `(SELECT o.*, l.lvl, CASE WHEN isnan(v) THEN NULL ELSE v END AS result
-  FROM observation o, (VALUES (0), (1), (2)) l(lvl),
-    LATERAL (SELECT CASE l.lvl WHEN 0 THEN o.raw WHEN 1 THEN CASE WHEN o.flag = ${FLAG.fail} THEN NULL ELSE o.raw END ELSE o.corrected END AS v))`;
+export const OBSERVATION_ROWS = `(SELECT o.*, l.lvl, nullif(CASE l.lvl WHEN 0 THEN o.raw WHEN 1 THEN CASE WHEN o.flag = ${FLAG.fail} THEN NULL ELSE o.raw END ELSE o.corrected END, 'NaN'::DOUBLE) AS result
+  FROM observation o, (VALUES (0), (1), (2)) l(lvl))`;
 
 export class Params {
   readonly values: SqlValue[] = [];

@@ -10,9 +10,28 @@ export function formatInterval(start: unknown, end: unknown): string | null {
   if (typeof start !== 'number') return null;
   return typeof end === 'number' && end !== start ? `${iso(start)}/${iso(end)}` : iso(start);
 }
-const iso = (t: number): string => new Date(t).toISOString();
+const times = new Map<number, string>();
+function iso(t: number): string {
+  let text = times.get(t);
+  if (text === undefined) {
+    if (times.size > 5000) times.clear();
+    times.set(t, (text = new Date(t).toISOString()));
+  }
+  return text;
+}
 
-const parsed = (value: unknown): Json => (typeof value === 'string' ? (JSON.parse(value) as Json) : null);
+/** Units, encodings, flags and the like recur in thousands of rows. What is kept is never changed. */
+const short = new Map<string, Json>();
+function parsed(value: unknown): Json {
+  if (typeof value !== 'string') return null;
+  if (value.length > 200) return JSON.parse(value) as Json;
+  let json = short.get(value);
+  if (json === undefined) {
+    if (short.size > 5000) short.clear();
+    short.set(value, (json = JSON.parse(value) as Json));
+  }
+  return json;
+}
 
 /** The value of one property; undefined where it is absent (optional and never given). */
 export function propertyValue(type: EntityType, property: EntityProperty, row: Row): Json | undefined {
@@ -29,7 +48,8 @@ export function propertyValue(type: EntityType, property: EntityProperty, row: R
     case 'string':
       return typeof value === 'string' ? value : undefined;
     default:
-      return typeof value === 'string' ? parsed(value) : undefined;
+      // Rows of boxes bring their json as it is.
+      return typeof value === 'string' ? parsed(value) : ((value as Json | null) ?? undefined);
   }
 }
 
