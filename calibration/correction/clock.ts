@@ -7,6 +7,7 @@
  */
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { lowerBound, type History } from './history.ts';
+import { median } from './linear.ts';
 
 const RANGE_MS = 14 * HOUR;
 const MIN_DAYS = 5;
@@ -15,6 +16,8 @@ const MIN_GAIN = 0.04;
 const MIN_T = 3.5;
 const SMOOTH = 1.08;
 const MAX_UNEXPLAINED = 0.7;
+/** Least height of a lone jump [µg/m³]. */
+const JUMP = 10;
 
 export interface ClockFinding {
   /** To be added to the station's labels [ms]. */
@@ -165,13 +168,19 @@ function scan(
   return byDay.size === 0 ? null : { byDay, total, variance };
 }
 
-/** Median of three steps in a row: an hour of maintenance must not hide what all other hours say. Symmetric, so it shifts nothing. */
+/**
+ * Lone jumps put back to the middle of their neighbours: an hour of maintenance must not hide what all other hours say. Only jumps: a
+ * median everywhere would make the station smoother, and smooth means of two readings the better fit.
+ */
 function despike(time: readonly number[], y: readonly number[], stepMs: number): number[] {
-  return y.map((v, i) => {
+  const middles = y.map((v, i) => {
     const before = y[i - 1];
     const after = y[i + 1];
     if (before === undefined || after === undefined) return v;
     if ((time[i + 1] as number) - (time[i - 1] as number) > 2 * stepMs) return v;
     return Math.max(Math.min(before, v), Math.min(Math.max(before, v), after));
   });
+  const usual = median(y.map((v, i) => Math.abs(v - (middles[i] as number))).filter((d) => d > 0));
+  const jump = Math.max(JUMP, 10 * (Number.isNaN(usual) ? 0 : usual));
+  return y.map((v, i) => (Math.abs(v - (middles[i] as number)) > jump ? (middles[i] as number) : v));
 }

@@ -65,7 +65,7 @@ export const newQuantiles = (size = BOX_SCORES): Quantiles => ({
 });
 
 /** Step of the adaptive tail: a miss more than expected widens, Gibbs & Candès 2021. */
-const GAMMA = 0.004;
+const GAMMA = 0.012;
 /** Below so many own scores the others of the level help. */
 const ENOUGH = 60;
 const EVERY = 12;

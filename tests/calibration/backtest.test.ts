@@ -173,6 +173,15 @@ describe('backtest', () => {
     );
   });
 
+  it('error codes and zero air in the reference are not learnt from', () => {
+    const dirty = smallCity(20);
+    const reference = dirty.input.reference.map((r, i) =>
+      i % 29 === 0 ? { ...r, pm25: -50 } : i % 31 === 0 ? { ...r, pm25: 8 * r.pm25 + 100 } : r,
+    );
+    const out = runBacktest({ ...dirty.input, reference }, HOURLY);
+    expect(rmse(dirty, out, START + 10 * DAY, ['b0', 'b1', 'b2'], 'corrected')).toBeLessThan(1.6);
+  });
+
   it('one station that lies does not spoil the boxes away from it', () => {
     const honest = smallCity(20);
     const lying = honest.input.reference.map((r) => (r.station === 's2' ? { ...r, pm25: r.pm25 * 3 } : r));

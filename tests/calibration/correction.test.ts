@@ -84,6 +84,11 @@ describe('clock scan', () => {
     const { h, time, y } = make(shift, 10, 4);
     expect(scanClock(time, y, [h], HOUR, 0, -Infinity)?.lagMs).toBe(shift);
   });
+  it('is not blinded by hours of maintenance', () => {
+    const { h, time, y } = make(5 * HOUR, 10, 4);
+    const spiked = y.map((v, i) => (i % 31 === 0 ? 8 * v + 100 : v));
+    expect(scanClock(time, spiked, [h], HOUR, 0, -Infinity)?.lagMs).toBe(5 * HOUR);
+  });
   it('leaves a right clock alone, and one it has too little evidence about', () => {
     const right = make(0, 20, 10);
     expect(scanClock(right.time, right.y, [right.h], HOUR, 0, -Infinity)).toBeNull();
