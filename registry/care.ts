@@ -75,12 +75,12 @@ export interface Care {
 }
 
 export interface CareTools {
-  sql(text: string): StatementSync;
-  write<T>(work: (rev: number) => T): T;
-  required(id: string): Thing;
-  byNum(num: number): Thing | null;
-  setArea(num: number, shown: PublicPlace | null): void;
-  note(time: EpochMs, kind: string, thing: string): void;
+  readonly sql: (text: string) => StatementSync;
+  readonly write: <T>(work: (rev: number) => T) => T;
+  readonly required: (id: string) => Thing;
+  readonly byNum: (num: number) => Thing | null;
+  readonly setArea: (num: number, shown: PublicPlace | null) => void;
+  readonly note: (time: EpochMs, kind: string, thing: string) => void;
 }
 
 /** In a contact and in a report, lines may break; other control characters break mails and logs. */

@@ -56,7 +56,9 @@ beforeAll(async () => {
 afterAll(async () => {
   mailer.close();
   receiver.close();
-  await new Promise<void>((done) => void smtp.close(done));
+  await new Promise<void>((done) => {
+    smtp.close(done);
+  });
 });
 
 let registry: Registry;
