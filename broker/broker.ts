@@ -83,6 +83,8 @@ export interface Broker {
   publish(topic: string, payload: string | Uint8Array, options?: { retain?: boolean; qos?: 0 | 1 }): void;
   /** Whether anybody subscribes to SensorThings topics at the moment. */
   hasLiveSubscribers(): boolean;
+  /** Closes the connections of a box whose key has ended; what was not acknowledged it sends again, with its new key. */
+  drop(boxId: string): void;
   /** A copy. */
   stats(): BrokerStats;
   /** Stops reading, waits (at most `graceMs`) until what was read is acknowledged, and closes everything. @default 5000 */
@@ -543,6 +545,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
     stats: () => ({ ...stats, refused: { ...stats.refused } }),
 
+    drop(boxId) {
+      for (const c of connections) if (c.user.kind === 'box' && c.user.id === boxId) c.destroy();
+    },
     async close(graceMs = 5000) {
       if (closing) return;
       closing = true;

@@ -236,6 +236,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           url: config.publicUrl,
           mail: care.confirmEmail !== undefined,
         },
+        onKeyEnded: (box) => broker?.drop(box),
         ...(care.confirmEmail ? { confirmEmail: care.confirmEmail } : {}),
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,

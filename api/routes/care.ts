@@ -199,6 +199,7 @@ export function careRoutes(app: App, context: Context): void {
     },
     async (request, reply) => {
       const thing = care.pause(owned(request).id, request.body.paused, context.clock());
+      if (thing.paused) context.options.onKeyEnded?.(thing.id);
       reply.header('cache-control', 'no-store');
       return thingDetailView(context, thing);
     },
@@ -217,7 +218,9 @@ export function careRoutes(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      care.forget(owned(request).id, context.clock());
+      const { id } = owned(request);
+      care.forget(id, context.clock());
+      context.options.onKeyEnded?.(id);
       return reply.code(204).send();
     },
   );

@@ -137,7 +137,9 @@ export function ownerRoutes(app: App, context: Context): void {
     async (request, reply) => {
       const thing = owned(request);
       reply.header('cache-control', 'no-store');
-      return { key: registry.rotateKey(thing.id) };
+      const key = registry.rotateKey(thing.id);
+      context.options.onKeyEnded?.(thing.id);
+      return { key };
     },
   );
 
@@ -175,7 +177,9 @@ export function ownerRoutes(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      registry.retire(owned(request).id, context.clock());
+      const { id } = owned(request);
+      registry.retire(id, context.clock());
+      context.options.onKeyEnded?.(id);
       return reply.code(204).send();
     },
   );
