@@ -48,7 +48,7 @@ export function scanClock(
   since: EpochMs,
 ): ClockFinding | null {
   const from = lowerBound(time, since);
-  const y = despike(time, reference, stepMs);
+  const y = [...reference.slice(0, from), ...despike(reference.slice(from))];
   if (time.length - from < (stepMs >= DAY / 2 ? 20 : MIN_PAIRS)) return null;
   const fine = histories.some((h) => h.interval > 0 && h.interval <= stepMs / 3);
   const daily = stepMs >= DAY / 2;
@@ -169,17 +169,11 @@ function scan(
 }
 
 /**
- * Lone jumps put back to the middle of their neighbours: an hour of maintenance must not hide what all other hours say. Only jumps: a
+ * Lone jumps put back to the middle of five: an hour of maintenance must not hide what all other hours say. Only jumps: a
  * median everywhere would make the station smoother, and smooth means of two readings the better fit.
  */
-function despike(time: readonly number[], y: readonly number[], stepMs: number): number[] {
-  const middles = y.map((v, i) => {
-    const before = y[i - 1];
-    const after = y[i + 1];
-    if (before === undefined || after === undefined) return v;
-    if ((time[i + 1] as number) - (time[i - 1] as number) > 2 * stepMs) return v;
-    return Math.max(Math.min(before, v), Math.min(Math.max(before, v), after));
-  });
+function despike(y: readonly number[]): number[] {
+  const middles = y.map((_, i) => median(y.slice(Math.max(0, i - 2), i + 3)));
   const usual = median(y.map((v, i) => Math.abs(v - (middles[i] as number))).filter((d) => d > 0));
   const jump = Math.max(JUMP, 10 * (Number.isNaN(usual) ? 0 : usual));
   return y.map((v, i) => (Math.abs(v - (middles[i] as number)) > jump ? (middles[i] as number) : v));
