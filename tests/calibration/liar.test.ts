@@ -1,0 +1,54 @@
+/** A reference station that lies must spoil neither the box beside it, nor the others, nor what the intervals promise. */
+import { describe, expect, it } from 'vitest';
+import { runBacktest, type BacktestOutput } from '../../calibration/backtest/run.ts';
+import { DAY, HOURLY, smallCity, START, type City } from './small_city.ts';
+
+const city = smallCity(20, { seed: 5 });
+const FROM = START + 10 * DAY;
+
+/** Of one box, from the tenth day: RMSE of what was answered, RMSE raw, mean width and coverage of the interval. */
+function judge({ rows, truth }: City, out: BacktestOutput, box: string) {
+  let [n, error, raw, width, inside] = [0, 0, 0, 0, 0];
+  rows.forEach((row, i) => {
+    const c = out.corrected[i] as number;
+    if (row.box !== box || row.time < FROM || Number.isNaN(c)) return;
+    const y = truth.get(`${box} ${row.time}`) as number;
+    n++;
+    error += (c - y) ** 2;
+    raw += (row.pm25 - y) ** 2;
+    width += (out.hi90[i] as number) - (out.lo90[i] as number);
+    if ((out.lo90[i] as number) <= y && y <= (out.hi90[i] as number)) inside++;
+  });
+  return { n, rmse: Math.sqrt(error / n), raw: Math.sqrt(raw / n), width: width / n, coverage: inside / n };
+}
+
+describe('a station that lies', () => {
+  const honest = runBacktest(city.input, HOURLY);
+  const lying = runBacktest(
+    {
+      ...city.input,
+      reference: city.input.reference.map((r, i) => (r.station === 's0' ? { ...r, pm25: 8 + ((i * 7) % 11) / 2 } : r)),
+    },
+    HOURLY,
+  );
+  it('is as good as not there for the box beside it', () => {
+    const box = judge(city, lying, 'b0');
+    expect(box.n).toBeGreaterThan(200);
+    expect(box.rmse).toBeLessThan(0.4 * box.raw);
+    expect(lying.level.filter((_, i) => city.rows[i]?.box === 'b0').at(-1)).toBe('L4');
+  });
+  it('does not widen the intervals of the others', () => {
+    for (const box of ['b1', 'b3', 'b5']) {
+      expect(judge(city, lying, box).width, box).toBeLessThan(2 * judge(city, honest, box).width);
+    }
+  });
+});
+
+describe('a box without a place', () => {
+  it('gets an interval made for a box that no field reaches', () => {
+    const lost = { ...city.input, boxes: city.input.boxes.map((b) => ({ ...b, lat: null, lon: null })) };
+    const boxes = judge(city, runBacktest(lost, HOURLY), 'b5');
+    expect(boxes.coverage).toBeGreaterThan(0.85);
+    expect(boxes.rmse).toBeLessThan(0.5 * boxes.raw);
+  });
+});
