@@ -5,6 +5,7 @@
  */
 import { FLAG } from '../../model/flags.ts';
 import type { SqlValue } from '../../store/store.ts';
+import { parseObservationId } from './box-ids.ts';
 import { isoTime, type BinaryOperator, type Expression, type OrderBy } from './expression.ts';
 
 /** Rows of one Observation each, with its `result` (null where there is none). */
@@ -71,6 +72,8 @@ function compile(e: Expression, params: Params, now: number): Typed | null {
     case 'call':
       return call(e.name.toLowerCase(), e.args, params, now);
     case 'binary': {
+      const byId = comparedId(e, params);
+      if (byId) return byId;
       const left = compile(e.left, params, now);
       const right = left && compile(e.right, params, now);
       return left && right ? binary(e.op, left, right, e, params) : null;
@@ -78,6 +81,19 @@ function compile(e: Expression, params: Params, now: number): Typed | null {
     default:
       return null;
   }
+}
+
+/** `id eq '264-1795262400000'`: ids are made of Datastream and time. Numbers are ids of the other kind. */
+function comparedId(e: Extract<Expression, { kind: 'binary' }>, params: Params): Typed | null {
+  const isId = (x: Expression): boolean =>
+    x.kind === 'path' && (x.steps.join() === 'id' || x.steps.join() === '@iot.id');
+  const literal = isId(e.left) ? e.right : isId(e.right) ? e.left : null;
+  if (literal?.kind !== 'literal' || (e.op !== 'eq' && e.op !== 'ne')) return null;
+  const id = typeof literal.value === 'string' ? parseObservationId(literal.value) : null;
+  const same = id
+    ? `(datastream * 4 + lvl = ${params.add(id.datastream)} AND "phenomenonTime" = ${params.add(id.time)})`
+    : 'false';
+  return { type: 'boolean', sql: e.op === 'eq' ? same : `(NOT ${same})` };
 }
 
 /** A quoted time beside a time is a time. */

@@ -32,7 +32,9 @@ const isInterval = (t: Typed): t is Extract<Typed, { type: 'interval' }> => t.ty
 /** Columns that hold nothing but what their name says. */
 function columnOf(type: EntityType, alias: string, steps: readonly string[]): Typed {
   const first = (steps[0] as string).replace(/^@iot\./, '');
-  if (first === 'id' && steps.length === 1) return { type: 'number', sql: `${alias}.id`, params: [] };
+  // Ids of boxes' Observations are text.
+  if (first === 'id' && steps.length === 1)
+    return { type: type.name === 'Observation' ? 'dynamic' : 'number', sql: `${alias}.id`, params: [] };
   const property = propertyOf(type, first);
   if (!property) throw badRequest(`${type.name} has no property "${first}"`);
   const inside = steps.slice(1);

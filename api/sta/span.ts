@@ -1,4 +1,5 @@
 /** The span of time that a condition on Observations asks for, apart from the rest of it. */
+import { parseObservationId } from './box-ids.ts';
 import { allOf, isoTime, type Expression } from './expression.ts';
 
 const FOREVER = 8.64e15;
@@ -21,6 +22,13 @@ export function spanOf(e: Expression | null): Span {
   if (e.kind === 'binary' && e.op === 'and') {
     const [a, b] = [spanOf(e.left), spanOf(e.right)];
     return { from: Math.max(a.from, b.from), to: Math.min(a.to, b.to), rest: allOf(a.rest, b.rest) };
+  }
+  if (e.kind === 'binary' && e.op === 'eq') {
+    // An id of a box's Observation says its time.
+    const [id, literal] = e.left.kind === 'path' ? [e.left, e.right] : [e.right, e.left];
+    const text = literal.kind === 'literal' && typeof literal.value === 'string' ? literal.value : '';
+    const named = id.kind === 'path' && /^(?:@iot\.)?id$/.test(id.steps.join('/')) ? parseObservationId(text) : null;
+    if (named) return { from: named.time, to: named.time + 1, rest: e };
   }
   if (e.kind === 'binary') {
     const path = (x: Expression): boolean =>

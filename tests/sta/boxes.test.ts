@@ -237,6 +237,18 @@ describe('Observations of many Datastreams', () => {
     const whole = (await get('/Observations?$count=true&$top=0'))['@iot.count'];
     expect(whole).toBe((await pages('/Observations?$top=500')).length);
   });
+  it('found by id, of either kind', async () => {
+    const id = `${stream('checked')}-${at(3)}`;
+    for (const filter of [`id eq '${id}'`, `@iot.id eq '${id}'`, `'${id}' eq id`]) {
+      const { value } = await get(`/Observations?$filter=${enc(filter)}`);
+      expect(value.map((o: { '@iot.id': unknown }) => o['@iot.id'])).toEqual([id]);
+      expect((await get(`/Datastreams(${stream('checked')})/Observations?$filter=${enc(filter)}`)).value).toHaveLength(
+        1,
+      );
+      expect((await get(`/Datastreams(${stream('raw')})/Observations?$filter=${enc(filter)}`)).value).toHaveLength(0);
+    }
+    expect((await get(`/Observations?$filter=${enc("id eq 7 or id eq 'nothing'")}`)).value).toEqual([]);
+  });
   it('newest first, by result, by id', async () => {
     const newest = await pages(
       `/Observations?$orderby=phenomenonTime desc&$top=60&$filter=${enc(`phenomenonTime ge ${new Date(at(90)).toISOString()} and phenomenonTime lt ${new Date(NOW).toISOString()}`)}`,
