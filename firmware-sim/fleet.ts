@@ -141,6 +141,8 @@ export async function runFleet(options: FleetOptions): Promise<number> {
 
   const step = options.catchUpStepMs ?? intervalMs;
   let hour = Math.floor((options.since ?? clock()) / HOUR_MS) * HOUR_MS;
+  // The hour that was complete before the first reading: a map opened at once has its stations.
+  if (options.since !== undefined) hour -= HOUR_MS;
   if (options.since !== undefined)
     for (let t = options.since; t < clock() && !signal.aborted; t += step) {
       for (; hour + HOUR_MS <= t; hour += HOUR_MS) await tolerant(sendHour(hour));

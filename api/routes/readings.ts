@@ -89,7 +89,7 @@ export function writeRoutes(app: App, context: Context): void {
           summary: 'Send readings with the key of the box; 202 once they are on disk',
           description:
             'One reading `{"t":"2026-11-21T08:00:00Z","pm25":12.3,"temperature":24.1}` or an array of them; `t` may be absent. ' +
-            'A repetition of the same reading counts once, so send again whenever no 202 came back.',
+            'A repetition of a reading with its own `t` counts once, so give it one and send again whenever no 202 came back.',
           tags: ['writing'],
           security: [{ bearer: [] }],
           params: z.object({ id: thingId }),
