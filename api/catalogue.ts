@@ -53,6 +53,7 @@ const WAYS: readonly Way[] = [
   { id: 'daily-csv', title: ['每日 CSV', 'Daily CSV'], path: '/dumps/manifest.json', mediaType: 'text/csv', fileType: 'CSV', isFile: false },
   { id: 'daily-parquet', title: ['每日 Parquet', 'Daily Parquet'], path: '/dumps/manifest.json', mediaType: 'application/vnd.apache.parquet', fileType: 'PARQUET', isFile: false },
   { id: 'boxes', title: ['感測盒與測站', 'Boxes and stations'], path: '/dumps/boxes.geojson', mediaType: 'application/geo+json', fileType: 'GEOJSON', isFile: true },
+  { id: 'boxes-geoparquet', title: ['感測盒與測站(GeoParquet)', 'Boxes and stations (GeoParquet)'], path: '/dumps/boxes.parquet', mediaType: 'application/vnd.apache.parquet', fileType: 'PARQUET', isFile: true },
 ]; // prettier-ignore
 
 const SERVICES: readonly { id: string; title: string; path: string; description: string; conformsTo: string }[] = [

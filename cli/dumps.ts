@@ -12,6 +12,7 @@ import { DAY, dayName, formatTime, startOfDay } from '../model/time.ts';
 import { LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
+import type { PlacesQuery } from '../store/places.ts';
 import type { BulkStore, DumpThing } from '../store/store.ts';
 
 export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
@@ -113,7 +114,7 @@ export class Dumps {
         done(files.length);
       }
     }
-    this.#writeThings();
+    await this.#writeThings();
     return files;
   }
 
@@ -207,8 +208,8 @@ export class Dumps {
     write(join(this.#folder, 'csv-metadata.json'), `${JSON.stringify(columnDictionary(manifest.files), null, 1)}\n`);
   }
 
-  /** Boxes and stations as they are now: GeoJSON and CSV. */
-  #writeThings(): void {
+  /** Boxes and stations as they are now: GeoParquet, GeoJSON and CSV. */
+  async #writeThings(): Promise<void> {
     const things = this.#registry.list({ includeRetired: true });
     const rows = things.map((t) => {
       const place = publicPlace(t);
@@ -227,6 +228,14 @@ export class Dumps {
         attribution: t.attribution,
       };
     });
+    const query: PlacesQuery = {
+      from: 0,
+      to: 0,
+      file: join(this.#folder, 'boxes.parquet'),
+      things: [],
+      places: rows,
+    };
+    await this.#store.dump(query);
     const features = rows.map(({ lat, lon, ...properties }) => ({
       type: 'Feature',
       id: properties.id,

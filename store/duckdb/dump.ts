@@ -9,6 +9,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { REASONS } from '../../model/flags.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
+import { geoMetadata, isPlacesQuery, wkbPoint, type PlacesQuery } from '../places.ts';
 import type { DumpQuery, DumpThing } from '../store.ts';
 import { one, quote } from './database.ts';
 import type { View } from './queries.ts';
@@ -58,23 +59,60 @@ function select(source: string, parquet: boolean): string {
     ORDER BY box, p.num, o."phenomenonTime"`;
 }
 
+/** GeoParquet: the format is Parquet with WKB and an entry of metadata, which needs no extension of the engine. */
+async function dumpPlaces(view: View, query: PlacesQuery): Promise<{ rows: number; bytes: number }> {
+  const { connection } = view;
+  await connection.run(
+    'CREATE OR REPLACE TEMP TABLE places(id VARCHAR, name VARCHAR, kind VARCHAR, exposure VARCHAR, project VARCHAR, sensors VARCHAR, licence VARCHAR, attribution VARCHAR, claimed BOOLEAN, retired BOOLEAN, lat DOUBLE, lon DOUBLE, wkb VARCHAR)',
+  );
+  const appender = await connection.createAppender('places', 'main', 'temp');
+  for (const p of query.places) {
+    for (const text of [p.id, p.name, p.kind, p.exposure, p.project, p.sensors, p.licence, p.attribution])
+      appender.appendVarchar(text);
+    appender.appendBoolean(p.claimed);
+    appender.appendBoolean(p.retired);
+    if (p.lat === null || p.lon === null) for (let i = 0; i < 3; i++) appender.appendNull();
+    else {
+      appender.appendDouble(p.lat);
+      appender.appendDouble(p.lon);
+      appender.appendVarchar(wkbPoint(p.lon, p.lat));
+    }
+    appender.endRow();
+  }
+  appender.closeSync();
+  return copy(
+    connection,
+    'SELECT * EXCLUDE (wkb), unhex(wkb) AS geometry FROM temp.places ORDER BY id',
+    query.file,
+    `FORMAT parquet, COMPRESSION zstd, KV_METADATA {geo: ${quote(geoMetadata(query.places))}}`,
+  );
+}
+
+/** Written beside and renamed when whole. */
+async function copy(
+  connection: DuckDBConnection,
+  text: string,
+  file: string,
+  options: string,
+): Promise<{ rows: number; bytes: number }> {
+  const temporary = `${file}.tmp`;
+  try {
+    const [count = 0] = await one(connection, `COPY (${text}) TO ${quote(temporary)} (${options})`);
+    renameSync(temporary, file);
+    return { rows: count, bytes: statSync(file).size };
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
 /** @throws RangeError for a file whose format is not known */
 export async function dump(view: View, query: DumpQuery): Promise<{ rows: number; bytes: number }> {
   const options = FORMATS.find(([suffix]) => query.file.endsWith(suffix))?.[1];
   if (!options) throw new RangeError(`${query.file}: a dump ends in .parquet, .csv or .csv.gz`);
   await mkdir(dirname(query.file), { recursive: true });
+  if (isPlacesQuery(query)) return dumpPlaces(view, query);
   await listThings(view.connection, query.things);
-  const temporary = `${query.file}.tmp`;
   const source = observations(view.folder, view.manifest, { span: query });
-  try {
-    const [count = 0] = await one(
-      view.connection,
-      `COPY (${select(source, query.file.endsWith('.parquet'))}) TO ${quote(temporary)} (${options})`,
-    );
-    renameSync(temporary, query.file);
-    return { rows: count, bytes: statSync(query.file).size };
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  return copy(view.connection, select(source, query.file.endsWith('.parquet')), query.file, options);
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LatestTable, startApi, type Api } from '../../api/server.ts';
 import { DUMP_COLUMNS, Dumps, type Manifest } from '../../cli/dumps.ts';
@@ -76,6 +77,24 @@ it('the first night writes every full day, and the manifest tells the truth abou
   expect(dictionary.tableSchema.columns.map((c) => c.name)).toEqual(DUMP_COLUMNS);
   expect(dictionary.tables).toHaveLength(3);
   expect(readFileSync(join(folder, 'boxes.csv'), 'utf8')).toContain("'=cmd");
+});
+
+it('boxes are a GeoParquet file that its readers know by its metadata', async () => {
+  const file = join(folder, 'boxes.parquet');
+  const instance = await DuckDBInstance.create();
+  const connection = await instance.connect();
+  const meta = await connection.runAndReadAll(
+    `SELECT decode(value) AS v FROM parquet_kv_metadata('${file}') WHERE decode(key) = 'geo'`,
+  );
+  expect(JSON.parse(String(meta.getRows()[0]?.[0]))).toEqual({
+    version: '1.1.0',
+    primary_column: 'geometry',
+    columns: { geometry: { encoding: 'WKB', geometry_types: ['Point'], bbox: [121.5, 25, 121.5, 25] } },
+  });
+  const rows = await connection.runAndReadAll(`SELECT id, ST_AsText(geometry) FROM read_parquet('${file}')`);
+  expect(rows.getRows()).toEqual([[id, 'POINT (121.5 25)']]);
+  connection.closeSync();
+  instance.closeSync();
 });
 
 it('what did not change is not written again; late data, corrections and licences give a new revision beside the old file', async () => {
