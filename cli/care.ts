@@ -5,7 +5,9 @@ import type { LatestTable } from '../api/latest.ts';
 import type { ConfirmationMail } from '../api/options.ts';
 import type { Config } from '../config.ts';
 import { HOUR, MINUTE } from '../model/time.ts';
+import { PERSONAL_LIFE } from '../registry/care.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { ObservationStore } from '../store/store.ts';
 import type { Log } from './log.ts';
 
 const ALERTS_EVERY = MINUTE;
@@ -27,13 +29,14 @@ export interface CareOptions {
   readonly config: Config;
   readonly registry: Registry;
   readonly latest: LatestTable;
+  readonly store: Pick<ObservationStore, 'emptyRejects'>;
   readonly log: Log;
   /** Runs work again and again until the server closes. */
   readonly every: (ms: number, work: () => Promise<void>) => void;
 }
 
 /** `confirmEmail` is what the API needs of it; absent = this server sends no mail. */
-export function startCare({ config, registry, latest, log, every }: CareOptions): {
+export function startCare({ config, registry, latest, store, log, every }: CareOptions): {
   readonly confirmEmail?: (mail: ConfirmationMail) => Promise<void>;
   close(): void;
 } {
@@ -55,6 +58,7 @@ export function startCare({ config, registry, latest, log, every }: CareOptions)
   });
   const prune = async (): Promise<void> => {
     try {
+      await store.emptyRejects(Date.now() - PERSONAL_LIFE);
       const entries = registry.care.prune(Date.now());
       if (entries > 0) log.info({ entries }, 'personal data whose time was over are deleted');
     } catch (error) {

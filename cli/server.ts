@@ -224,7 +224,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       });
       closers.push(() => sta?.close());
       const latest = new LatestTable();
-      const care = startCare({ config, registry, latest, log, every: (ms, work) => every(ms, work, stopped.signal) });
+      const care = startCare({
+        config,
+        registry,
+        latest,
+        store: opened.store,
+        log,
+        every: (ms, work) => every(ms, work, stopped.signal),
+      });
       closers.push(() => care.close());
       api = await startApiAt(parts, {
         registry,

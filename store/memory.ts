@@ -173,6 +173,12 @@ export class MemoryStore implements ObservationStore {
     return this.#rejects.length;
   }
 
+  async emptyRejects(before: number): Promise<void> {
+    for (const [i, r] of this.#rejects.entries()) {
+      if (r.receivedAt < before) this.#rejects[i] = { ...r, payload: new Uint8Array() };
+    }
+  }
+
   async compact(): Promise<void> {}
 
   async health(): Promise<StoreHealth> {

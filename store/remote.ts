@@ -148,6 +148,10 @@ class RemoteStore implements BulkStore {
     return this.#ask('rejectCount', []);
   }
 
+  async emptyRejects(before: number): Promise<void> {
+    return this.#ask('emptyRejects', [before]);
+  }
+
   async compact(now: number): Promise<void> {
     return this.#ask('compact', [now]);
   }

@@ -142,6 +142,8 @@ export interface ObservationStore {
   rewrite(rows: ObservationColumns): Promise<{ changed: number }>;
   rejects(query: RejectQuery): Promise<(Reject & { id: number })[]>;
   rejectCount(): Promise<number>;
+  /** Empties the payloads of rejects received before that: they may hold what somebody's box should not have sent. Code and detail stay. */
+  emptyRejects(before: EpochMs): Promise<void>;
 
   /** Moves full days (UTC, ended at `now`) out of the recent file, merges late rows into days moved before, makes roll-ups. */
   compact(now: EpochMs): Promise<void>;

@@ -35,6 +35,7 @@ const METHODS = new Set([
   'rewrite',
   'rejects',
   'rejectCount',
+  'emptyRejects',
   'compact',
   'health',
   'sql',

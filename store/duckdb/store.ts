@@ -499,6 +499,14 @@ export class DuckStore implements BulkStore {
     return this.#rejects;
   }
 
+  async emptyRejects(before: EpochMs): Promise<void> {
+    await this.#write(async ({ connection }) => {
+      await connection.run(
+        `UPDATE reject SET payload = ''::BLOB WHERE "receivedAt" < ${Math.trunc(before)} AND octet_length(payload) > 0`,
+      );
+    });
+  }
+
   async compact(now: EpochMs): Promise<void> {
     await this.#organising.run(async () => {
       const db = await this.#database();

@@ -444,6 +444,23 @@ export function storeContract(name: string, make: () => Promise<StoreHarness>): 
       });
     });
 
+    it('empties the payloads of old rejects and nothing else', async () => {
+      await append([], 1, [
+        { ...rejectOf('box-aaaa'), receivedAt: T0 },
+        { ...rejectOf('box-bbbb'), receivedAt: T0 + 1 },
+      ]);
+      await store.emptyRejects(T0 + 1);
+      await inEveryState(async () => {
+        const all = await store.rejects({ limit: 10 });
+        expect(all.map((r) => [r.thing, r.payload.length > 0])).toEqual([
+          ['box-bbbb', true],
+          ['box-aaaa', false],
+        ]);
+        expect(all[1]?.detail).toBe(rejectOf('box-aaaa').detail);
+        expect(await store.rejectCount()).toBe(2);
+      });
+    });
+
     it('keeps rejects, newest first, by thing', async () => {
       await append([], 1, [rejectOf('box-aaaa'), rejectOf('box-bbbb', 'unknown-format'), rejectOf('box-aaaa')]);
       await append([], 2, [{ ...rejectOf('box-cccc'), payload: new Uint8Array(10_000).fill(7) }]);
