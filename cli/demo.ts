@@ -118,7 +118,7 @@ export async function run(args: string[], parts: Parts): Promise<number> {
   try {
     await announce(server, { http: config.httpHost, mqtt: config.mqttHost });
     process.stderr.write(
-      `\nLamppost demo: ${boxes} boxes and ${neighbourhood.stations.length} reference stations send over MQTT.\nOpen the map: http://localhost:${server.http}/\n\n`,
+      `\nLamppost demo: ${boxes} boxes and ${neighbourhood.stations.length} reference stations send over MQTT.\nOpen the map: http://localhost:${server.http}/?at=${neighbourhood.city.centre.lat},${neighbourhood.city.centre.lon},11\n\n`,
     );
     const fleet = {
       url: `mqtt://127.0.0.1:${server.mqtt}`,
