@@ -191,7 +191,7 @@ export function recordRoutes(app: App, context: Context): void {
         receivedAt: formatTime(r.receivedAt),
         via: r.via,
         topic: r.topic,
-        thing: r.thing || null,
+        thing: r.thing || (r.thingNum ? context.registry.byNum(r.thingNum)?.id : null) || null,
         code: r.code,
         detail: r.detail,
         ...payloadText(r.payload),
