@@ -102,7 +102,7 @@ export const VOLUNTEERS = {
   'alive.say': ['我們看懂了 {n} 個數值：', 'What was understood, {n} values:'],
   'alive.clock.ok': ['時鐘：準（相差 {n} 秒）', 'Clock: right (off by {n} s)'],
   'alive.clock.late': ['時鐘：這筆的時間是 {time}，比現在早 {n} 分鐘；若不是補傳，請檢查盒子的時間', 'Clock: this reading says {time}, {n} min ago; unless it was sent late on purpose, check the clock of the box'],
-  'alive.clock.none': ['時鐘：不可信，改用收到的時間', 'Clock: not believed, the time of receipt is used'],
+  'alive.clock.none': ['時鐘：盒子沒送時間，或時間不可信；用收到的時間，沒有關係', 'Clock: the box sends no time, or one that is not believed; the time of receipt is used, which is fine'],
   'alive.place.exact': ['位置：{lat}, {lon}（公開）', 'Place: {lat}, {lon} (public)'],
   'alive.place.grid': ['位置：公開為 {lat}, {lon} 附近的方格', 'Place: shown as the square around {lat}, {lon}'],
   'alive.place.none': ['位置：還沒有，地圖上看不到', 'Place: none yet, so it is not on the map'],

@@ -175,7 +175,7 @@ export default function FleetPage() {
               ))}
             </ul>
           )}
-          <div class="labels" aria-hidden="true" style={{ position: 'absolute', insetInlineStart: '-200vw' }}>
+          <div class="labels aside" aria-hidden="true">
             {found.slice(0, LABELS).map((r) => (
               <Label key={r.id} id={r.id} name={r.name} origin={location.origin} />
             ))}

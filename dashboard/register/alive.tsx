@@ -157,13 +157,15 @@ export function Alive({
             <tbody>
               {list.map((h) => {
                 const p = property(h.property);
+                // Of the clock speaks the line below.
+                const reasons = h.reasons.filter((r) => !r.endsWith('.clock'));
                 return (
                   <tr key={h.property}>
                     <th scope="row">{words(p.name)}</th>
                     <td>{h.value === null ? '–' : `${num(h.value, p.resolution)} ${p.unitLabel}`}</td>
                     <td class={h.flag >= 3 ? 'error' : ''}>
-                      {h.reasons.length > 0
-                        ? h.reasons.map(reasonWords).join(lang.value === 'en' ? '; ' : '；')
+                      {reasons.length > 0
+                        ? reasons.map(reasonWords).join(lang.value === 'en' ? '; ' : '；')
                         : h.flag <= 2
                           ? v('alive.good')
                           : ''}

@@ -89,5 +89,5 @@ export function PlaceMap({ spot, onSpot }: { spot: Spot | null; onSpot: (spot: S
       map.current.jumpTo({ center: at, zoom: 13 });
   }, [spot?.lat, spot?.lon]);
 
-  return <div class="placemap" ref={container} role="region" aria-label={v('reg.map')} />;
+  return <div class="placemap" ref={container} />;
 }
