@@ -1,13 +1,31 @@
 /**
  * `$batch`: several requests in one (18-088 §11, after OData 4.0 multipart), and the JSON form of OData 4.01. A change set
- * succeeds or fails as its parts do, one after the other; `$<content id>` stands for what an earlier part made.
+ * (JSON: an atomicity group) is kept whole or not at all; `$<content id>` stands for what an earlier part made.
  */
-import type { StaRequest, StaResponse } from './service.ts';
+import { problem, type StaRequest, type StaResponse } from './response.ts';
 import { badRequest, StaProblem } from './problem.ts';
 
 export const MAX_BATCH = 1000;
 
 type Handle = (request: StaRequest) => Promise<StaResponse>;
+
+export interface BatchService {
+  readonly handle: Handle;
+  /** For parts of a change set, which are in one transaction already. */
+  readonly handleInSet: Handle;
+  readonly atomically: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** Takes everything of a change set back; `response` is what failed in it. */
+class SetFailed extends Error {
+  readonly id: string;
+  readonly response: StaResponse;
+  constructor(id: string, response: StaResponse) {
+    super('a part of the change set failed');
+    this.id = id;
+    this.response = response;
+  }
+}
 
 interface Part {
   readonly id: string;
@@ -58,13 +76,13 @@ async function run(
   return response;
 }
 
-export async function runBatch(request: StaRequest, handle: Handle, base: string): Promise<StaResponse> {
+export async function runBatch(request: StaRequest, service: BatchService, base: string): Promise<StaResponse> {
   return /^multipart\/mixed/i.test(request.contentType)
-    ? multipart(request, handle, base)
-    : jsonBatch(request, handle, base);
+    ? multipart(request, service, base)
+    : jsonBatch(request, service, base);
 }
 
-async function jsonBatch(request: StaRequest, handle: Handle, base: string): Promise<StaResponse> {
+async function jsonBatch(request: StaRequest, service: BatchService, base: string): Promise<StaResponse> {
   let list: unknown;
   try {
     list = (JSON.parse(request.body) as { requests?: unknown }).requests;
@@ -74,40 +92,92 @@ async function jsonBatch(request: StaRequest, handle: Handle, base: string): Pro
   if (!Array.isArray(list) || list.length > MAX_BATCH)
     throw badRequest(`a JSON batch is {"requests": […]} with ${MAX_BATCH} requests at most`);
   const made = new Map<string, string>();
-  const failed = new Set<string>();
   const responses: unknown[] = [];
-  for (const item of list as Record<string, unknown>[]) {
-    const id = typeof item['id'] === 'string' ? item['id'] : '';
-    const group = typeof item['atomicityGroup'] === 'string' ? item['atomicityGroup'] : '';
-    if (typeof item['method'] !== 'string' || typeof item['url'] !== 'string')
-      throw badRequest('each request of a batch needs id, method and url');
-    if (group !== '' && failed.has(group)) {
-      responses.push({ id, status: 424, body: { message: `an earlier request of group ${group} failed` } });
+  const items = (list as unknown[]).map(jsonPart);
+  const runItem = async ({ part }: JsonPart, handle: Handle): Promise<StaResponse> => {
+    try {
+      return await run(part, request, handle, base, made);
+    } catch (error) {
+      if (!(error instanceof StaProblem)) throw error;
+      return problem(error.status, error.message);
+    }
+  };
+  for (let i = 0; i < items.length;) {
+    const { group } = items[i] as JsonPart;
+    let end = i + 1;
+    if (group !== '') while (items[end]?.group === group) end++;
+    const members = items.slice(i, end);
+    i = end;
+    if (group === '') {
+      for (const item of members) responses.push(jsonAnswer(item.part.id, await runItem(item, service.handle)));
       continue;
     }
-    const headers = (item['headers'] ?? {}) as Record<string, string>;
-    const contentType = Object.entries(headers).find(([k]) => k.toLowerCase() === 'content-type')?.[1] ?? '';
-    const part: Part = {
-      id,
-      method: item['method'].toUpperCase(),
-      url: item['url'],
-      contentType,
-      body: item['body'] === undefined ? '' : JSON.stringify(item['body']),
-    };
-    const response = await run(part, request, handle, base, made);
-    if (response.status >= 400 && group !== '') failed.add(group);
-    const isJson = /json/.test(response.headers['content-type'] ?? '');
-    responses.push({
-      id,
-      status: response.status,
-      ...(response.headers['location'] ? { location: response.headers['location'] } : {}),
-      ...(response.body === '' ? {} : { body: isJson ? (JSON.parse(response.body) as unknown) : response.body }),
-    });
+    try {
+      responses.push(
+        ...(await service.atomically(async () => {
+          const answers: unknown[] = [];
+          for (const item of members) {
+            const response = await runItem(item, service.handleInSet);
+            if (response.status >= 400) throw new SetFailed(item.part.id, response);
+            answers.push(jsonAnswer(item.part.id, response));
+          }
+          return answers;
+        })),
+      );
+    } catch (error) {
+      if (!(error instanceof SetFailed)) throw error;
+      for (const { part } of members) {
+        made.delete(part.id);
+        responses.push(
+          part.id === error.id
+            ? jsonAnswer(part.id, error.response)
+            : {
+                id: part.id,
+                status: 424,
+                body: { message: `not kept: request "${error.id}" of group "${group}" failed` },
+              },
+        );
+      }
+    }
   }
   return {
     status: 200,
     headers: { 'content-type': 'application/json; charset=utf-8' },
     body: JSON.stringify({ responses }),
+  };
+}
+
+interface JsonPart {
+  readonly part: Part;
+  /** '' = on its own. */
+  readonly group: string;
+}
+
+function jsonPart(value: unknown): JsonPart {
+  const item = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  const text = (name: string): string => (typeof item[name] === 'string' ? item[name] : '');
+  if (text('method') === '' || text('url') === '') throw badRequest('each request of a batch needs id, method and url');
+  const headers = typeof item['headers'] === 'object' && item['headers'] !== null ? item['headers'] : {};
+  const contentType: unknown = Object.entries(headers).find(([k]) => k.toLowerCase() === 'content-type')?.[1];
+  return {
+    group: text('atomicityGroup'),
+    part: {
+      id: text('id'),
+      method: text('method').toUpperCase(),
+      url: text('url'),
+      contentType: typeof contentType === 'string' ? contentType : '',
+      body: item['body'] === undefined ? '' : JSON.stringify(item['body']),
+    },
+  };
+}
+
+function jsonAnswer(id: string, response: StaResponse): object {
+  const isJson = /json/.test(response.headers['content-type'] ?? '');
+  return {
+    id,
+    status: response.status,
+    ...(response.headers['location'] ? { location: response.headers['location'] } : {}),
+    ...(response.body === '' ? {} : { body: isJson ? (JSON.parse(response.body) as unknown) : response.body }),
   };
 }
 
@@ -175,7 +245,7 @@ function written(response: StaResponse, id: string): string {
   ].join('\r\n');
 }
 
-async function multipart(request: StaRequest, handle: Handle, base: string): Promise<StaResponse> {
+async function multipart(request: StaRequest, service: BatchService, base: string): Promise<StaResponse> {
   const boundary = boundaryOf(request.contentType);
   const made = new Map<string, string>();
   let count = 0;
@@ -187,7 +257,15 @@ async function multipart(request: StaRequest, handle: Handle, base: string): Pro
       if (/^multipart\/mixed/i.test(type)) {
         if (inChangeSet) throw badRequest('a change set inside a change set');
         const inner = boundaryOf(type);
-        const answers = await runAll(rest, inner, true);
+        let answers: string[];
+        try {
+          answers = await service.atomically(() => runAll(rest, inner, true));
+        } catch (error) {
+          if (!(error instanceof SetFailed)) throw error;
+          // OData 4.0 part 1 §11.7.4: one answer stands for the whole set.
+          out.push(written(error.response, error.id));
+          continue;
+        }
         out.push(
           [
             `Content-Type: multipart/mixed; boundary=${inner}`,
@@ -202,7 +280,13 @@ async function multipart(request: StaRequest, handle: Handle, base: string): Pro
       const id = headers.get('content-id') ?? '';
       let response: StaResponse;
       try {
-        response = await run(parsePart(rest, id), request, handle, base, made);
+        response = await run(
+          parsePart(rest, id),
+          request,
+          inChangeSet ? service.handleInSet : service.handle,
+          base,
+          made,
+        );
       } catch (error) {
         if (!(error instanceof StaProblem)) throw error;
         response = {
@@ -211,6 +295,7 @@ async function multipart(request: StaRequest, handle: Handle, base: string): Pro
           body: JSON.stringify({ message: error.message }),
         };
       }
+      if (inChangeSet && response.status >= 400) throw new SetFailed(id, response);
       out.push(written(response, id));
     }
     return out;

@@ -9,28 +9,13 @@ import { entityJson, entityUrl, type Json } from './entity-json.ts';
 import { csv, dataArray, geoJson, plain } from './formats.ts';
 import { isCollection, parsePath, type EntityId, type ResourcePath } from './path.ts';
 import { badRequest, StaProblem } from './problem.ts';
+import { problem, type StaRequest, type StaResponse } from './response.ts';
 import { parseQuery } from './query.ts';
 import { read, resolve, rowById, type ForeignObservations, type ReadContext } from './read.ts';
 import { createObservations, Writer, type WriteContext } from './write.ts';
 import type { DatabaseSync } from 'node:sqlite';
 
-export interface StaRequest {
-  readonly method: string;
-  /** Behind `/sta/v1.1`, as sent: `/Things(1)`. */
-  readonly path: string;
-  /** Behind `?`, as sent. */
-  readonly query: string;
-  readonly contentType: string;
-  readonly body: string;
-  /** The caller may create, change and delete. */
-  readonly mayWrite: boolean;
-}
-
-export interface StaResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
+export { problem, type StaRequest, type StaResponse };
 
 export interface StaService {
   handle(request: StaRequest): Promise<StaResponse>;
@@ -93,7 +78,31 @@ const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 export function createStaService(options: StaServiceOptions): StaService {
   const { db, base, clock, scratch, foreign } = options;
   const readContext = (): ReadContext => ({ db, base, now: clock(), foreign });
-  const writer = (): Writer => new Writer({ db, now: clock(), scratch, changed: options.changed ?? (() => undefined) });
+  /** Inside a change set: what subscribers are to hear when all of it is kept. */
+  let held: Parameters<WriteContext['changed']>[0][] | null = null;
+  const changed: WriteContext['changed'] = (change) => {
+    if (held) held.push(change);
+    else options.changed?.(change);
+  };
+  const writer = (): Writer => new Writer({ db, now: clock(), scratch, changed });
+
+  /** All of a change set or nothing of it. Other writes wait. */
+  const atomically = <T>(work: () => Promise<T>): Promise<T> =>
+    alone(db, async () => {
+      db.exec('BEGIN IMMEDIATE');
+      held = [];
+      try {
+        const result = await work();
+        db.exec('COMMIT');
+        for (const change of held.splice(0)) options.changed?.(change);
+        return result;
+      } catch (error) {
+        db.exec('ROLLBACK');
+        throw error;
+      } finally {
+        held = null;
+      }
+    });
 
   const overMqtt = (): { [key: string]: Json } => {
     const broker = options.mqtt?.();
@@ -233,11 +242,13 @@ export function createStaService(options: StaServiceOptions): StaService {
     return Object.fromEntries(Object.entries(whole).filter(([key]) => !key.includes('@')));
   };
 
-  const handle = async (request: StaRequest): Promise<StaResponse> => {
+  const answer = async (request: StaRequest, isInSet: boolean): Promise<StaResponse> => {
     try {
-      if (request.method === 'POST' && /^\/?\$batch$/.test(request.path)) return await runBatch(request, handle, base);
+      if (request.method === 'POST' && /^\/?\$batch$/.test(request.path))
+        return await runBatch(request, { handle, handleInSet: (part) => answer(part, true), atomically }, base);
       if (request.method === 'GET' || request.method === 'HEAD') return await get(request);
-      if (['POST', 'PATCH', 'PUT', 'DELETE'].includes(request.method)) return await write(request);
+      if (['POST', 'PATCH', 'PUT', 'DELETE'].includes(request.method))
+        return await (isInSet ? write(request) : alone(db, () => write(request)));
       throw new StaProblem(405, `${request.method} is not supported`);
     } catch (error) {
       if (error instanceof StaProblem) return problem(error.status, error.message);
@@ -246,7 +257,19 @@ export function createStaService(options: StaServiceOptions): StaService {
       throw error;
     }
   };
+  const handle = (request: StaRequest): Promise<StaResponse> => answer(request, false);
   return { handle };
+}
+
+/** Writes take turns: each is a transaction of the one connection. */
+const turns = new WeakMap<DatabaseSync, Promise<unknown>>();
+function alone<T>(db: DatabaseSync, work: () => Promise<T>): Promise<T> {
+  const mine = (turns.get(db) ?? Promise.resolve()).then(work);
+  turns.set(
+    db,
+    mine.catch(() => undefined),
+  );
+  return mine;
 }
 
 /** Some expressions are right by the grammar and still too much for SQLite (SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_RANGE). */
@@ -270,27 +293,4 @@ const json = (status: number, value: Json): StaResponse => ({
   status,
   headers: JSON_TYPE,
   body: JSON.stringify(value),
-});
-
-const TITLES: Record<number, string> = {
-  400: 'Bad request',
-  401: 'Not authorised',
-  403: 'Forbidden',
-  404: 'Not found',
-  405: 'Method not allowed',
-  501: 'Not implemented',
-};
-
-/** RFC 9457; `message` and `code` beside it for clients of the reference implementation. */
-export const problem = (status: number, detail: string): StaResponse => ({
-  status,
-  headers: { 'content-type': 'application/problem+json; charset=utf-8' },
-  body: JSON.stringify({
-    type: 'about:blank',
-    title: TITLES[status] ?? 'Error',
-    status,
-    detail,
-    code: status,
-    message: detail,
-  }),
 });

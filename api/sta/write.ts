@@ -112,17 +112,24 @@ export class Writer {
   /** Runs `work` as one transaction, then tells subscribers. */
   transaction<T>(work: () => T): T {
     const { db } = this.ctx;
-    db.exec('BEGIN IMMEDIATE');
+    // Inside a change set of a batch: it is the set that is kept or not.
+    const [begin, commit, undo] = db.isTransaction
+      ? (['SAVEPOINT part', 'RELEASE part', 'ROLLBACK TO part; RELEASE part'] as const)
+      : (['BEGIN IMMEDIATE', 'COMMIT', 'ROLLBACK'] as const);
+    db.exec(begin);
     let result: T;
     try {
       result = work();
       for (const id of this.touched) this.spanOf(id);
-      db.exec('COMMIT');
+      db.exec(commit);
     } catch (error) {
-      db.exec('ROLLBACK');
+      db.exec(undo);
+      this.changes.length = 0;
       throw error;
+    } finally {
+      this.touched.clear();
     }
-    for (const change of this.changes) this.ctx.changed(change);
+    for (const change of this.changes.splice(0)) this.ctx.changed(change);
     return result;
   }
 

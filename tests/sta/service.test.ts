@@ -407,4 +407,51 @@ describe('batches', () => {
     expect(response.body).toContain('HTTP/1.1 201 Created');
     expect(names(await get("/Things?$filter=name eq 'from batch'"))).toEqual(['from batch']);
   });
+  it('a change set is kept whole or not at all', async () => {
+    const things = async (): Promise<string> => (await send('GET', '/Things/$count')).body;
+    const before = await things();
+    const part = (id: number, body: string): string[] => [
+      '--cs',
+      'Content-Type: application/http',
+      `Content-ID: ${id}`,
+      '',
+      'POST /v1.1/Things HTTP/1.1',
+      'Content-Type: application/json',
+      '',
+      body,
+    ];
+    const set = (second: string): string =>
+      [
+        '--b',
+        'Content-Type: multipart/mixed; boundary=cs',
+        '',
+        ...part(1, '{"name":"one","description":"d"}'),
+        ...part(2, second),
+        '--cs--',
+        '--b--',
+        '',
+      ].join('\r\n');
+    const failed = await send('POST', '/$batch', set('{"name":"two"}'), 'multipart/mixed; boundary=b');
+    expect(failed.body).toContain('HTTP/1.1 400 Bad Request');
+    expect(failed.body).not.toContain('201 Created');
+    expect(await things()).toBe(before);
+    const kept = await send('POST', '/$batch', set('{"name":"two","description":"d"}'), 'multipart/mixed; boundary=b');
+    expect(kept.body.match(/201 Created/g)).toHaveLength(2);
+    expect(await things()).toBe(String(Number(before) + 2));
+
+    const group = { atomicityGroup: 'g', method: 'post', url: 'Things' };
+    const json = await send('POST', '/$batch', {
+      requests: [
+        { ...group, id: 'a', body: { name: 'x', description: 'd' } },
+        { ...group, id: 'b', body: { name: 'x' } },
+        { id: 'c', method: 'get', url: 'Things/$count' },
+      ],
+    });
+    expect(JSON.parse(json.body).responses).toMatchObject([
+      { id: 'a', status: 424 },
+      { id: 'b', status: 400 },
+      { id: 'c', status: 200 },
+    ]);
+    expect(await things()).toBe(String(Number(before) + 2));
+  });
 });
