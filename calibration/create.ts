@@ -2,8 +2,8 @@
  * The calibration stage put together: QC, then correction.
  */
 import { deserialize, serialize } from 'node:v8';
-import { Correction, type CorrectionOptions } from './correction/correction.ts';
-import { createQc } from './qc/qc.ts';
+import { Correction, type CorrectionOptions, type CorrectionState } from './correction/correction.ts';
+import { createQc, type QcState } from './qc/qc.ts';
 import type { CalibrationStage } from './stage.ts';
 
 export type StageOptions = CorrectionOptions;
@@ -32,11 +32,11 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     get cards() {
       return correction.cards;
     },
-    snapshot: () => serialize({ qc: qc.snapshot(), correction: correction.snapshot() }),
+    snapshot: () => serialize({ qc: qc.state(), correction: correction.state() }),
     restore: (bytes) => {
-      const found = deserialize(bytes) as { qc: Uint8Array; correction: Uint8Array };
-      qc.restore(found.qc);
-      correction.restore(found.correction);
+      const found = deserialize(bytes) as { qc: QcState; correction: CorrectionState };
+      qc.restoreState(found.qc);
+      correction.restoreState(found.correction);
     },
   };
 }

@@ -70,6 +70,8 @@ class Stopped extends Error {}
 
 const DRAIN = 10 * SECOND;
 const MAX_RETRY = 10 * SECOND;
+/** A saved state from which on its writing is felt. */
+const LARGE = 64 * 2 ** 20;
 
 export function startLoop(options: LoopOptions): IngestLoop {
   const { reader, store, folder } = options;
@@ -89,6 +91,8 @@ export function startLoop(options: LoopOptions): IngestLoop {
   let seq = 0;
   let saved = 0;
   let savedAt = clock();
+  /** Size of the last saved state: a large one is saved more rarely, so that it never is more than a part of what the disk writes. */
+  let savedBytes = 0;
   let bytesSince = 0;
   let stageProblem = '';
   /** The append under way; the next batch is decoded and checked meanwhile. */
@@ -127,11 +131,12 @@ export function startLoop(options: LoopOptions): IngestLoop {
   };
 
   async function save(): Promise<void> {
-    const bytes = folder.encode({ seq, state: pipeline.state() });
+    const parts = folder.encode({ seq, state: pipeline.state() });
     const at = seq;
     await appending;
     try {
-      folder.save(bytes, at);
+      folder.save(parts, at);
+      savedBytes = parts.reduce((sum, part) => sum + part.length, 0);
     } catch (error) {
       // Not fatal: the older state and a longer journal serve as well.
       options.onNotice(`saving the pipeline's state failed: ${error instanceof Error ? error.message : String(error)}`);
@@ -192,7 +197,9 @@ export function startLoop(options: LoopOptions): IngestLoop {
     while (!stopped.aborted) {
       const began = clock();
       const moved = await step(Infinity, checkpoint, false);
-      const due = seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs;
+      const due =
+        (savedBytes < LARGE || bytesSince >= 2 * savedBytes) &&
+        (seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs);
       if (due && seq > saved) await save();
       if (!moved && draining) break;
       if (!moved) await pause(idle);

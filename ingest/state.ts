@@ -2,7 +2,7 @@
  * What the pipeline keeps on disk so that a restart goes on as if nothing had happened: `pipeline/` in the data folder.
  *
  *  - `snapshot` – the pipeline's state behind one journal record. Written beside and renamed, so there is always one whole file.
- *    Layout: 8 bytes `LAMPSNP1`, 32 bytes SHA-256 of the rest, then a V8-serialised `{ seq, state }`.
+ *    Layout: 8 bytes `LAMPSNP2`, 32 bytes SHA-256 of the rest, then the length of (u32 LE) and a V8-serialised `{ seq, state }` without the stage, then the stage's.
  *  - `batches` – one line `<last seq of the batch>\n` for each batch processed since that snapshot, fsynced before the batch goes
  *    to the store. QC compares readings of one batch with each other, so a replay must cut the journal where the first run did.
  *
@@ -24,7 +24,7 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { PipelineState } from './pipeline.ts';
 
-const MAGIC = Buffer.from('LAMPSNP1');
+const MAGIC = Buffer.from('LAMPSNP2');
 const HEADER = MAGIC.length + 32;
 
 export interface SavedState {
@@ -39,9 +39,10 @@ export interface StateFolder {
   batchEnds(after: number): number[];
   /** Durable when it returns. */
   noteBatch(seq: number): void;
-  encode(saved: SavedState): Buffer;
+  /** In parts: a large state is not copied once more. */
+  encode(saved: SavedState): Uint8Array[];
   /** Puts the encoded snapshot in place and keeps only the batch ends behind it. */
-  save(bytes: Buffer, seq: number): void;
+  save(parts: readonly Uint8Array[], seq: number): void;
   close(): void;
 }
 
@@ -87,16 +88,25 @@ export function openStateFolder(folder: string): StateFolder {
         createHash('sha256').update(body).digest().equals(bytes.subarray(MAGIC.length, HEADER));
       if (!sound)
         return { saved: null, problem: `${snapshotPath} is damaged or of another version; starting without it` };
-      return { saved: deserialize(body) as SavedState, problem: '' };
+      const length = body.readUInt32LE(0);
+      const saved = deserialize(body.subarray(4, 4 + length)) as SavedState;
+      return { saved: { ...saved, state: { ...saved.state, stage: body.subarray(4 + length) } }, problem: '' };
     },
     batchEnds: (after) => readEnds().filter((n) => n > after),
     noteBatch(seq) {
       writeSync(fd, `${seq}\n`);
       fdatasyncSync(fd);
     },
-    encode: (saved) => serialize(saved),
-    save(bytes, seq) {
-      replace(snapshotPath, [MAGIC, createHash('sha256').update(bytes).digest(), bytes]);
+    encode({ seq, state: { stage, ...rest } }) {
+      const small = serialize({ seq, state: rest });
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(small.length);
+      return [length, small, stage];
+    },
+    save(parts, seq) {
+      const hash = createHash('sha256');
+      for (const part of parts) hash.update(part);
+      replace(snapshotPath, [MAGIC, hash.digest(), ...parts]);
       const kept = readEnds().filter((n) => n > seq);
       closeSync(fd);
       replace(batchesPath, [Buffer.from(kept.map((n) => `${n}\n`).join(''))]);

@@ -24,6 +24,7 @@ import type { Colocation, ReferenceValue, StageBox, StageStation } from '../stag
 import { mergedPm25 } from '../qc/qc.ts';
 import { distanceKm } from '../geo/distance.ts';
 import { scanClock } from './clock.ts';
+import { packBoxes, unpackBoxes, type BoxColumns, type KeptBox } from './box-columns.ts';
 import { findPairings } from './colocation.ts';
 import { CONSENSUS, consent, logOf, newGain, type Gain } from './consensus.ts';
 import { forget, lowerBound, newHistory, record, stepMean, type History, type StepMean } from './history.ts';
@@ -80,22 +81,11 @@ const DRIFT = reason('drift');
 const BENIGN = FOG | EXTRAPOLATED | reason('plausible_range') | reason('size_order') | reason('single_channel');
 const RESOLUTION = property('pm25').resolution;
 
-interface BoxState {
-  box: StageBox;
+interface BoxState extends KeptBox {
   pool: string;
   plantower: boolean;
-  /** Positions in `series` where this box stands beside a station. */
-  own: number[];
-  history: History | null;
-  /** Field at this place, valid while `fieldVersion` is the stage's. */
-  fieldVersion: number;
-  fieldValue: number;
-  fieldKm: number;
-  gain: Gain;
   /** In the surroundings; -1 = no place. */
   slot: number;
-  /** The nightly control takes it to hang indoors. */
-  indoor: boolean;
 }
 
 /** Squared errors of what was, or would have been, answered; fading means. */
@@ -185,6 +175,12 @@ interface Base {
   model: string;
 }
 
+export interface CorrectionState {
+  readonly version: number;
+  readonly state: unknown;
+  readonly boxes: BoxColumns;
+}
+
 export class Correction {
   readonly #settings: CorrectionSettings;
   readonly #step: number;
@@ -202,6 +198,7 @@ export class Correction {
     values: [],
     stations: [],
   };
+  readonly #words = new Map<string, string>();
   /** Lent to `consent` for one call. */
   readonly #around: { gain: Gain; km: number }[] = [];
   #s: State = {
@@ -231,22 +228,10 @@ export class Correction {
 
   setBox(box: StageBox): void {
     const before = this.#s.boxes.get(box.id);
-    const pool = poolKey(box.sensor, box.field);
     if (before) this.#leave(before);
-    const state: BoxState = {
-      box,
-      pool,
-      plantower: sensorClass(box.sensor) === 'plantower',
-      own: [],
-      // A box that was moved starts anew: what it showed elsewhere says nothing here.
-      history: before && before.box.lat === box.lat && before.box.lon === box.lon ? before.history : null,
-      fieldVersion: -1,
-      fieldValue: 0,
-      fieldKm: Infinity,
-      gain: newGain(),
-      slot: -1,
-      indoor: false,
-    };
+    const state = this.#unused(box);
+    // A box that was moved starts anew: what it showed elsewhere says nothing here.
+    if (before && before.box.lat === box.lat && before.box.lon === box.lon) state.history = before.history;
     this.#s.boxes.set(box.id, state);
     this.#settle(state);
     // A box far from every station has no pairs: a million of those must not make them be sought again and again.
@@ -258,6 +243,30 @@ export class Correction {
       else this.#reachable.delete(box.id);
       if (reached || paired) this.#s.dirty = true;
     }
+  }
+
+  #unused(box: StageBox): BoxState {
+    return {
+      box,
+      pool: this.#word(poolKey(box.sensor, box.field)),
+      plantower: sensorClass(box.sensor) === 'plantower',
+      own: [],
+      history: null,
+      fieldVersion: -1,
+      fieldValue: 0,
+      fieldKm: Infinity,
+      gain: newGain(),
+      indoor: false,
+      slot: -1,
+    };
+  }
+
+  /** One copy of a name that a million boxes share. */
+  #word(text: string): string {
+    const known = this.#words.get(text);
+    if (known !== undefined) return known;
+    this.#words.set(text, text);
+    return text;
   }
 
   /** Whether a box may be paired with a station: near one, or declared to be. */
@@ -333,19 +342,31 @@ export class Correction {
     }
   }
 
-  snapshot(): Uint8Array {
-    return serialize({ version: 1, state: this.#s });
+  /** Everything the next answers depend on. Partly live: serialise it before the next call. */
+  state(): CorrectionState {
+    return { version: 2, state: { ...this.#s, boxes: new Map() }, boxes: packBoxes(this.#s.boxes) };
   }
 
-  /** @throws Error when the bytes are no snapshot of this version */
-  restore(bytes: Uint8Array): void {
-    const found = deserialize(bytes) as { version?: number; state?: State };
-    if (found.version !== 1 || !found.state) throw new Error('not a snapshot of the correction, or of another version');
-    this.#s = found.state;
+  /** @throws Error when the state is of another version */
+  restoreState(found: CorrectionState): void {
+    if (found.version !== 2) throw new Error('not a state of the correction, or of another version');
+    this.#s = found.state as State;
     this.#reachable = null;
     this.#surroundings = new Surroundings();
     this.#bySlot = [];
-    for (const state of this.#s.boxes.values()) this.#settle(state);
+    for (const { box, own, history, gain, indoor, fieldVersion, fieldValue, fieldKm } of unpackBoxes(found.boxes)) {
+      const state: BoxState = { ...this.#unused(box), own, history, gain, indoor, fieldVersion, fieldValue, fieldKm };
+      this.#s.boxes.set(box.id, state);
+      this.#settle(state);
+    }
+  }
+
+  snapshot(): Uint8Array {
+    return serialize(this.state());
+  }
+
+  restore(bytes: Uint8Array): void {
+    this.restoreState(deserialize(bytes) as CorrectionState);
   }
 
   correct(readings: readonly CheckedReading[]): CorrectedReading[] {

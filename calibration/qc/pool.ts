@@ -5,9 +5,10 @@
 const BLOCK_BITS = 12;
 const BLOCK = 1 << BLOCK_BITS;
 
+/** The blocks are live: whoever keeps a state longer than until the next reading copies (or serialises) it. */
 export interface PoolState {
   count: number;
-  records: Uint32Array;
+  blocks: Uint32Array[];
 }
 
 export class RecordPool {
@@ -57,21 +58,16 @@ export class RecordPool {
 
   snapshot(): PoolState {
     const size = BLOCK * this.words;
-    const records = new Uint32Array(this.#count * this.words);
-    for (const [i, block] of this.#u32.entries())
-      if (i * size < records.length)
-        records.set(block.subarray(0, Math.min(size, records.length - i * size)), i * size);
-    return { count: this.#count, records };
+    const used = this.#count * this.words;
+    return { count: this.#count, blocks: this.#u32.map((b, i) => b.subarray(0, Math.min(size, used - i * size))) };
   }
 
   restore(from: PoolState): void {
-    const size = BLOCK * this.words;
     this.#f32 = [];
     this.#u32 = [];
     this.#count = from.count;
     this.#grow();
-    for (const [i, block] of this.#u32.entries())
-      block.set(from.records.subarray(i * size, Math.min((i + 1) * size, from.records.length)));
+    for (const [i, block] of this.#u32.entries()) block.set(from.blocks[i] ?? []);
   }
 }
 

@@ -24,7 +24,7 @@ import { S, Sites, type SitesState } from './sites.ts';
 import { SPATIAL, type SliceEntry, type SpatialAnswer, judgeSlice, refreshWeather } from './spatial.ts';
 import { DEAD_BIT, SPIKE_BIT, STREAM, Streams, type StreamsState } from './streams.ts';
 import { VALUE_TESTS, type ValueContext, type ValueTest } from './tests.ts';
-import { type NodeState, Tiles } from './tiles.ts';
+import { Tiles, type TilesState } from './tiles.ts';
 
 export interface Qc {
   setBox(box: StageBox): void;
@@ -37,11 +37,15 @@ export interface Qc {
   health(thingNum: number): BoxHealth | null;
   /** Bytes of memory held for streams, sites, nights and tiles. */
   stateBytes(): number;
+  /** Everything the next answers depend on. Its arrays are live: serialise it before the next `check`. */
+  state(): QcState;
+  /** Copies what it is given. @throws Error when the state is of another version */
+  restoreState(state: QcState): void;
   snapshot(): Uint8Array;
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 2;
+const SNAPSHOT_VERSION = 3;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
@@ -551,6 +555,28 @@ export function createQc(): Qc {
       );
   }
 
+  const state = (): QcState => ({
+    version: SNAPSHOT_VERSION,
+    streams: streams.snapshot(),
+    sites: sites.snapshot(),
+    tiles: tiles.snapshot(),
+    nightly: nightly.snapshot(),
+    doneHour,
+    spots,
+  });
+
+  function restoreState(from: QcState): void {
+    if (from.version !== SNAPSHOT_VERSION)
+      throw new Error(`QC state of version ${from.version} cannot be read by this program; start without it`);
+    streams.restore(from.streams);
+    sites.restore(from.sites);
+    tiles.restore(from.tiles);
+    nightly.restore(from.nightly);
+    doneHour = from.doneHour;
+    spots.clear();
+    for (const [spot, there] of from.spots) spots.set(spot, there);
+  }
+
   return {
     setBox,
     setStation: () => {},
@@ -558,36 +584,18 @@ export function createQc(): Qc {
     advance,
     health: (thingNum) => nightly.health(sites.get(thingNum)),
     stateBytes: () => streams.bytes + sites.pool.bytes + sites.byThing.bytes + nightly.pool.bytes + tiles.bytes(),
-    snapshot: () =>
-      serialize({
-        version: SNAPSHOT_VERSION,
-        streams: streams.snapshot(),
-        sites: sites.snapshot(),
-        tiles: tiles.snapshot(),
-        nightly: nightly.snapshot(),
-        doneHour,
-        spots,
-      } satisfies QcState),
-    restore(bytes) {
-      const state = deserialize(bytes) as QcState;
-      if (state.version !== SNAPSHOT_VERSION)
-        throw new Error(`QC state of version ${state.version} cannot be read by this program; start without it`);
-      streams.restore(state.streams);
-      sites.restore(state.sites);
-      tiles.restore(state.tiles);
-      nightly.restore(state.nightly);
-      doneHour = state.doneHour;
-      spots.clear();
-      for (const [spot, there] of state.spots) spots.set(spot, there);
-    },
+    state,
+    restoreState,
+    snapshot: () => serialize(state()),
+    restore: (bytes) => restoreState(deserialize(bytes) as QcState),
   };
 }
 
-interface QcState {
+export interface QcState {
   version: number;
   streams: StreamsState;
   sites: SitesState;
-  tiles: NodeState;
+  tiles: TilesState;
   nightly: PoolState;
   doneHour: number;
   spots: Map<number, number | number[]>;

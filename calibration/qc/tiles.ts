@@ -87,13 +87,26 @@ interface Branch {
 }
 type Node = Leaf | Branch;
 
-/** A leaf or branch as it is kept in a snapshot. */
-interface LeafState {
-  sites: number[];
-  stale: boolean;
-  tile: (Omit<Tile, 'inverse' | 'rowSums' | 'precision'> & { inverse: null; rowSums: null; precision: null }) | null;
+/** What a tile's arrays hold, as they lie behind one another in a snapshot: one array for all tiles instead of eight for each. */
+const NUMBERS = ['seen', 'used', 'time', 'norm', 'z'] as const;
+const BYTES = ['status', 'mark'] as const;
+type Scalars = Omit<
+  Tile,
+  'inverse' | 'rowSums' | 'precision' | 'near' | 'members' | (typeof NUMBERS | typeof BYTES)[number]
+>;
+
+/** A leaf or branch as it is kept in a snapshot; a leaf says which tile is its own, −1 = none. */
+type NodeState =
+  | { sites: number[]; stale: boolean; tile: number }
+  | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
+
+export interface TilesState {
+  tree: NodeState;
+  tiles: (Scalars & { length: number })[];
+  members: Uint32Array;
+  numbers: Float64Array;
+  bytes: Uint8Array;
 }
-export type NodeState = LeafState | { axis: 'lat' | 'lon'; at: number; low: NodeState; high: NodeState };
 
 export class Tiles {
   #root: Node = { sites: [], tile: null, stale: false };
@@ -228,41 +241,92 @@ export class Tiles {
   }
 
   /** The tree with what its tiles remember; matrices are made again from the places. */
-  snapshot(): NodeState {
-    const saved = new Map<Tile, NonNullable<LeafState['tile']>>();
-    const saveTile = (tile: Tile): NonNullable<LeafState['tile']> => {
-      let state = saved.get(tile);
-      if (!state) saved.set(tile, (state = { ...tile, inverse: null, rowSums: null, precision: null }));
-      return state;
+  snapshot(): TilesState {
+    const numberOf = new Map<Tile, number>();
+    let total = 0;
+    const save = (node: Node): NodeState => {
+      if ('axis' in node) return { axis: node.axis, at: node.at, low: save(node.low), high: save(node.high) };
+      if (!node.tile) return { sites: node.sites, stale: node.stale, tile: -1 };
+      let tile = numberOf.get(node.tile);
+      if (tile === undefined) {
+        numberOf.set(node.tile, (tile = numberOf.size));
+        total += node.tile.members.length;
+      }
+      return { sites: node.sites, stale: node.stale, tile };
     };
-    const save = (node: Node): NodeState =>
-      'axis' in node
-        ? { axis: node.axis, at: node.at, low: save(node.low), high: save(node.high) }
-        : { sites: node.sites, stale: node.stale, tile: node.tile && saveTile(node.tile) };
-    return save(this.#root);
+    const state: TilesState = {
+      tree: save(this.#root),
+      tiles: [],
+      members: new Uint32Array(total),
+      numbers: new Float64Array(total * NUMBERS.length),
+      bytes: new Uint8Array(total * BYTES.length),
+    };
+    let at = 0;
+    for (const tile of numberOf.keys()) {
+      const {
+        inverse: _,
+        rowSums: _r,
+        precision: _p,
+        near: _n,
+        members,
+        seen,
+        used,
+        time,
+        norm,
+        z,
+        status,
+        mark,
+        ...rest
+      } = tile;
+      const length = members.length;
+      state.tiles.push({ ...rest, length });
+      state.members.set(members, at);
+      [seen, used, time, norm, z].forEach((a, k) => state.numbers.set(a, at * NUMBERS.length + k * length));
+      [status, mark].forEach((a, k) => state.bytes.set(a, at * BYTES.length + k * length));
+      at += length;
+    }
+    return state;
   }
 
   /** The pool of places must have been restored before. */
-  restore(from: NodeState): void {
+  restore(from: TilesState): void {
     this.#leafOf = [];
     this.#lookers = [];
-    const loaded = new Map<object, Tile>();
-    const loadTile = (state: NonNullable<LeafState['tile']>): Tile => {
-      const known = loaded.get(state);
-      if (known) return known;
-      const tile = { ...state, ...this.#system(Array.from(state.members, (s) => this.#place(s))) };
-      loaded.set(state, tile);
-      for (const site of tile.members) this.#look(tile, site);
+    let at = 0;
+    const tiles = from.tiles.map(({ length, ...rest }): Tile => {
+      // Copies: a view would keep the whole snapshot in memory.
+      const members = from.members.slice(at, at + length);
+      const number = (k: number): Float64Array => {
+        const start = at * NUMBERS.length + k * length;
+        return from.numbers.slice(start, start + length);
+      };
+      const byte = (k: number): Uint8Array => {
+        const start = at * BYTES.length + k * length;
+        return from.bytes.slice(start, start + length);
+      };
+      const tile: Tile = {
+        ...rest,
+        members,
+        ...this.#system(Array.from(members, (s) => this.#place(s))),
+        seen: number(0),
+        used: number(1),
+        time: number(2),
+        norm: number(3),
+        z: number(4),
+        status: byte(0),
+        mark: byte(1),
+      };
+      at += length;
+      for (const site of members) this.#look(tile, site);
       return tile;
-    };
+    });
     const load = (node: NodeState): Node => {
       if ('axis' in node) return { axis: node.axis, at: node.at, low: load(node.low), high: load(node.high) };
-      const leaf: Leaf = { sites: node.sites, tile: null, stale: node.stale };
+      const leaf: Leaf = { sites: node.sites, tile: tiles[node.tile] ?? null, stale: node.stale };
       for (const site of leaf.sites) this.#leafOf[site] = leaf;
-      if (node.tile) leaf.tile = loadTile(node.tile);
       return leaf;
     };
-    this.#root = load(from);
+    this.#root = load(from.tree);
   }
 
   #system(places: readonly Place[]): Pick<Tile, 'inverse' | 'rowSums' | 'total' | 'precision' | 'near'> {
