@@ -22,7 +22,6 @@ const ROUTES: readonly Route[] = [
   { path: /^\/boxes\/([a-z0-9-]{8,40})\/?$/, title: 'panel.box', load: () => import('./box.tsx') },
   { path: /^\/townships\/?$/, title: 'nav.townships', load: () => import('./townships.tsx') },
   { path: /^\/compare\/?$/, title: 'compare.title', load: () => import('./compare.tsx') },
-  { path: /^\/data\/?$/, title: 'data.title', load: () => import('./data.tsx') },
   { path: /^\/methods\/?$/, title: 'methods.title', load: () => import('./methods.tsx') },
   { path: /^\/register\/?$/, title: 'register.title', load: () => import('./register.tsx') },
   { path: /^\/fleet\/?$/, title: null, load: () => import('./fleet.tsx') },
