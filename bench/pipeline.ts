@@ -100,7 +100,7 @@ if (process.env['PROFILE']) {
   writeFileSync(process.env['PROFILE'], JSON.stringify(profile));
 }
 const after = memory();
-const steady = cost.slice(1).toSorted((x, y) => x - y)[(cost.length - 1) >> 1] ?? (cost[0] as number);
+const steady = cost.slice(1).toSorted((x, y) => x - y)[(cost.length - 1) >> 1] ?? cost[0] ?? NaN;
 const snapshotBegan = process.cpuUsage();
 const snapshot = stage.snapshot().length;
 const snapshotCpu = process.cpuUsage(snapshotBegan);
