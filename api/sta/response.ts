@@ -27,10 +27,17 @@ const TITLES: Record<number, string> = {
   503: 'Not now',
 };
 
+/** Headers that go with a status (RFC 9110 §15.5.6, §15.6.4). */
+const MORE: Record<number, Record<string, string>> = {
+  401: { 'www-authenticate': 'Bearer' },
+  405: { allow: 'GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS' },
+  503: { 'retry-after': '5' },
+};
+
 /** RFC 9457; `message` and `code` beside it for clients of the reference implementation. */
 export const problem = (status: number, detail: string): StaResponse => ({
   status,
-  headers: { 'content-type': 'application/problem+json; charset=utf-8' },
+  headers: { 'content-type': 'application/problem+json; charset=utf-8', ...MORE[status] },
   body: JSON.stringify({
     type: 'about:blank',
     title: TITLES[status] ?? 'Error',

@@ -230,6 +230,10 @@ describe('a scratch instance', () => {
   it('a write without a token is refused elsewhere, with a problem that says what to do', async () => {
     const response = await post('/Things', lamp, '');
     expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(
+      (await sta('/Things', { method: 'DELETE', headers: { authorization: `Bearer ${ADMIN}` } })).headers.get('allow'),
+    ).toContain('POST');
     expect(response.headers.get('content-type')).toContain('application/problem+json');
     expect(await response.text()).toContain('sta-write');
   });
