@@ -2,7 +2,7 @@
 import { createNeighbourIndex } from '../geo/neighbours.ts';
 import type { Colocation, StageBox, StageStation } from '../stage.ts';
 import { poolKey } from './sensor.ts';
-import { COLOCATED_KM, NEAR_BOXES, NEAR_KM } from './settings.ts';
+import { COLOCATED_KM, NEAR_BOXES, NEAR_KM, REGION_KM } from './settings.ts';
 
 export interface Pairing {
   readonly station: string;
@@ -17,10 +17,16 @@ export interface Pairing {
 /** Boxes that may be used for fitting: claimed, and not known to hang indoors or to travel. */
 const usable = (box: StageBox): boolean => box.trusted && box.exposure !== 'indoor' && box.exposure !== 'mobile';
 
+/** Types that have a box beside a station, or two near one. */
+export const servedPools = (pairings: readonly Pairing[]): Set<string> =>
+  new Set(pairings.filter((p) => p.kind === 'own' || p.boxes.length > 1).map((p) => p.pool));
+
+/** @param regionKm how far boxes are asked of types that have none near a station; 0 = not at all */
 export function findPairings(
   boxes: Iterable<StageBox>,
   stations: Iterable<StageStation>,
   declared: readonly Colocation[] | null,
+  regionKm = REGION_KM,
 ): Pairing[] {
   const placed: (StageBox & { lat: number; lon: number })[] = [];
   const byId = new Map<string, StageBox>();
@@ -47,7 +53,8 @@ export function findPairings(
       to: pair.to ?? Infinity,
     });
   }
-  for (const station of [...stations].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+  const sorted = [...stations].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const station of sorted) {
     if (station.lat === null || station.lon === null) continue;
     const near = index.nearest(station.lat, station.lon, 8 * NEAR_BOXES, NEAR_KM);
     const byPool = new Map<string, string[]>();
@@ -65,6 +72,28 @@ export function findPairings(
     }
     for (const [pool, ids] of byPool) {
       out.push({ station: station.id, kind: 'near', boxes: ids, pool, from: -Infinity, to: Infinity });
+    }
+  }
+  // A type of which no two boxes are near one station: the middle of many farther ones still says what the type shows.
+  const served = servedPools(out);
+  const far = placed.filter((box) => !served.has(poolKey(box.sensor, box.field)));
+  if (far.length < 2 || regionKm === 0) return out;
+  const wide = createNeighbourIndex(far);
+  for (const { id, lat, lon } of sorted) {
+    if (lat === null || lon === null) continue;
+    const byPool = new Map<string, string[]>();
+    for (const { index: at } of wide.nearest(lat, lon, 8 * NEAR_BOXES, regionKm)) {
+      const box = far[at] as StageBox;
+      const pool = poolKey(box.sensor, box.field);
+      const list = byPool.get(pool) ?? [];
+      if (list.length < NEAR_BOXES) list.push(box.id);
+      byPool.set(pool, list);
+    }
+    for (const [pool, boxes] of byPool) {
+      if (boxes.length < 2) continue;
+      const already = out.findIndex((p) => p.kind === 'near' && p.station === id && p.pool === pool);
+      if (already >= 0) out.splice(already, 1);
+      out.push({ station: id, kind: 'near', boxes, pool, from: -Infinity, to: Infinity });
     }
   }
   return out;

@@ -25,7 +25,7 @@ import { mergedPm25 } from '../qc/qc.ts';
 import { distanceKm } from '../geo/distance.ts';
 import { scanClock } from './clock.ts';
 import { packBoxes, unpackBoxes, type BoxColumns, type KeptBox } from './box-columns.ts';
-import { findPairings } from './colocation.ts';
+import { findPairings, servedPools } from './colocation.ts';
 import { CONSENSUS, consent, logOf, newGain, type Gain } from './consensus.ts';
 import { forget, lowerBound, newHistory, record, stepMean, type History, type StepMean } from './history.ts';
 import { median } from './linear.ts';
@@ -42,6 +42,7 @@ import {
   NEAR_KM,
   OWN_MIN_DAYS,
   OWN_MIN_PAIRS,
+  REGION_KM,
   SETTINGS,
   type CorrectionSettings,
 } from './settings.ts';
@@ -191,6 +192,8 @@ export class Correction {
   #bySlot: BoxState[] = [];
   /** Boxes within reach of a station: the only ones that pairs may be found for. Null = stations have changed, look at all again. */
   #reachable: Set<string> | null = null;
+  /** Types with boxes near stations: farther ones are not asked. */
+  #served: ReadonlySet<string> = new Set();
   /** Forecasts of all stations for the step that is being paired. */
   #forecasts: { key: string; spots: Spot[]; values: number[]; stations: string[] } = {
     key: '',
@@ -270,12 +273,13 @@ export class Correction {
   }
 
   /** Whether a box may be paired with a station: near one, or declared to be. */
-  #isReachable({ id, lat, lon }: StageBox): boolean {
+  #isReachable({ id, lat, lon, sensor, field }: StageBox): boolean {
     if (this.#s.colocations?.some((c) => c.box === id)) return true;
     if (lat === null || lon === null) return false;
+    const reach = this.#served.has(poolKey(sensor, field)) ? NEAR_KM : REGION_KM;
     for (const s of this.#s.stations.values()) {
-      if (s.lat === null || s.lon === null || Math.abs(s.lat - lat) > NEAR_KM / 111) continue;
-      if (distanceKm(s.lat, s.lon, lat, lon) <= NEAR_KM) return true;
+      if (s.lat === null || s.lon === null || Math.abs(s.lat - lat) > reach / 110.5) continue;
+      if (distanceKm(s.lat, s.lon, lat, lon) <= reach) return true;
     }
     return false;
   }
@@ -627,17 +631,18 @@ export class Correction {
     const s = this.#s;
     s.dirty = false;
     s.connected = true;
+    const stations = [...s.stations.values()].map((st) => ({ id: st.id, num: 0, lat: st.lat, lon: st.lon }));
     if (this.#reachable === null) {
-      const reachable = new Set<string>();
-      for (const b of s.boxes.values()) if (this.#isReachable(b.box)) reachable.add(b.box.id);
-      this.#reachable = reachable;
+      this.#served = new Set();
+      const all = [...s.boxes.values()].map((b) => b.box).filter((box) => this.#isReachable(box));
+      this.#served = servedPools(findPairings(all, stations, s.colocations, 0));
+      this.#reachable = new Set(all.filter((box) => this.#isReachable(box)).map((box) => box.id));
     }
     const reachable = this.#reachable;
     const before = new Map(s.series.map((x) => [x.id, x]));
     const boxes = function* (): Generator<StageBox> {
       for (const id of reachable) yield (s.boxes.get(id) as BoxState).box;
     };
-    const stations = [...s.stations.values()].map((st) => ({ id: st.id, num: 0, lat: st.lat, lon: st.lon }));
     for (const x of s.series) {
       for (const id of x.boxes) {
         const b = s.boxes.get(id);

@@ -51,6 +51,8 @@ export const SETTINGS: CorrectionSettings = {
 export const COLOCATED_KM = 0.05;
 /** Boxes within this distance speak about the air at a station [km]. */
 export const NEAR_KM = 3;
+/** Where no box of a type is that near to any station: within this (shortest seasonal radius of FILTER is 11.5 km, calibration note §1.9). */
+export const REGION_KM = 15;
 export const NEAR_BOXES = 15;
 /** Own co-location is used from so many days and pairs on (hourly pairs; of daily ones 7). */
 export const OWN_MIN_DAYS = 7;
