@@ -997,7 +997,10 @@ export class Correction {
 
   #fit(now: EpochMs): void {
     const s = this.#s;
-    if (this.#settings.scanClocks) for (const station of s.stations.values()) this.#scan(station, now);
+    const repaired = new Set<string>();
+    if (this.#settings.scanClocks) {
+      for (const station of s.stations.values()) for (const key of this.#scan(station, now)) repaired.add(key);
+    }
     for (const b of s.boxes.values()) if (b.history) forget(b.history, now - HISTORY_MS);
     const correlated = Math.max(1, (this.#settings.correlatedPairs * HOUR) / this.#step);
     const byPool = new Map<string, Series[]>();
@@ -1043,6 +1046,7 @@ export class Correction {
       pool.pooled = { ...pooled, id: card.id };
       s.cards.push(card);
       this.#doubt(pool, pooled.liars, list);
+      if (repaired.has(key)) forgetScores(pool);
       for (const x of own) {
         if (pool.doubted.includes(x.station)) continue;
         const model =
@@ -1077,9 +1081,7 @@ export class Correction {
     const found = liars.filter((name) => !pool.doubted.includes(name));
     pool.doubted = liars;
     if (found.length === 0) return;
-    pool.quantiles = {};
-    pool.noise = 0.2;
-    pool.fieldXy = pool.fieldXx = 0;
+    forgetScores(pool);
     pool.learning = newLearning();
     for (const x of list) {
       if (!found.includes(x.station)) continue;
@@ -1096,7 +1098,9 @@ export class Correction {
     return pooled.days >= OWN_MIN_DAYS && pooled.pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / this.#step);
   }
 
-  #scan(station: StationState, now: EpochMs): void {
+  /** @returns the types of which what was learnt, was learnt under a wrong clock */
+  #scan(station: StationState, now: EpochMs): Set<string> {
+    const repaired = new Set<string>();
     const beside: History[] = [];
     const around: History[] = [];
     for (const series of this.#s.series) {
@@ -1112,9 +1116,9 @@ export class Correction {
       station.time.splice(0, cut);
       station.y.splice(0, cut);
     }
-    if (histories.length === 0) return;
+    if (histories.length === 0) return repaired;
     const found = scanClock(station.time, station.y, histories, this.#step, station.clockMs, now - 30 * DAY);
-    if (!found) return;
+    if (!found) return repaired;
     station.clockMs = found.lagMs;
     for (const series of this.#s.series) {
       if (series.station !== station.id) continue;
@@ -1125,14 +1129,25 @@ export class Correction {
       series.rh = [];
       series.temp = [];
       series.short = newShortTerm();
+      series.quantiles = newQuantiles();
       series.errors = { n: 0, raw: 0, pooled: 0, own: 0, answer: 0 };
       series.own = null;
+      repaired.add(series.pool);
     }
     station.pending = station.time
       .map((time, i) => ({ time, y: station.y[i] as number }))
       .filter((p) => p.time >= now - HISTORY_MS);
     this.#pair(now);
+    return repaired;
   }
+}
+
+/** What intervals and forecasts have learnt from pairs that turned out to be none. */
+function forgetScores(pool: PoolState): void {
+  pool.quantiles = {};
+  pool.quiet = { n: 0, field: 0, network: 0 };
+  pool.noise = 0.2;
+  pool.fieldXy = pool.fieldXx = 0;
 }
 
 const PUBLISHED = 'barkjohn-2021';
