@@ -32,7 +32,7 @@ import { median } from './linear.ts';
 import { nameModel, type ModelCard } from './models.ts';
 import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type Network, type StationStep } from './network.ts';
 import { carryOwn, fitOwn, type OwnModel } from './own.ts';
-import { applyBetas, fitPooled, type PooledModel } from './pooled.ts';
+import { applyBetas, errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import { isReference, isStuck, newStation, type StationState } from './reference.ts';
 import { poolKey, sensorClass } from './sensor.ts';
@@ -44,6 +44,8 @@ import {
   OWN_MIN_PAIRS,
   REGION_KM,
   SETTINGS,
+  YOUNG_DAYS,
+  YOUNG_PAIRS,
   type CorrectionSettings,
 } from './settings.ts';
 import {
@@ -413,7 +415,8 @@ export class Correction {
     if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
     const q = this.#quantiles(state, series, answer.level, time);
     // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
-    const u = answer.u * (fog ? 2 : 1) * (value.reasons & DRIFT && !series ? 1.5 : 1);
+    const drifting = (value.reasons & DRIFT) !== 0 && !series;
+    const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (this.#isYoung(state) ? 1.5 : 1);
     const y = roundTo(answer.y, RESOLUTION);
     return {
       ...value,
@@ -424,6 +427,12 @@ export class Correction {
       level: answer.level,
       model: answer.model,
     };
+  }
+
+  /** Whether the model of a type without published prior is of a few days only. */
+  #isYoung(state: BoxState): boolean {
+    const pooled = this.#s.pools.get(state.pool)?.pooled;
+    return !state.plantower && pooled !== null && pooled !== undefined && pooled.days < OWN_MIN_DAYS;
   }
 
   /** The co-location in force, else the last that has ended: what was learnt there goes along with the box. */
@@ -1028,7 +1037,7 @@ export class Correction {
         ownHalfLifeMs: this.#settings.ownHalfLifeMs + 3 * silent,
       };
       const pooled = fitPooled(key, used, newest, correlated, settings);
-      if (!pooled || !this.#enough(key, pooled)) continue;
+      if (!pooled || !this.#enough(key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
       const { without: _, range: __, betas, ...rest } = pooled;
       const card = nameModel({
         kind: 'pooled',
@@ -1092,10 +1101,22 @@ export class Correction {
     }
   }
 
-  /** Without a published prior a model needs a week of pairs; with one, a day is enough to begin moving. */
-  #enough(key: string, pooled: PooledModel): boolean {
-    if (key.startsWith('plantower')) return pooled.days >= 2 && pooled.pairs >= Math.min(24, (2 * DAY) / this.#step);
-    return pooled.days >= OWN_MIN_DAYS && pooled.pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / this.#step);
+  /**
+   * With a published prior a day of pairs is enough to begin moving; without one a model needs a week, or three days beside a station
+   * when it is much better than raw values on days it has not seen.
+   */
+  #enough(
+    key: string,
+    { days, pairs }: PooledModel,
+    beside: readonly (Pairs & Series)[],
+    newest: EpochMs,
+    correlated: number,
+  ): boolean {
+    if (key.startsWith('plantower')) return days >= 2 && pairs >= Math.min(24, (2 * DAY) / this.#step);
+    if (days >= OWN_MIN_DAYS && pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / this.#step)) return true;
+    if (beside.length === 0 || days < YOUNG_DAYS || pairs < YOUNG_PAIRS) return false;
+    const e = errorsOnOtherDays(key, beside, newest, correlated, this.#settings);
+    return e.model < 0.7 * e.raw;
   }
 
   /** @returns the types of which what was learnt, was learnt under a wrong clock */
@@ -1122,6 +1143,8 @@ export class Correction {
     station.clockMs = found.lagMs;
     for (const series of this.#s.series) {
       if (series.station !== station.id) continue;
+      // What intervals learnt from the wrong clock would widen them for months.
+      this.#pool(series.pool).quantiles = {};
       // Pairs made with the wrong clock are made again; what is older than the history is given up.
       series.time = [];
       series.y = [];

@@ -1,5 +1,5 @@
 /** Level L3: one linear model per sensor type from all pairs of box and reference, robust, recent pairs first, towards a published prior. */
-import type { EpochMs } from '../../model/time.ts';
+import { DAY, type EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
 import {
   accumulate,
@@ -230,6 +230,40 @@ function fitOnce(
     guards,
     liars: [],
   };
+}
+
+/** Mean squared errors on days that the fit has not seen, of the model and of raw values; NaN when there is nothing to judge by. */
+export function errorsOnOtherDays(
+  pool: string,
+  series: readonly Pairs[],
+  now: EpochMs,
+  correlated: number,
+  settings: CorrectionSettings,
+): { model: number; raw: number } {
+  const dayOf = (time: EpochMs): number => Math.floor(time / DAY);
+  const without = (s: Pairs, day: number): Pairs => {
+    const kept = (_: number, i: number): boolean => dayOf(s.time[i] as number) !== day;
+    const of = (column: readonly number[]): number[] => column.filter(kept);
+    return { ...s, time: of(s.time), y: of(s.y), x: of(s.x), rh: of(s.rh), temp: of(s.temp) };
+  };
+  const sums = { model: 0, raw: 0, n: 0 };
+  for (const day of new Set(series.flatMap((s) => s.time.map(dayOf)))) {
+    const others = series.map((s) => without(s, day));
+    const fit = fitOnce(pool, others, now, correlated, settings);
+    if (!fit) continue;
+    for (const s of series) {
+      for (const [i, time] of s.time.entries()) {
+        if (dayOf(time) !== day) continue;
+        const [x, y] = [s.x[i] as number, s.y[i] as number];
+        const answer = applyBetas(fit.betas, fit.range, settings, x, s.rh[i] as number, s.temp[i] as number);
+        if (Number.isNaN(answer)) continue;
+        sums.model += (answer - y) ** 2;
+        sums.raw += (x - y) ** 2;
+        sums.n++;
+      }
+    }
+  }
+  return { model: sums.model / sums.n, raw: sums.raw / sums.n };
 }
 
 const sample = (v: number[]): number[] => {
