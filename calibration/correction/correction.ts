@@ -44,7 +44,7 @@ import {
   OWN_MIN_PAIRS,
   REGION_KM,
   SETTINGS,
-  YOUNG_DAYS,
+  YOUNG_MS,
   YOUNG_PAIRS,
   type CorrectionSettings,
 } from './settings.ts';
@@ -416,7 +416,7 @@ export class Correction {
     const q = this.#quantiles(state, series, answer.level, time);
     // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
     const drifting = (value.reasons & DRIFT) !== 0 && !series;
-    const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (this.#isYoung(state) ? 1.5 : 1);
+    const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (this.#isYoung(state) ? 1.25 : 1);
     const y = roundTo(answer.y, RESOLUTION);
     return {
       ...value,
@@ -1107,14 +1107,14 @@ export class Correction {
    */
   #enough(
     key: string,
-    { days, pairs }: PooledModel,
+    { days, pairs, from, to }: PooledModel,
     beside: readonly (Pairs & Series)[],
     newest: EpochMs,
     correlated: number,
   ): boolean {
     if (key.startsWith('plantower')) return days >= 2 && pairs >= Math.min(24, (2 * DAY) / this.#step);
     if (days >= OWN_MIN_DAYS && pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / this.#step)) return true;
-    if (beside.length === 0 || days < YOUNG_DAYS || pairs < YOUNG_PAIRS) return false;
+    if (beside.length === 0 || to - from < YOUNG_MS || pairs < YOUNG_PAIRS) return false;
     const e = errorsOnOtherDays(key, beside, newest, correlated, this.#settings);
     return e.model < 0.7 * e.raw;
   }

@@ -58,7 +58,7 @@ export const NEAR_BOXES = 15;
 export const OWN_MIN_DAYS = 7;
 export const OWN_MIN_PAIRS = 100;
 /** A type without published prior may start from so much beside a station, if that pays on days left out. */
-export const YOUNG_DAYS = 3;
+export const YOUNG_MS = 3 * DAY;
 export const YOUNG_PAIRS = 48;
 /** History of box readings kept for pairing and for the scan of clocks. */
 export const HISTORY_MS = 45 * DAY;

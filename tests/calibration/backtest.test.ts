@@ -140,7 +140,7 @@ describe('backtest', () => {
     expect(rmse(shifted, out, START + 12 * DAY, ['b0', 'b1', 'b2'], 'corrected')).toBeLessThan(2);
   });
 
-  it('a sensor without a published equation is not corrected before there is a week of pairs', () => {
+  it('a sensor without a published equation is not corrected before there are three days of pairs', () => {
     const other = smallCity(14, { sensor: 'SDS011' });
     const out = runBacktest(other.input, HOURLY);
     const early = other.rows.map((r, i) => [r, i] as const).filter(([r]) => r.time < START + 3 * DAY);

@@ -52,3 +52,24 @@ describe('a box without a place', () => {
     expect(boxes.rmse).toBeLessThan(0.5 * boxes.raw);
   });
 });
+
+describe('a type without a published equation', () => {
+  it('is answered from the fourth day beside stations on, not from the first', () => {
+    const sds = smallCity(7, { seed: 5, sensor: 'SDS011' });
+    const out = runBacktest(sds.input, HOURLY);
+    let [n, error, raw, inside] = [0, 0, 0, 0];
+    sds.rows.forEach((row, i) => {
+      const c = out.corrected[i] as number;
+      if (Number.isNaN(c)) return;
+      expect(row.time).toBeGreaterThan(START + 3 * DAY);
+      const y = sds.truth.get(`${row.box} ${row.time}`) as number;
+      n++;
+      error += (c - y) ** 2;
+      raw += (row.pm25 - y) ** 2;
+      if ((out.lo90[i] as number) <= y && y <= (out.hi90[i] as number)) inside++;
+    });
+    expect(n).toBeGreaterThan(sds.rows.length / 4);
+    expect(error).toBeLessThan(0.25 * raw);
+    expect(inside / n).toBeGreaterThan(0.85);
+  });
+});
