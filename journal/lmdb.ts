@@ -10,6 +10,7 @@
  *  - sequence numbers continue after the greater of last block and trim mark, so also in a journal emptied by trimming;
  *  - every block carries a CRC-32: damaged records are told (`onDamage`), never handed out.
  */
+import { statfsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MAX_RECORDS, decodeBlock, encodeBlock } from './block.ts';
 import type { Block } from './block.ts';
@@ -120,6 +121,7 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
       const block = encodeBlock(seq, offset, records);
       let entered: boolean;
       try {
+        checkRoom(folder);
         // The types of lmdb 3.5 know this option for putSync only.
         entered = await committed(env.blocks.put(seq, block, { noOverwrite: true } as never));
       } catch (error) {
@@ -159,7 +161,10 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
     probeTimer = setTimeout(() => {
       probeTimer = null;
       if (closing) return;
-      probing = committed(env.marks.put('probe', Buffer.alloc(8))).then(
+      probing = (async () => {
+        checkRoom(folder);
+        await committed(env.marks.put('probe', Buffer.alloc(8)));
+      })().then(
         () => (problem = ''),
         (again: Error) => failed(again),
       );
@@ -277,6 +282,20 @@ export function openJournal(folder: string, options: JournalOptions = {}): Journ
       await env.root.close();
     },
   };
+}
+
+/** Free space that is left alone: lmdb 3.5 may corrupt its memory and abort when the disk refuses a page of a transaction. */
+const RESERVE = 16 * 1024 ** 2;
+
+/** @throws Error when there is less room than the reserve (a quarter of a very small disk) */
+function checkRoom(folder: string): void {
+  const { bavail, blocks, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const needed = Math.min(RESERVE, (blocks * bsize) / 4);
+  if (free < needed) {
+    const mib = (bytes: number): string => (bytes / 1024 ** 2).toFixed(1);
+    throw new Error(`no space left on the disk: ${mib(free)} MiB free, ${mib(needed)} MiB are kept free`);
+  }
 }
 
 /** Moves what is in the journal to numbers after `after`, in one transaction. */
