@@ -1,6 +1,6 @@
 /** Where everything lies in the data folder. */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -53,6 +53,16 @@ export function makeDataFolder(root: string): DataFolder {
   } catch (cause) {
     throw new Error(
       `cannot make the data folder ${root}: ${(cause as Error).message}; set LAMPPOST_DATA_DIR to a folder this user may write`,
+      { cause },
+    );
+  }
+  try {
+    accessSync(root, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'EROFS' ? 'it lies on a read-only file system' : message;
+    throw new Error(
+      `the data folder ${root} cannot be written: ${why}; make it writable or set LAMPPOST_DATA_DIR to a folder this user may write`,
       { cause },
     );
   }
