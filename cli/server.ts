@@ -65,6 +65,7 @@ export interface RunningServer {
 const COMPACT_EVERY = 10 * MINUTE;
 const NIGHTLY_LOOK_EVERY = 15 * MINUTE;
 const STORE_HEALTH_EVERY = 5 * SECOND;
+const JOURNAL_HEALTH_EVERY = SECOND;
 /** A pipeline further behind than this is not ready. */
 const MAX_LAG = 5 * MINUTE;
 
@@ -140,6 +141,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       store ? { startAfter: await store.store.checkpoint() } : {},
     );
     closers.push(() => journal.close());
+
+    const watch = new AbortController();
+    closers.push(() => watch.abort());
+    let journalProblem = '';
+    every(
+      JOURNAL_HEALTH_EVERY,
+      async () => {
+        const { problem } = journal.health();
+        if ((problem === '') !== (journalProblem === ''))
+          if (problem) log.error({ problem }, 'journal');
+          else log.info({}, 'the journal takes packets again');
+        journalProblem = problem;
+      },
+      watch.signal,
+    );
 
     let api: Api | null = null;
     let broker: Broker | null = null;
