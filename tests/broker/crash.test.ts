@@ -22,15 +22,21 @@ test('killed under load at any moment, again and again: every acknowledged readi
     );
     let count = 0;
     const killAfter = 1 + ((life * 613) % 3000);
-    await Promise.all(
+    // All are let in before any sends: the kill may come with the very first acknowledgement.
+    const connections = await Promise.all(
       Array.from({ length: 5 }, async (_, n) => {
-        // two of QoS 1 for one of QoS 2: they go different ways
-        const qos = n % 3 === 2 ? 2 : 1;
         const socket = connect(port, '127.0.0.1');
         atEnd(() => socket.destroy());
         const raw = new Raw(socket);
         raw.write(connectBytes({ clientId: `c${n}` }));
         if (!(await raw.read(4)).equals(ACCEPTED)) throw new Error('not let in');
+        return raw;
+      }),
+    );
+    await Promise.all(
+      connections.map(async (raw, n) => {
+        // two of QoS 1 for one of QoS 2: they go different ways
+        const qos = n % 3 === 2 ? 2 : 1;
         let next = 1;
         const payload = (id: number): string => `${life}:${n}:${id}`;
         const send = (): void => {
