@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     teardownTimeout: 20_000,
     // A busy machine may take seconds to notice that a socket has closed; a state that never comes still fails.
     expect: { poll: { timeout: 15_000, interval: 50 } },
