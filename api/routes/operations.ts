@@ -28,7 +28,7 @@ export function operationRoutes(
     registers: [own],
   });
   const gauge = (name: string, help: string, read: () => number): void => {
-    // oxlint-disable-next-line no-new
+    // oxlint-disable-next-line no-new -- a gauge registers itself with the registry it is given
     new Gauge({
       name,
       help,
