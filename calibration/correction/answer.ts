@@ -1,0 +1,214 @@
+/** One reading answered with the highest level that is valid for its box at that moment, and its interval. */
+import { FLAG, reason } from '../../model/flags.ts';
+import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } from '../../model/observation.ts';
+import { property, roundTo } from '../../model/properties.ts';
+import { HOUR, type EpochMs } from '../../model/time.ts';
+import { mergedPm25 } from '../qc/qc.ts';
+import { CONSENSUS, consent, logOf } from './consensus.ts';
+import { fieldSlope, share } from './field.ts';
+import { record } from './history.ts';
+import { baseOf, ended, isYoung, seriesAt } from './levels.ts';
+import { KNEE, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
+import { applyNetwork, ratioAt, type Network } from './network.ts';
+import type { Residents } from './residents.ts';
+import { featuresAt, forecast } from './short_term.ts';
+import { krige } from './spatial.ts';
+import { newQuantiles, startScale, type Quantiles } from './uncertainty.ts';
+
+const NO_MODEL = reason('no_model');
+const INPUT = reason('input');
+const GUARD = reason('output_guard');
+const EXTRAPOLATED = reason('extrapolated');
+const FOG = reason('fog');
+const INDOOR = reason('indoor');
+const DRIFT = reason('drift');
+/** Suspicions that say nothing against using the value in a fit: dirty air is just where pairs are wanted. */
+const BENIGN = FOG | EXTRAPOLATED | reason('plausible_range') | reason('size_order') | reason('single_channel');
+const RESOLUTION = property('pm25').resolution;
+
+const DEFAULT_QUANTILES = newQuantiles();
+
+/** Below this share a field is no longer worth its name. */
+const STALE = 0.1;
+
+export function correctPm25(
+  m: Memory,
+  residents: Residents,
+  reading: CheckedReading,
+  value: CheckedValue,
+): CorrectedValue {
+  if (value.flag === FLAG.fail || value.flag === FLAG.missing) return declined(value, 0);
+  const state = m.s.boxes.get(reading.thing);
+  if (!state) return declined(value, NO_MODEL);
+  const x = mergedPm25(reading);
+  if (!Number.isFinite(x)) return declined(value, INPUT);
+  let rh = NaN;
+  let temp = NaN;
+  let fog = (value.reasons & FOG) !== 0;
+  for (const v of reading.values) {
+    if (v.property === 'humidity') {
+      if (v.flag <= FLAG.notEvaluated && v.raw > 0 && v.raw <= 100.5) rh = v.raw;
+      if (v.reasons & FOG) fog = true;
+    } else if (v.property === 'temperature' && v.flag <= FLAG.notEvaluated && v.raw > -45 && v.raw < 70) temp = v.raw;
+  }
+  const time = reading.phenomenonTime;
+  state.indoor = (value.reasons & INDOOR) !== 0;
+  const series = seriesAt(m, state, time);
+  const answer = answerOf(m, residents, state, series, x, rh, temp, time);
+  const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
+  if (state.history && fits) {
+    record(state.history, time, x, rh, temp, answer.y, answer.u);
+  }
+  if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
+  const q = quantilesOf(m, state, series, answer.level, time);
+  // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
+  const drifting = (value.reasons & DRIFT) !== 0 && !series;
+  const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1);
+  const y = roundTo(answer.y, RESOLUTION);
+  return {
+    ...value,
+    reasons: value.reasons | answer.reasons,
+    corrected: y,
+    lo90: Math.min(y, roundTo(answer.y - q.low * u, RESOLUTION)),
+    hi90: Math.max(y, roundTo(answer.y + q.high * u, RESOLUTION)),
+    level: answer.level,
+    model: answer.model,
+  };
+}
+
+function answerOf(
+  m: Memory,
+  residents: Residents,
+  state: BoxState,
+  series: Series | null,
+  x: number,
+  rh: number,
+  temp: number,
+  time: EpochMs,
+): { y: number; u: number; level: CorrectionLevel; model: string; reasons: number } {
+  const pool = m.s.pools.get(state.pool);
+  const base = baseOf(m, state, series, x, rh, temp);
+  let { y, level, model } = base;
+  let km = Infinity;
+  let reasons = 0;
+  const network = pool?.network;
+  if (network && level !== 'L5' && networkServes(m, pool, network, time)) {
+    const input = network.on === 'raw' ? x : base.level === 'L3' ? base.y : NaN;
+    if (!Number.isNaN(input)) {
+      const field = networkField(m, state, network);
+      y = applyNetwork(network, input, field.value, share(time - network.time, m.step));
+      km = field.km;
+      level = network.stations.includes(series?.station ?? '') ? 'L4+' : 'L4';
+      model = pool.networkId;
+    }
+  } else if (!Number.isNaN(y)) {
+    const moved = shortTerm(m, state, series, time);
+    if (moved) {
+      const residual = m.settings.shortTerm * moved.residual;
+      const shift = residual * (KNEE + Math.max(0, y));
+      // Slowly varying ratio, within [0.5, 2] (calibration note §8.2), with room in clean air.
+      y += Math.min(Math.max(0, y) + 5, Math.max(-0.5 * Math.max(0, y) - 5, shift));
+      km = moved.km;
+      if (moved.ownStation) level = `${level === 'L2' ? 'L4' : level}+` as CorrectionLevel;
+      else if (moved.near) level = 'L4';
+    }
+  }
+  if (Number.isNaN(y)) {
+    return { y, u: NaN, level: '', model: '', reasons: state.plantower && Number.isNaN(rh) ? INPUT : NO_MODEL };
+  }
+  if (level.startsWith('L5')) {
+    Object.assign(state.gain, { log: logOf(y), time, anchored: true });
+  } else if (m.settings.consensus) {
+    state.gain.anchored = false;
+    y = consent(state.gain, y, time, residents.gainsAround(state), Math.max(2 * m.step, HOUR), CONSENSUS);
+  }
+  const range = pool?.pooled?.range;
+  if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
+  // A correction that more than trebles a value is no correction (it would have stopped 66 of LASS's boxes, calibration note §2.3).
+  if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD };
+  y = Math.max(y, -3);
+  // Without its station a box is known little better than its type.
+  const without = level === 'L5' && (!series || ended(m, series, time));
+  let u = without ? 0.8 * startScale('L3', y, km) : startScale(level, y, km);
+  if (reasons & EXTRAPOLATED) u *= 1.5;
+  // A young co-location: few pairs say little about what is to come.
+  if (series && !without) {
+    const few = 8 * Math.max(1, (m.settings.correlatedPairs * HOUR) / m.step);
+    u *= Math.sqrt(1 + few / (series.time.length + few));
+  }
+  return { y, u, level, model, reasons };
+}
+
+function networkServes(m: Memory, pool: PoolState, network: Network, time: EpochMs): boolean {
+  if (time - network.time > 12 * m.step) return false;
+  const q = pool.quiet;
+  return q.n < 50 || !pool.pooled || q.network <= q.field;
+}
+
+function networkField(m: Memory, state: BoxState, network: Network): { value: number; km: number } {
+  if (state.fieldVersion !== m.s.fieldVersion) {
+    const e = ratioAt(network, state.box, m.settings);
+    state.fieldVersion = m.s.fieldVersion;
+    state.fieldValue = e.value;
+    state.fieldKm = e.nearestKm;
+  }
+  return { value: state.fieldValue, km: state.fieldKm };
+}
+
+/** Residual expected now: from the box's own station, else from the stations around. */
+function shortTerm(
+  m: Memory,
+  state: BoxState,
+  series: Series | null,
+  time: EpochMs,
+): { residual: number; km: number; ownStation: boolean; near: boolean } | null {
+  const pool = m.s.pools.get(state.pool);
+  if (!pool) return null;
+  if (series) {
+    if (!ended(m, series, time)) {
+      const f = featuresAt(series.short, time - m.s.delay, time) ?? featuresAt(series.short, time, time);
+      if (f) return { residual: forecast(pool.learning, f), km: 0, ownStation: true, near: true };
+    }
+  }
+  const field = m.s.field.get(state.pool);
+  if (!field || field.values.length === 0) return null;
+  if (state.fieldVersion !== m.s.fieldVersion) {
+    const e = krige(field.spots, field.values, state.box, m.settings.fieldLengthKm, m.settings.fieldNugget);
+    state.fieldVersion = m.s.fieldVersion;
+    state.fieldValue = e.value;
+    state.fieldKm = e.nearestKm;
+  }
+  const age = share(time - field.time, m.step);
+  if (age < STALE) return null;
+  return {
+    residual: state.fieldValue * fieldSlope(pool) * age,
+    km: state.fieldKm,
+    ownStation: false,
+    near: state.fieldKm < 20,
+  };
+}
+
+function quantilesOf(
+  m: Memory,
+  state: BoxState,
+  series: Series | null,
+  level: CorrectionLevel,
+  time: EpochMs,
+): Quantiles {
+  const of = m.s.pools.get(state.pool)?.quantiles ?? {};
+  if (series && !ended(m, series, time)) {
+    return series.quantiles.n >= 10 ? series.quantiles : (of['L5'] ?? DEFAULT_QUANTILES);
+  }
+  const key = level === 'L5' ? 'L3' : level.replace('+', '');
+  return of[key] ?? of['L3'] ?? of['L4'] ?? DEFAULT_QUANTILES;
+}
+
+export const declined = (value: CheckedValue, reasons: number): CorrectedValue => ({
+  ...value,
+  reasons: value.reasons | reasons,
+  corrected: null,
+  lo90: null,
+  hi90: null,
+  level: '',
+  model: '',
+});

@@ -1,0 +1,65 @@
+/** Which model serves a box at a moment: its own co-location, the pooled one of its type, the published equation. */
+import type { CorrectionLevel } from '../../model/observation.ts';
+import { DAY, type EpochMs } from '../../model/time.ts';
+import type { BoxState, Memory, Series } from './memory.ts';
+import type { OwnModel } from './own.ts';
+import { applyBetas } from './pooled.ts';
+import { barkjohn2021 } from './published.ts';
+import { OWN_MIN_DAYS, OWN_MIN_PAIRS } from './settings.ts';
+
+const PUBLISHED = 'barkjohn-2021';
+
+export interface Base {
+  y: number;
+  level: CorrectionLevel;
+  model: string;
+}
+
+/** The co-location in force, else the last that has ended: what was learnt there goes along with the box. */
+export function seriesAt(m: Memory, state: BoxState, time: EpochMs): Series | null {
+  let last: Series | null = null;
+  for (const i of state.own) {
+    const s = m.s.series[i] as Series;
+    if (time < s.from || m.s.pools.get(state.pool)?.doubted.includes(s.station)) continue;
+    if (time < s.to) return s;
+    if (!last || s.to > last.to) last = s;
+  }
+  return last;
+}
+
+export function baseOf(m: Memory, state: BoxState, series: Series | null, x: number, rh: number, temp: number): Base {
+  const pool = m.s.pools.get(state.pool);
+  const pooled = pool?.pooled;
+  if (series?.own && pooled && ownServes(m, series)) {
+    const y = applyBetas(series.own.betas, pooled.range, m.settings, x, rh, temp);
+    if (!Number.isNaN(y)) return { y, level: 'L5', model: series.own.id };
+  }
+  if (pooled) {
+    const y = applyBetas(pooled.betas, pooled.range, m.settings, x, rh, temp);
+    if (!Number.isNaN(y)) return { y, level: 'L3', model: pooled.id };
+  }
+  if (state.plantower && !Number.isNaN(rh)) {
+    return { y: barkjohn2021(x, Math.min(rh, 95)), level: 'L2', model: PUBLISHED };
+  }
+  return { y: NaN, level: '', model: '' };
+}
+
+/** Own co-location is used when it is long enough and has not lately done worse than the pooled model. */
+function ownServes(m: Memory, series: Series): boolean {
+  const own = series.own as OwnModel;
+  const needed = Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / m.step - 1e-9);
+  if (own.days < OWN_MIN_DAYS || own.pairs < needed) return false;
+  const e = series.errors;
+  return e.n < 30 || e.own <= 1.08 * e.pooled;
+}
+
+/** Whether nothing has been heard from the station of a co-location for long: then the box stands for itself again. */
+export function ended(m: Memory, series: Series, time: EpochMs): boolean {
+  return time >= series.to || time - series.short.time > Math.max(4 * DAY, 6 * m.step);
+}
+
+/** Whether the model of a type without published prior is of a few days only. */
+export function isYoung(m: Memory, state: BoxState): boolean {
+  const pooled = m.s.pools.get(state.pool)?.pooled;
+  return !state.plantower && pooled !== null && pooled !== undefined && pooled.days < OWN_MIN_DAYS;
+}

@@ -1,0 +1,212 @@
+/** What the correction remembers: plain objects, so that a snapshot is their serialisation. */
+import { HOUR, type EpochMs } from '../../model/time.ts';
+import type { Colocation } from '../stage.ts';
+import type { KeptBox } from './box-columns.ts';
+import { lowerBound } from './history.ts';
+import type { ModelCard } from './models.ts';
+import type { Network, StationStep } from './network.ts';
+import type { OwnModel } from './own.ts';
+import type { PooledModel } from './pooled.ts';
+import type { StationState } from './reference.ts';
+import { SETTINGS, type CorrectionSettings } from './settings.ts';
+import { newLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';
+import type { Spot } from './spatial.ts';
+import { newQuantiles, type Quantiles } from './uncertainty.ts';
+import type { Pairing } from './colocation.ts';
+
+export interface CorrectionOptions {
+  /** Averaging interval of the reference values [ms]. Default one hour. */
+  readonly stepMs?: number;
+  /** A reference value is used when its (repaired) time + step + this has come [ms]. Default 0: it is known when it arrives. */
+  readonly lagMs?: number;
+  /** Reference that starts at or after this has no effect. */
+  readonly fitUntil?: EpochMs | null;
+  readonly settings?: Partial<CorrectionSettings>;
+}
+
+export interface BoxState extends KeptBox {
+  pool: string;
+  plantower: boolean;
+  /** In the surroundings; -1 = no place. */
+  slot: number;
+}
+
+/** Squared errors of what was, or would have been, answered; fading means. */
+export interface Errors {
+  n: number;
+  raw: number;
+  pooled: number;
+  own: number;
+  answer: number;
+}
+
+export interface Series {
+  readonly id: string;
+  readonly station: string;
+  readonly kind: 'own' | 'near';
+  readonly boxes: readonly string[];
+  readonly pool: string;
+  readonly from: number;
+  readonly to: number;
+  time: number[];
+  y: number[];
+  x: number[];
+  rh: number[];
+  temp: number[];
+  short: ShortTerm;
+  /** Residual of what a box there would get without its station. */
+  quantiles: Quantiles;
+  errors: Errors;
+  own: (OwnModel & { id: string }) | null;
+  /** Running mean of squared residuals, in the scale of `residualOf`. */
+  spread: number;
+  /** References in a row that no box can follow. */
+  odd: number;
+}
+
+export interface PoolState {
+  pooled: (PooledModel & { id: string }) | null;
+  network: Network | null;
+  networkId: string;
+  learning: ShortTermLearning;
+  /** Slope of a residual on the field of the other stations: sums of products. */
+  fieldXy: number;
+  fieldXx: number;
+  noise: number;
+  quantiles: Partial<Record<string, Quantiles>>;
+  /** Errors of the two ways to answer a box without station, as seen at stations that were left out. */
+  quiet: { n: number; field: number; network: number };
+  /** Stations that do not fit the others: for boxes of this pool as good as not there. */
+  doubted: readonly string[];
+}
+
+export interface State {
+  boxes: Map<string, BoxState>;
+  stations: Map<string, StationState>;
+  colocations: readonly Colocation[] | null;
+  series: Series[];
+  pools: Map<string, PoolState>;
+  nextFit: EpochMs;
+  /** Delay between the start of a reference interval and its use [ms]. */
+  delay: number;
+  newest: EpochMs;
+  /** Forecast of each station's residual for now, by pool. */
+  field: Map<string, { time: EpochMs; spots: Spot[]; values: number[]; stations: string[] }>;
+  fieldVersion: number;
+  /** Boxes or stations have changed since pairs were last sought. */
+  dirty: boolean;
+  /** Whether pairs have been sought at all. */
+  connected: boolean;
+  cards: ModelCard[];
+  recent: Map<string, StationStep[][]>;
+}
+
+/** Residuals are taken relative to (KNEE + ŷ): additive in clean air, proportional in dirty air. */
+export const KNEE = 20;
+export const residualOf = (y: number, base: number): number =>
+  Math.min(1.5, Math.max(-1.5, (y - base) / (KNEE + Math.max(0, base))));
+
+/** Rate of the fading means of errors. */
+export const SPEED = 0.01;
+
+/** The state and the numbers it is worked with. */
+export class Memory {
+  readonly settings: CorrectionSettings;
+  /** Averaging interval of the reference [ms]. */
+  readonly step: number;
+  readonly lag: number;
+  readonly fitUntil: number;
+  s: State = {
+    boxes: new Map(),
+    stations: new Map(),
+    colocations: null,
+    series: [],
+    pools: new Map(),
+    nextFit: NaN,
+    delay: 0,
+    newest: -Infinity,
+    field: new Map(),
+    fieldVersion: 0,
+    dirty: false,
+    connected: false,
+    cards: [],
+    recent: new Map(),
+  };
+  /** Forecasts of all stations for the step that is being paired; made again when needed. */
+  forecasts: StationForecasts & { key: string } = { key: '', spots: [], values: [], stations: [] };
+
+  constructor(options: CorrectionOptions) {
+    this.settings = { ...SETTINGS, ...options.settings };
+    this.step = options.stepMs ?? HOUR;
+    this.lag = options.lagMs ?? 0;
+    this.fitUntil = options.fitUntil ?? Infinity;
+    this.s.delay = this.step + this.lag;
+  }
+
+  pool(key: string): PoolState {
+    let pool = this.s.pools.get(key);
+    if (!pool) {
+      pool = {
+        pooled: null,
+        network: null,
+        networkId: '',
+        learning: newLearning(),
+        fieldXy: 0,
+        fieldXx: 0,
+        noise: 0.2,
+        quantiles: {},
+        quiet: { n: 0, field: 0, network: 0 },
+        doubted: [],
+      };
+      this.s.pools.set(key, pool);
+    }
+    return pool;
+  }
+}
+
+/** Forecast of the residual at each station that has one. */
+export interface StationForecasts {
+  spots: Spot[];
+  values: number[];
+  stations: string[];
+}
+
+export const newSeries = (id: string, pairing: Pairing): Series => ({
+  ...pairing,
+  id,
+  time: [],
+  y: [],
+  x: [],
+  rh: [],
+  temp: [],
+  short: newShortTerm(),
+  quantiles: newQuantiles(),
+  errors: newErrors(),
+  own: null,
+  spread: 0.04,
+  odd: 0,
+});
+
+const newErrors = (): Errors => ({ n: 0, raw: 0, pooled: 0, own: 0, answer: 0 });
+
+/** Forgets what was learnt from the pairs of a series, not the pairs. */
+export function unlearn(series: Series): void {
+  series.own = null;
+  series.short = newShortTerm();
+  series.quantiles = newQuantiles();
+  series.errors = newErrors();
+}
+
+/** What intervals and forecasts have learnt from pairs that turned out to be none. */
+export function forgetScores(pool: PoolState): void {
+  pool.quantiles = {};
+  pool.quiet = { n: 0, field: 0, network: 0 };
+  pool.noise = 0.2;
+  pool.fieldXy = pool.fieldXx = 0;
+}
+
+export function trim(series: Series, before: EpochMs): void {
+  const cut = lowerBound(series.time, before);
+  if (cut === 0) return;
+  for (const column of [series.time, series.y, series.x, series.rh, series.temp]) column.splice(0, cut);
+}

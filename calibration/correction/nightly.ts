@@ -1,0 +1,179 @@
+/** The fits of the night: clocks, pooled models, own models. */
+import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
+import { scanClock } from './clock.ts';
+import { forget, lowerBound, type History } from './history.ts';
+import { median } from './linear.ts';
+import { forgetScores, trim, unlearn, type Memory, type PoolState, type Series } from './memory.ts';
+import { nameModel } from './models.ts';
+import { carryOwn, fitOwn } from './own.ts';
+import { takeIn } from './pairing.ts';
+import { errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
+import type { StationState } from './reference.ts';
+import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS } from './settings.ts';
+import { newLearning } from './short_term.ts';
+
+/** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */
+export function nextFit(m: Memory, now: EpochMs): EpochMs {
+  const lons: number[] = [];
+  for (const s of m.s.stations.values()) if (s.lon !== null) lons.push(s.lon);
+  if (lons.length === 0) for (const b of m.s.boxes.values()) if (b.box.lon !== null) lons.push(b.box.lon);
+  const offset = lons.length === 0 ? 0 : (median(lons) / 15) * HOUR;
+  const local = now + offset;
+  const today = Math.floor(local / DAY) * DAY + FIT_HOUR;
+  return (today > local ? today : today + DAY) - offset;
+}
+
+export function fitNight(m: Memory, now: EpochMs): void {
+  const s = m.s;
+  const repaired = new Set<string>();
+  if (m.settings.scanClocks) {
+    for (const station of s.stations.values()) for (const key of scan(m, station, now)) repaired.add(key);
+  }
+  for (const b of s.boxes.values()) if (b.history) forget(b.history, now - HISTORY_MS);
+  const correlated = Math.max(1, (m.settings.correlatedPairs * HOUR) / m.step);
+  const byPool = new Map<string, Series[]>();
+  for (const series of s.series) {
+    trim(series, Math.min(now, series.time.at(-1) ?? now) - Math.max(m.settings.memoryMs, 720 * m.step));
+    const list = byPool.get(series.pool) ?? [];
+    list.push(series);
+    byPool.set(series.pool, list);
+  }
+  for (const [key, list] of byPool) {
+    const pool = m.pool(key);
+    const own = list.filter((x) => x.kind === 'own' && x.time.length > 0);
+    const ownStations = new Set(own.map((x) => x.station));
+    const used = list
+      .filter((x) => x.kind === 'own' || (ownStations.size < 3 && !ownStations.has(x.station)))
+      .map((x) => ({ ...x, weight: x.kind === 'own' ? 1 : 0.3 }));
+    const newest = Math.max(...used.map((x) => x.time.at(-1) ?? -Infinity));
+    // Without new reference the season moves on: the older the newest pair, the less the newest ones count for more.
+    const silent = Math.max(0, now - newest - 4 * DAY);
+    if (silent > 0 && pool.pooled && Math.floor(silent / (7 * DAY)) === Math.floor((silent - DAY) / (7 * DAY)))
+      continue;
+    const settings = {
+      ...m.settings,
+      pooledHalfLifeMs: m.settings.pooledHalfLifeMs + 3 * silent,
+      ownHalfLifeMs: m.settings.ownHalfLifeMs + 3 * silent,
+    };
+    const pooled = fitPooled(key, used, newest, correlated, settings);
+    if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
+    const { without: _, range: __, betas, ...rest } = pooled;
+    const card = nameModel({
+      kind: 'pooled',
+      subject: key,
+      madeAt: now,
+      from: rest.from,
+      to: rest.to,
+      pairs: rest.pairs,
+      stations: rest.stations,
+      coefficients: betas,
+      scale: rest.scale,
+      live: {},
+      guards: rest.guards,
+    });
+    pool.pooled = { ...pooled, id: card.id };
+    s.cards.push(card);
+    doubt(pool, pooled.liars, list);
+    if (repaired.has(key)) forgetScores(pool);
+    for (const x of own) {
+      if (pool.doubted.includes(x.station)) continue;
+      const model =
+        silent === 0 && x.own && x.own.to === x.time.at(-1)
+          ? carryOwn(x.own, pooled, now, settings)
+          : fitOwn({ ...x, weight: 1 }, pooled, correlated, settings);
+      if (!model) continue;
+      const e = x.errors;
+      const ownCard = nameModel({
+        kind: 'own',
+        subject: x.boxes[0] as string,
+        madeAt: now,
+        from: model.from,
+        to: model.to,
+        pairs: model.pairs,
+        stations: [x.station],
+        coefficients: model.betas,
+        scale: model.scale,
+        live: e.n > 0 ? { raw: Math.sqrt(e.raw), pooled: Math.sqrt(e.pooled), own: Math.sqrt(e.own) } : {},
+        guards: [],
+      });
+      x.own = { ...model, id: ownCard.id };
+      s.cards.push(ownCard);
+    }
+  }
+  const MAX_CARDS = 2000;
+  if (s.cards.length > MAX_CARDS) s.cards.splice(0, s.cards.length - MAX_CARDS);
+}
+
+/** A station found to lie has no say any more; what the intervals learnt from it is forgotten. */
+function doubt(pool: PoolState, liars: readonly string[], list: readonly Series[]): void {
+  const found = liars.filter((name) => !pool.doubted.includes(name));
+  pool.doubted = liars;
+  if (found.length === 0) return;
+  forgetScores(pool);
+  pool.learning = newLearning();
+  for (const x of list) {
+    if (!found.includes(x.station)) continue;
+    unlearn(x);
+  }
+}
+
+/**
+ * With a published prior a day of pairs is enough to begin moving; without one a model needs a week, or three days beside a station
+ * when it is much better than raw values on days it has not seen.
+ */
+function enough(
+  m: Memory,
+  key: string,
+  { days, pairs, from, to }: PooledModel,
+  beside: readonly (Pairs & Series)[],
+  newest: EpochMs,
+  correlated: number,
+): boolean {
+  if (key.startsWith('plantower')) return days >= 2 && pairs >= Math.min(24, (2 * DAY) / m.step);
+  if (days >= OWN_MIN_DAYS && pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / m.step)) return true;
+  if (beside.length === 0 || to - from < YOUNG_MS || pairs < YOUNG_PAIRS) return false;
+  const e = errorsOnOtherDays(key, beside, newest, correlated, m.settings);
+  return e.model < 0.7 * e.raw;
+}
+
+/** @returns the types of which what was learnt, was learnt under a wrong clock */
+function scan(m: Memory, station: StationState, now: EpochMs): Set<string> {
+  const repaired = new Set<string>();
+  const beside: History[] = [];
+  const around: History[] = [];
+  for (const series of m.s.series) {
+    if (series.station !== station.id) continue;
+    for (const id of series.boxes) {
+      const h = m.s.boxes.get(id)?.history;
+      if (h && h.time.length > 0) (series.kind === 'own' ? beside : around).push(h);
+    }
+  }
+  const histories = (beside.length > 0 ? beside : around).slice(0, 3);
+  const cut = lowerBound(station.time, now - HISTORY_MS);
+  if (cut > 500) {
+    station.time.splice(0, cut);
+    station.y.splice(0, cut);
+  }
+  if (histories.length === 0) return repaired;
+  const found = scanClock(station.time, station.y, histories, m.step, station.clockMs, now - 30 * DAY);
+  if (!found) return repaired;
+  station.clockMs = found.lagMs;
+  for (const series of m.s.series) {
+    if (series.station !== station.id) continue;
+    // What intervals learnt from the wrong clock would widen them for months.
+    m.pool(series.pool).quantiles = {};
+    // Pairs made with the wrong clock are made again; what is older than the history is given up.
+    series.time = [];
+    series.y = [];
+    series.x = [];
+    series.rh = [];
+    series.temp = [];
+    unlearn(series);
+    repaired.add(series.pool);
+  }
+  station.pending = station.time
+    .map((time, i) => ({ time, y: station.y[i] as number }))
+    .filter((p) => p.time >= now - HISTORY_MS);
+  takeIn(m, now);
+  return repaired;
+}

@@ -1,0 +1,121 @@
+/** Pairs of box and reference, made when the time of a reference value has come. */
+import type { EpochMs } from '../../model/time.ts';
+import { refreshField } from './field.ts';
+import { stepMean, type StepMean } from './history.ts';
+import { learnFrom, stepNetwork } from './learning.ts';
+import { baseOf } from './levels.ts';
+import { median } from './linear.ts';
+import { KNEE, residualOf, type BoxState, type Memory, type Series } from './memory.ts';
+import type { StationState } from './reference.ts';
+import { follow, relearn } from './short_term.ts';
+
+/** A reference so many times (KNEE + ŷ) away is odd; so many in a row are not. */
+const ODD = 1;
+const ODD_RUN = 3;
+
+/** Takes in the reference values whose time has come, oldest first, all stations of one time together. */
+export function takeIn(m: Memory, now: EpochMs): void {
+  const ready: { time: EpochMs; station: StationState; y: number }[] = [];
+  for (const station of m.s.stations.values()) {
+    if (station.pending.length === 0) continue;
+    const rest: { time: EpochMs; y: number }[] = [];
+    for (const p of station.pending) {
+      const time = p.time + station.clockMs;
+      // Never before the label says it could be known, wherever the repaired clock puts it.
+      if (Math.max(p.time, time) + m.step + m.lag > now) rest.push(p);
+      else if (time < m.fitUntil) ready.push({ time, station, y: p.y });
+    }
+    station.pending = rest;
+  }
+  if (ready.length === 0) return;
+  ready.sort((a, b) => a.time - b.time || (a.station.id < b.station.id ? -1 : 1));
+  for (let i = 0; i < ready.length;) {
+    const time = (ready[i] as { time: number }).time;
+    const step = new Map<string, number>();
+    for (; i < ready.length && (ready[i] as { time: number }).time === time; i++) {
+      const r = ready[i] as (typeof ready)[number];
+      if (!step.has(r.station.id)) step.set(r.station.id, r.y);
+    }
+    pairStep(m, time, step);
+    if (time > m.s.newest) {
+      m.s.newest = time;
+      m.s.delay = now - time;
+    }
+  }
+  refreshField(m);
+}
+
+function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
+  if (series.kind === 'own') {
+    if (time < series.from || time >= series.to) return null;
+    const h = m.s.boxes.get(series.boxes[0] as string)?.history;
+    return h ? stepMean(h, time, m.step) : null;
+  }
+  const means: StepMean[] = [];
+  for (const id of series.boxes) {
+    const box = m.s.boxes.get(id);
+    const h = box?.indoor ? null : box?.history;
+    const mean = h ? stepMean(h, time, m.step) : null;
+    if (mean && mean.x > 0) means.push(mean);
+  }
+  if (means.length < 2) return null;
+  const logs = means.map((k) => Math.log(k.x + 3));
+  const mid = median(logs);
+  const mad = Math.max(0.15, 1.4826 * median(logs.map((l) => Math.abs(l - mid))));
+  const kept = means.length < 4 ? means : means.filter((_, i) => Math.abs((logs[i] as number) - mid) < 3.5 * mad);
+  const of = (v: number[]): number => {
+    const given = v.filter((z) => !Number.isNaN(z));
+    return given.length === 0 ? NaN : median(given);
+  };
+  return { x: median(kept.map((k) => k.x)), rh: of(kept.map((k) => k.rh)), temp: of(kept.map((k) => k.temp)) };
+}
+
+function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
+  const pending: { series: Series; residual: number }[] = [];
+  const asOf = time - m.s.delay;
+  const dense = new Map<string, Map<string, { x: number; y: number; own: boolean; mean: StepMean }>>();
+  for (const series of m.s.series) {
+    const y = reference.get(series.station);
+    if (y === undefined) continue;
+    const mean = pairOf(m, series, time);
+    if (!mean) continue;
+    if (series.time.length > 0 && time <= (series.time.at(-1) as number)) continue;
+    const pool = m.pool(series.pool);
+    const state = m.s.boxes.get(series.boxes[0] as string) as BoxState;
+    const { x, rh, temp } = mean;
+    const base = baseOf(m, state, series.kind === 'own' ? series : null, x, rh, temp);
+    // A lone value far from what the box can follow is the analyser's (maintenance, zero air, an error code averaged in); three in
+    // a row are the air's.
+    if (!Number.isNaN(base.y)) {
+      const apart = Math.abs(y - base.y) / (KNEE + Math.max(0, base.y));
+      series.odd = apart > Math.max(ODD, 8 * Math.sqrt(series.spread)) ? series.odd + 1 : 0;
+      if (series.odd > 0 && series.odd < ODD_RUN) continue;
+    }
+    series.time.push(time);
+    series.y.push(y);
+    series.x.push(x);
+    series.rh.push(rh);
+    series.temp.push(temp);
+    // Pairs go on being made, so that it can be judged again.
+    if (pool.doubted.includes(series.station)) continue;
+    let byStation = dense.get(series.pool);
+    if (!byStation) dense.set(series.pool, (byStation = new Map()));
+    const there = byStation.get(series.station);
+    if (!there || (series.kind === 'own' && !there.own)) {
+      byStation.set(series.station, { x, y, own: series.kind === 'own', mean });
+    }
+    if (Number.isNaN(base.y)) continue;
+    const residual = residualOf(y, base.y);
+    pending.push({ series, residual });
+    if (series.kind === 'own') learnFrom(m, series, state, pool, time, asOf, y, mean, residual);
+  }
+  for (const { series, residual } of pending) {
+    // An hour of maintenance must not be carried into the next ones.
+    const limit = Math.max(0.25, 3 * Math.sqrt(series.spread));
+    const held = Math.min(limit, Math.max(-limit, residual));
+    follow(series.short, time, held, m.step, m.s.delay);
+    series.spread += 0.02 * (held * held - series.spread);
+  }
+  for (const [key, stations] of dense) stepNetwork(m, key, time, stations);
+  for (const pool of m.s.pools.values()) relearn(pool.learning, 2.4 * Math.sqrt(pool.noise));
+}

@@ -1,0 +1,180 @@
+/** The boxes: where they are, who is around whom, which of them stand near a station and are paired with it. */
+import { distanceKm } from '../geo/distance.ts';
+import type { Colocation, StageBox, StageStation } from '../stage.ts';
+import type { KeptBox } from './box-columns.ts';
+import { findPairings, servedPools } from './colocation.ts';
+import { newGain, type Gain } from './consensus.ts';
+import { newHistory } from './history.ts';
+import { newSeries, type BoxState, type Memory } from './memory.ts';
+import { newStation } from './reference.ts';
+import { poolKey, sensorClass } from './sensor.ts';
+import { NEAR_KM, REGION_KM } from './settings.ts';
+import { Surroundings } from './surroundings.ts';
+
+export class Residents {
+  readonly #m: Memory;
+  /** Who is near whom; not part of the state, made again from it. */
+  #surroundings = new Surroundings();
+  #bySlot: BoxState[] = [];
+  /** Boxes within reach of a station: the only ones that pairs may be found for. Null = stations have changed, look at all again. */
+  #reachable: Set<string> | null = null;
+  /** Types with boxes near stations: farther ones are not asked. */
+  #served: ReadonlySet<string> = new Set();
+  readonly #words = new Map<string, string>();
+  /** Lent for one call. */
+  readonly #around: { gain: Gain; km: number }[] = [];
+
+  constructor(memory: Memory) {
+    this.#m = memory;
+  }
+
+  setBox(box: StageBox): void {
+    const { s } = this.#m;
+    const before = s.boxes.get(box.id);
+    if (before) this.#leave(before);
+    const state = this.#unused(box);
+    // A box that was moved starts anew: what it showed elsewhere says nothing here.
+    if (before && before.box.lat === box.lat && before.box.lon === box.lon) state.history = before.history;
+    s.boxes.set(box.id, state);
+    this.#settle(state);
+    // A box far from every station has no pairs: a million of those must not make them be sought again and again.
+    const paired = before !== undefined && (before.own.length > 0 || before.history !== null);
+    if (this.#reachable === null) s.dirty = true;
+    else {
+      const reached = this.#isReachable(box);
+      if (reached) this.#reachable.add(box.id);
+      else this.#reachable.delete(box.id);
+      if (reached || paired) s.dirty = true;
+    }
+  }
+
+  setStation(station: StageStation): void {
+    const { s } = this.#m;
+    const known = s.stations.get(station.id) ?? newStation(station.id);
+    known.lat = station.lat;
+    known.lon = station.lon;
+    s.stations.set(station.id, known);
+    this.#reachable = null;
+    s.dirty = true;
+  }
+
+  setColocations(pairs: readonly Colocation[] | null): void {
+    this.#m.s.colocations = pairs;
+    this.#reachable = null;
+    this.#m.s.dirty = true;
+  }
+
+  /** Puts back the boxes of a saved state; the memory's own state has been put back before. */
+  restore(boxes: Iterable<KeptBox>): void {
+    this.#reachable = null;
+    this.#surroundings = new Surroundings();
+    this.#bySlot = [];
+    for (const { box, own, history, gain, indoor, fieldVersion, fieldValue, fieldKm } of boxes) {
+      const state: BoxState = { ...this.#unused(box), own, history, gain, indoor, fieldVersion, fieldValue, fieldKm };
+      this.#m.s.boxes.set(box.id, state);
+      this.#settle(state);
+    }
+  }
+
+  /** The gains of the nearest boxes of the same type; valid until the next call. */
+  gainsAround(state: BoxState): readonly { gain: Gain; km: number }[] {
+    const around = this.#around;
+    around.length = 0;
+    if (state.slot < 0) return around;
+    const count = this.#surroundings.count(state.slot);
+    for (let i = 0; i < count; i++) {
+      const other = this.#bySlot[this.#surroundings.slotAt(state.slot, i)] as BoxState;
+      around.push({ gain: other.gain, km: this.#surroundings.kmAt(state.slot, i) });
+    }
+    return around;
+  }
+
+  /** Seeks the pairs of box and station again. */
+  connect(): void {
+    const m = this.#m;
+    const { s } = m;
+    s.dirty = false;
+    s.connected = true;
+    const stations = [...s.stations.values()].map((st) => ({ id: st.id, num: 0, lat: st.lat, lon: st.lon }));
+    if (this.#reachable === null) {
+      this.#served = new Set();
+      const all = [...s.boxes.values()].map((b) => b.box).filter((box) => this.#isReachable(box));
+      this.#served = servedPools(findPairings(all, stations, s.colocations, 0));
+      this.#reachable = new Set(all.filter((box) => this.#isReachable(box)).map((box) => box.id));
+    }
+    const reachable = this.#reachable;
+    const before = new Map(s.series.map((x) => [x.id, x]));
+    const boxes = function* (): Generator<StageBox> {
+      for (const id of reachable) yield (s.boxes.get(id) as BoxState).box;
+    };
+    for (const x of s.series) {
+      for (const id of x.boxes) {
+        const b = s.boxes.get(id);
+        if (b) b.own = [];
+      }
+    }
+    s.series = findPairings(boxes(), stations, s.colocations).map((p) => {
+      const id = `${p.kind}\n${p.station}\n${p.kind === 'own' ? p.boxes[0] : p.pool}\n${p.from}`;
+      const known = before.get(id);
+      return known ? { ...known, ...p } : newSeries(id, p);
+    });
+    s.series.forEach((x, i) => {
+      for (const id of x.boxes) {
+        const b = s.boxes.get(id);
+        if (!b) continue;
+        if (x.kind === 'own') b.own.push(i);
+        b.history ??= newHistory(Math.max(60_000, m.step / 4));
+      }
+    });
+  }
+
+  #unused(box: StageBox): BoxState {
+    return {
+      box,
+      pool: this.#word(poolKey(box.sensor, box.field)),
+      plantower: sensorClass(box.sensor) === 'plantower',
+      own: [],
+      history: null,
+      fieldVersion: -1,
+      fieldValue: 0,
+      fieldKm: Infinity,
+      gain: newGain(),
+      indoor: false,
+      slot: -1,
+    };
+  }
+
+  /** One copy of a name that a million boxes share. */
+  #word(text: string): string {
+    const known = this.#words.get(text);
+    if (known !== undefined) return known;
+    this.#words.set(text, text);
+    return text;
+  }
+
+  /** Whether a box may be paired with a station: near one, or declared to be. */
+  #isReachable({ id, lat, lon, sensor, field }: StageBox): boolean {
+    const { s } = this.#m;
+    if (s.colocations?.some((c) => c.box === id)) return true;
+    if (lat === null || lon === null) return false;
+    const reach = this.#served.has(poolKey(sensor, field)) ? NEAR_KM : REGION_KM;
+    for (const station of s.stations.values()) {
+      if (station.lat === null || station.lon === null || Math.abs(station.lat - lat) > reach / 110.5) continue;
+      if (distanceKm(station.lat, station.lon, lat, lon) <= reach) return true;
+    }
+    return false;
+  }
+
+  #settle(state: BoxState): void {
+    const { id, lat, lon, exposure } = state.box;
+    if (lat === null || lon === null) return;
+    const witness = exposure !== 'indoor' && exposure !== 'mobile';
+    state.slot = this.#surroundings.add({ id, lat, lon, kind: state.pool, witness });
+    this.#bySlot[state.slot] = state;
+  }
+
+  #leave(state: BoxState): void {
+    if (state.slot >= 0) this.#surroundings.remove(state.slot);
+    state.slot = -1;
+  }
+}
