@@ -97,6 +97,8 @@ const TAKEN = '$taken';
 /** Live messages waiting in aedes' emitter past which further ones are left out. */
 const MAX_LIVE_WAITING = 10_000;
 
+const CLAIM = /^claim-[a-z2-7]{8}$/;
+
 class Refused extends Error {}
 
 /** @throws Error naming the port, file or topic filter that is wrong */
@@ -205,6 +207,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       }
       if (!user) return deny(4, 'credentials', packet.username);
       c.user = user;
+      // Much firmware lets its owner set a user name and nothing else: there a claim code is put (registry/claims.ts).
+      if (user.kind === 'anonymous' && CLAIM.test(packet.username ?? '')) c.clientId = `${packet.username} ${clientId}`;
       if (packet.will) {
         const problem = willProblem(user, packet.will.topic, packet.will.payload.length);
         if (problem) return deny(5, 'will-not-allowed', problem);

@@ -59,7 +59,7 @@ export function startCare({ config, registry, latest, store, log, every }: CareO
   const prune = async (): Promise<void> => {
     try {
       await store.emptyRejects(Date.now() - PERSONAL_LIFE);
-      const entries = registry.care.prune(Date.now());
+      const entries = registry.care.prune(Date.now()) + registry.claims.prune(Date.now());
       if (entries > 0) log.info({ entries }, 'personal data whose time was over are deleted');
     } catch (error) {
       log.error({ error: String(error) }, 'personal data could not be deleted');

@@ -95,6 +95,13 @@ function valuesHash(values: readonly RawValue[]): number {
   return h | 0;
 }
 
+const latin = new TextDecoder('latin1');
+/** All that belongs to one box alone: the whole packet, or of a list of many boxes the name that this one has in it. */
+function ownText(packet: Packet, reading: DecodedReading, all: readonly DecodedReading[]): string {
+  if (all.some((r) => r.nativeId !== reading.nativeId)) return reading.hints?.name ?? '';
+  return `${packet.client}\n${packet.topic}\n${latin.decode(packet.payload)}`;
+}
+
 /** A station's values carry the range tests and are never corrected: it is what others are corrected by. */
 function referenceReading(reading: RawReading): CorrectedReading {
   return {
@@ -164,12 +171,17 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     });
   };
 
+  /** Whether the owner of this box has not been told anything for a day. */
+  const isRemarkable = (packet: Packet, { num }: { num: number }): boolean => {
+    const last = remarked.get(num);
+    if (last !== undefined && packet.receivedAt - last < REMARK_EVERY) return false;
+    if (remarked.size >= MAX_REMARKED) remarked.clear();
+    remarked.set(num, packet.receivedAt);
+    return true;
+  };
   /** A reading that was kept but for what the notes say: the owner finds it among the rejects. */
   const remark = (batch: Batch, packet: Packet, thing: { id: string; num: number }, notes: readonly string[]): void => {
-    const last = remarked.get(thing.num);
-    if (last !== undefined && packet.receivedAt - last < REMARK_EVERY) return;
-    if (remarked.size >= MAX_REMARKED) remarked.clear();
-    remarked.set(thing.num, packet.receivedAt);
+    if (!isRemarkable(packet, thing)) return;
     const words = notes.slice(0, 5).join('; ');
     reject(batch, packet, thing.id, 'partly-kept', `the rest of the reading is stored; ${words} (said once a day)`);
   };
@@ -197,7 +209,9 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     for (const reading of decoded.readings) {
       const found = lookup(reading);
       if (!found.ok) {
-        reject(batch, packet, box, found.code, found.detail);
+        if (!found.thing) reject(batch, packet, box, found.code, found.detail);
+        else if (isRemarkable(packet, found.thing))
+          reject(batch, packet, found.thing.id, found.code, `${found.detail} (said once a day)`);
         continue;
       }
       const thing = found.thing;
@@ -233,6 +247,8 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       }
       if (reading.notes?.length) remark(batch, packet, thing, reading.notes);
       things.noteDecoded(thing, reading, time.phenomenonTime);
+      if (packet.sender === '')
+        things.claimHeard(thing, () => ownText(packet, reading, decoded.readings), packet.receivedAt);
       (thing.kind === 'station' ? batch.stations : batch.readings).push({
         stage: 'raw',
         thing: thing.id,
@@ -333,7 +349,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   return {
     process(records) {
       const batch: Batch = { readings: [], stations: [], rejects: [], duplicates: 0 };
-      things.refresh();
+      things.refresh(clock);
       for (const record of records) {
         let packet: Packet;
         try {

@@ -16,7 +16,13 @@ export interface KnownThing {
 
 export type Lookup =
   | { readonly ok: true; readonly thing: KnownThing }
-  | { readonly ok: false; readonly code: string; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly code: string;
+      readonly detail: string;
+      /** The box it is about, whose owner is told once a day. */
+      readonly thing?: KnownThing;
+    };
 
 /** Things are numbered from 1 without gaps, so columns by number are dense. */
 export interface ThingColumns {
@@ -33,10 +39,12 @@ export interface ThingDirectory {
   byNativeId(format: string, reading: DecodedReading, receivedAt: EpochMs): Lookup;
   /** A box that says where it is and has no place yet, or whose unclaimed box has clearly moved, is put there. */
   noteDecoded(thing: KnownThing, reading: DecodedReading, phenomenonTime: EpochMs): void;
+  /** Somebody claims this unclaimed box at the moment: `text`, what belongs to this reading alone, may hold the code. */
+  claimHeard(thing: KnownThing, text: () => string, receivedAt: EpochMs): void;
   /** True when the thing's last reading had this time and these values: a plain redelivery. Otherwise remembers it. */
   repeats(num: number, phenomenonTime: EpochMs, valuesHash: number): boolean;
-  /** Asks the registry for its version; called once a batch. */
-  refresh(): void;
+  /** Asks the registry for its version; called once a batch, with the time of its newest packet. */
+  refresh(now: EpochMs): void;
   state(): ThingColumns;
   restore(state: ThingColumns): void;
 }
@@ -91,6 +99,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
   const native = new Map<string, string>();
   const moving = new Map<number, { lat: number; lon: number; times: number }>();
   let version = registry.version();
+  let claimed: { readonly version: number; readonly nums: ReadonlySet<number> } = { version: -1, nums: new Set() };
   let columns: ThingColumns = {
     told: new Int32Array(1024),
     lastTime: new Float64Array(1024),
@@ -188,7 +197,8 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
       const id = native.get(key);
       if (id !== undefined) {
         const found = byId(id);
-        if (found.ok) return found;
+        // Claimed since: whoever speaks in its name without its key is nobody.
+        if (found.ok && known.get(id)?.claimed === false) return found;
         native.delete(key);
       }
       const before = registry.version();
@@ -207,6 +217,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
         return {
           ok: false,
           code: 'claimed-box',
+          thing: { id: thing.id, num: thing.num, kind: thing.kind },
           detail: `device id "${reading.nativeId}" belongs to the registered box ${thing.id}: publish with its key on boxes/${thing.id}/${format}`,
         };
       }
@@ -240,14 +251,18 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
       moving.delete(thing.num);
       if (phenomenonTime > entry.placedFrom) courteous(() => registry.move(thing.id, there));
     },
+    claimHeard(thing, text, receivedAt) {
+      if (claimed.nums.size > 0 && claimed.nums.has(thing.num)) registry.claims.heard(thing.num, text(), receivedAt);
+    },
     repeats(num, phenomenonTime, valuesHash) {
       if (columns.lastTime[num] === phenomenonTime && columns.lastValues[num] === valuesHash) return true;
       columns.lastTime[num] = phenomenonTime;
       columns.lastValues[num] = valuesHash;
       return false;
     },
-    refresh() {
+    refresh(now) {
       version = registry.version();
+      if (claimed.version !== version) claimed = { version, nums: registry.claims.watched(now) };
     },
     state: () => columns,
     restore(state) {

@@ -11,7 +11,7 @@ export interface Packet {
   readonly topic: string;
   /** The box that proved who it is (its key was right); '' = anonymous. */
   readonly sender: string;
-  /** MQTT client id (without the owner prefix), '' elsewhere. Tells two anonymous senders apart for deduplication. */
+  /** MQTT client id (without the owner prefix), behind a user name that is a claim code; over HTTP a user name that is no box; '' elsewhere. Tells two anonymous senders apart for deduplication. */
   readonly client: string;
   /** MQTT packet identifier; 0 for QoS 0 and outside MQTT. */
   readonly packetId: number;

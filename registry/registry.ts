@@ -6,6 +6,7 @@
  */
 import type { EpochMs } from '../model/time.ts';
 import type { Care } from './care.ts';
+import type { Claims } from './claims.ts';
 
 export type ThingKind = 'box' | 'station';
 export type Exposure = 'outdoor' | 'indoor' | 'mobile' | 'unknown';
@@ -152,6 +153,8 @@ export interface Registry {
 
   /** The people around a box: alerts, hand-over, reports, pausing, forgetting. */
   readonly care: Care;
+  /** How an unclaimed box gets an owner. */
+  readonly claims: Claims;
 
   /** Grows with every committed change by any connection or process; cheap to ask. */
   version(): number;

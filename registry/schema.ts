@@ -46,6 +46,11 @@ const MIGRATIONS: readonly string[] = [
      id INTEGER PRIMARY KEY AUTOINCREMENT, num INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
      answer TEXT NOT NULL, answered_at INTEGER);
    CREATE INDEX feedback_thing ON feedback (num, id);`,
+  // Claims of unclaimed boxes (claims.ts): the secret as SHA-256, the code in plain, for it is looked for in what boxes send.
+  `CREATE TABLE claims (
+     hash BLOB PRIMARY KEY, num INTEGER NOT NULL, code TEXT NOT NULL, expires INTEGER NOT NULL, heard INTEGER NOT NULL, since INTEGER,
+     proven INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE INDEX claims_thing ON claims (num);`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

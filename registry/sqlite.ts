@@ -3,6 +3,7 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { EpochMs } from '../model/time.ts';
 import { createCare } from './care.ts';
+import { createClaims } from './claims.ts';
 import { snapFrom, snapToGrid, type PublicPlace } from './place.ts';
 import type {
   NewThing,
@@ -440,6 +441,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       setArea,
       note: noteOf,
     }),
+    claims: createClaims({ sql, write, required, note: noteOf }),
     version,
     close() {
       if (db.isOpen) db.close();

@@ -42,6 +42,7 @@ export function pushRoutes(app: App, context: Context): void {
             throw new Problem(packet.status === 413 ? 'too-large' : 'invalid-body', packet.detail);
           }
           let box = '';
+          let user = '';
           if (packet.credential) {
             const { id, key } = packet.credential;
             context.gatekeeper.guesses.check(request.ip);
@@ -53,6 +54,7 @@ export function pushRoutes(app: App, context: Context): void {
               });
             }
             if (verdict === 'ok') box = id;
+            else user = id;
           }
           if (box === '' && !context.options.openPush) {
             const base = context.baseUrl(request);
@@ -68,7 +70,8 @@ export function pushRoutes(app: App, context: Context): void {
               via: 'http',
               topic: pushTopic(packet, box),
               sender: box,
-              client: '',
+              // What it called itself, in case it is a claim code; not the key.
+              client: user,
               packetId: 0,
               payload: packet.payload,
             });
