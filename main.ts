@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   backtest: () => import('./cli/backtest.ts'),
   recompute: () => import('./cli/recompute.ts'),
   dump: () => import('./cli/dump.ts'),
+  migrate: () => import('./cli/migrate.ts'),
   box: () => import('./cli/box.ts'),
   station: () => import('./cli/station.ts'),
   token: () => import('./cli/token.ts'),

@@ -23,6 +23,7 @@ const COMMANDS = [
   'backtest',
   'recompute',
   'dump',
+  'migrate',
   'box',
   'station',
   'token',
@@ -58,6 +59,8 @@ describe('every command', () => {
     [['box', 'add', '--lat', 'x'], /--lat x: expected a number/],
     [['box', 'add', '--lat', '95', '--lon', '0'], /lat: a number from -90 to 90/],
     [['token', 'add', '--scope', 'all'], /--scope all: one of sta-write, admin, bridge/],
+    [['migrate', '--from', 'duckdb', '--to', 'csv'], /--to csv: one of duckdb, influxdb/],
+    [['migrate', '--from', 'duckdb', '--to', 'influxdb'], /LAMPPOST_INFLUX_URL is not set/],
     [['recompute', '--from', 'yesterday'], /--from yesterday: expected RFC 3339/],
   ])('%j is wrong use and says why', async (args, message) => {
     const { code, out, err } = await runCommand(args, fresh());
