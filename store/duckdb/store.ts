@@ -25,14 +25,14 @@ import type {
 } from '../store.ts';
 import { compactMonth, plan, readParts } from './compaction.ts';
 import { Database, isFatal, numbers, one, quote, type DatabaseOptions } from './database.ts';
-import { Mutex } from './mutex.ts';
+import { Mutex } from '../mutex.ts';
 import { manifestOf, PartFolder, type Manifest, type Part } from './parts.ts';
 import { dump } from './dump.ts';
 import { sql } from './sql.ts';
 import { aggregate, count, latest, range, slice, type View } from './queries.ts';
 import { readDoubles } from './chunks.ts';
 import { appendObservations, appendRejects, rewriteObservations, STAGED, type WriteView } from './write.ts';
-import { Watermarks } from './watermarks.ts';
+import { Watermarks } from '../watermarks.ts';
 
 export interface DuckStoreOptions extends DatabaseOptions {
   /** Where things worth an operator's eye are told; default nowhere. */

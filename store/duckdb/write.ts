@@ -9,7 +9,7 @@ import { appendRows, readDoubles } from './chunks.ts';
 import { DECODED } from './encoding.ts';
 import { daysIn, daysOf, ofDatastreams, within, type Span } from './source.ts';
 import type { Manifest, PartFolder } from './parts.ts';
-import type { Watermarks } from './watermarks.ts';
+import type { Watermarks } from '../watermarks.ts';
 
 /** Up to this many datastreams, late rows are looked up by name, which opens only the row groups that hold them. */
 const FEW_DATASTREAMS = 200;

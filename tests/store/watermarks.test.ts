@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Watermarks } from '../../store/duckdb/watermarks.ts';
+import { Watermarks } from '../../store/watermarks.ts';
 
 describe('watermarks', () => {
   it('agree with a plain map over batches, some of which are rolled back', () => {
