@@ -68,6 +68,8 @@ export interface ApiOptions {
   readonly maxGuesses?: number;
   /** Sends the mail that asks whether an address wants the alerts of a box; absent = this server sends no mail. */
   readonly confirmEmail?: (mail: ConfirmationMail) => Promise<void>;
+  /** Whether this is the credential that an unclaimed box has in its own network; absent = no format is proven so. */
+  readonly provesKey?: (format: string, nativeId: string, key: string) => boolean;
   /** The key of a box has ended (new key, paused, retired): connections that were opened with it are to be closed. */
   readonly onKeyEnded?: (box: string) => void;
   /** Rows kept in memory for clients that resume a stream. Default 50,000. */

@@ -343,6 +343,17 @@ export const answerList = z.strictObject({
     z.strictObject({
       kind: z.enum(['value', 'place', 'indoors', 'smoke', 'other']),
       answer: z.string(),
+const claim = {
+  code: z.string().describe('To be sent by the box; any case'),
+  expires: rfc3339,
+  heard: z.number().int().describe('Readings with the code since the last one without'),
+  since: rfc3339.nullable(),
+  until: rfc3339.nullable().describe('Until when every reading has to carry the code'),
+  proven: z.boolean(),
+};
+export const claimState = z.strictObject(claim);
+export const claimOpened = z.strictObject({ ...claim, claimToken: z.string().describe('Opens this claim; keep it') });
+
       answeredAt: rfc3339,
     }),
   ),

@@ -16,6 +16,7 @@ import { ModelNames } from './models.ts';
 import type { Api, ApiLogger, ApiOptions } from './options.ts';
 import { pages } from './pages.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
+import { claimRoutes } from './routes/claim.ts';
 import { boxRoutes } from './routes/boxes.ts';
 import { frameRoutes } from './routes/frames.ts';
 import { indexRoutes } from './routes/indices.ts';
@@ -131,6 +132,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   careRoutes(app, context);
   feedbackRoutes(app, context);
   pushRoutes(app, context);
+  claimRoutes(app, context);
   qualityRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);

@@ -14,6 +14,7 @@ import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Feeds } from '../ingest/feeds/index.ts';
 import { readModelCard } from '../ingest/model-cards.ts';
+import { ownKeyProof } from '../ingest/own-key.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
@@ -263,6 +264,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         ...(care.confirmEmail ? { confirmEmail: care.confirmEmail } : {}),
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
+        provesKey: ownKeyProof(folder.root),
         latest,
         accept,
         host: config.httpHost,

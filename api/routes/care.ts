@@ -2,17 +2,13 @@
 import { z } from 'zod';
 import { formatTime, HOUR } from '../../model/time.ts';
 import { ALERT_KINDS, checkContact } from '../../registry/care.ts';
-import type { Thing } from '../../registry/registry.ts';
-import { InvalidThing } from '../../registry/thing.ts';
 import type { App, Context } from '../context.ts';
-import { thingId } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { contact, handover, newSecret, problemAnswers, thingDetail } from '../schemas.ts';
 import { thingDetailView } from '../thing-view.ts';
 import { thingAt } from './boxes.ts';
+import { boxParams, fieldProblem, ownedThing, ownerCall } from './owned.ts';
 
-const params = z.object({ id: thingId });
-const security = [{ bearer: [] }];
 const secret = z.string().regex(/^[a-z2-7]{32}$/, 'is no such code: copy the whole link');
 const contactChange = z.strictObject({
   webhook: z.string().trim().max(500).default(''),
@@ -27,31 +23,15 @@ const contactChange = z.strictObject({
 export function careRoutes(app: App, context: Context): void {
   const { care } = context.registry;
   const mail = context.options.confirmEmail;
-  const owned = (request: Parameters<Context['gatekeeper']['owner']>[0] & { params: { id: string } }): Thing => {
-    const thing = thingAt(context, request.params.id);
-    context.gatekeeper.owner(request, thing.id);
-    return thing;
-  };
-  const invalid = (error: unknown): never => {
-    if (!(error instanceof InvalidThing)) throw error;
-    throw new Problem('invalid-body', error.message, { errors: [{ field: error.field, detail: error.message }] });
-  };
   const none = { webhook: '', email: '', confirmed: false, kinds: [...ALERT_KINDS], lang: 'zh-TW' as const };
 
   app.get(
     '/api/v1/boxes/:id/alerts',
     {
-      schema: {
-        operationId: 'getAlerts',
-        summary: 'Where the alerts of the box go',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 200: contact, ...problemAnswers },
-      },
+      schema: ownerCall('getAlerts', 'Where the alerts of the box go', { 200: contact }),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       reply.header('cache-control', 'no-store');
       return { ...(care.contact(thing.id) ?? none), mail: mail !== undefined };
     },
@@ -61,23 +41,20 @@ export function careRoutes(app: App, context: Context): void {
     '/api/v1/boxes/:id/alerts',
     {
       config: { budget: 'register' },
-      schema: {
-        operationId: 'setAlerts',
-        summary: 'Where alerts go: a webhook, an e-mail address (asked first), or nowhere',
-        tags: ['owner'],
-        security,
-        params,
-        body: contactChange,
-        response: { 200: contact, ...problemAnswers },
-      },
+      schema: ownerCall(
+        'setAlerts',
+        'Where alerts go: a webhook, an e-mail address (asked first), or nowhere',
+        { 200: contact },
+        { body: contactChange },
+      ),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       const { body } = request;
       try {
         checkContact(body);
       } catch (error) {
-        invalid(error);
+        fieldProblem(error);
       }
       if (body.email !== '' && !mail) {
         const detail = 'This server cannot send mail; use a webhook, or ask its operator to set LAMPPOST_SMTP_HOST';
@@ -112,7 +89,7 @@ export function careRoutes(app: App, context: Context): void {
         operationId: 'confirmAlerts',
         summary: 'Says yes to the alerts of a box, with the code out of the mail',
         tags: ['owner'],
-        params,
+        params: boxParams,
         body: z.strictObject({ code: secret }),
         response: { 204: z.undefined(), ...problemAnswers },
       },
@@ -132,18 +109,15 @@ export function careRoutes(app: App, context: Context): void {
     '/api/v1/boxes/:id/handover',
     {
       config: { budget: 'register' },
-      schema: {
-        operationId: 'offerHandover',
-        summary: 'A link that makes whoever opens it the owner, once; an earlier one ends',
-        tags: ['owner'],
-        security,
-        params,
-        body: z.strictObject({ hours: z.int().min(1).max(336).default(72) }),
-        response: { 201: handover, ...problemAnswers },
-      },
+      schema: ownerCall(
+        'offerHandover',
+        'A link that makes whoever opens it the owner, once; an earlier one ends',
+        { 201: handover },
+        { body: z.strictObject({ hours: z.int().min(1).max(336).default(72) }) },
+      ),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       const now = context.clock();
       const expires = now + request.body.hours * HOUR;
       const token = care.addHandover(thing.id, now, expires);
@@ -165,7 +139,7 @@ export function careRoutes(app: App, context: Context): void {
         operationId: 'acceptHandover',
         summary: 'Become the owner with the code of a hand-over link; the former owner link and addresses end',
         tags: ['owner'],
-        params,
+        params: boxParams,
         body: z.strictObject({ code: secret }),
         response: { 200: newSecret, ...problemAnswers },
       },
@@ -187,18 +161,15 @@ export function careRoutes(app: App, context: Context): void {
   app.put(
     '/api/v1/boxes/:id/paused',
     {
-      schema: {
-        operationId: 'pauseBox',
-        summary: 'Pause the box (it may send nothing) or resume it',
-        tags: ['owner'],
-        security,
-        params,
-        body: z.strictObject({ paused: z.boolean() }),
-        response: { 200: thingDetail, ...problemAnswers },
-      },
+      schema: ownerCall(
+        'pauseBox',
+        'Pause the box (it may send nothing) or resume it',
+        { 200: thingDetail },
+        { body: z.strictObject({ paused: z.boolean() }) },
+      ),
     },
     async (request, reply) => {
-      const thing = care.pause(owned(request).id, request.body.paused, context.clock());
+      const thing = care.pause(ownedThing(context, request).id, request.body.paused, context.clock());
       if (thing.paused) context.options.onKeyEnded?.(thing.id);
       reply.header('cache-control', 'no-store');
       return thingDetailView(context, thing);
@@ -208,17 +179,14 @@ export function careRoutes(app: App, context: Context): void {
   app.delete(
     '/api/v1/boxes/:id/personal',
     {
-      schema: {
-        operationId: 'forgetOwner',
-        summary: 'Retire the box and delete what says whose it is: name, addresses, keys, exact places, reports',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 204: z.undefined(), ...problemAnswers },
-      },
+      schema: ownerCall(
+        'forgetOwner',
+        'Retire the box and delete what says whose it is: name, addresses, keys, exact places, reports',
+        { 204: z.undefined() },
+      ),
     },
     async (request, reply) => {
-      const { id } = owned(request);
+      const { id } = ownedThing(context, request);
       care.forget(id, context.clock());
       context.options.onKeyEnded?.(id);
       return reply.code(204).send();

@@ -2,12 +2,12 @@
 import { z } from 'zod';
 import { formatTime } from '../../model/time.ts';
 import { FEEDBACK_KINDS, type Feedback } from '../../registry/care.ts';
-import { InvalidThing } from '../../registry/thing.ts';
 import type { App, Context } from '../context.ts';
 import { boolean, cursor, decodeCursor, encodeCursor, limit, thingId } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { answerList, feedbackList, problemAnswers } from '../schemas.ts';
 import { thingAt } from './boxes.ts';
+import { fieldProblem } from './owned.ts';
 
 const paged = { limit: limit(200, 50), cursor: cursor.optional(), open: boolean.optional() };
 const view = (f: Feedback) => ({
@@ -58,8 +58,7 @@ export function feedbackRoutes(app: App, context: Context): void {
       try {
         care.addFeedback(thing.id, request.body.kind, request.body.text, context.clock());
       } catch (error) {
-        if (!(error instanceof InvalidThing)) throw error;
-        throw new Problem('invalid-body', error.message, { errors: [{ field: error.field, detail: error.message }] });
+        fieldProblem(error);
       }
       return reply.code(202).header('cache-control', 'no-store').send({ accepted: true });
     },

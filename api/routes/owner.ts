@@ -2,13 +2,12 @@
 import { z } from 'zod';
 import { formatTime } from '../../model/time.ts';
 import type { Thing } from '../../registry/registry.ts';
-import { InvalidThing } from '../../registry/thing.ts';
 import type { App, Context } from '../context.ts';
-import { thingId, time } from '../parameters.ts';
+import { time } from '../parameters.ts';
 import { Problem } from '../problem.ts';
-import { newSecret, ownerView, problemAnswers, thingDetail } from '../schemas.ts';
+import { newSecret, ownerView, thingDetail } from '../schemas.ts';
 import { thingDetailView } from '../thing-view.ts';
-import { thingAt } from './boxes.ts';
+import { fieldProblem, ownedThing, ownerCall } from './owned.ts';
 import { FACTS, registration } from './readings.ts';
 
 const change = z.strictObject({
@@ -29,31 +28,16 @@ const change = z.strictObject({
 });
 type Change = z.output<typeof change>;
 
-const params = z.object({ id: thingId });
-const security = [{ bearer: [] }];
-
 export function ownerRoutes(app: App, context: Context): void {
   const { registry } = context;
-  const owned = (request: Parameters<Context['gatekeeper']['owner']>[0] & { params: { id: string } }): Thing => {
-    const thing = thingAt(context, request.params.id);
-    context.gatekeeper.owner(request, thing.id);
-    return thing;
-  };
 
   app.get(
     '/api/v1/boxes/:id/owner',
     {
-      schema: {
-        operationId: 'getBoxAsOwner',
-        summary: 'The box with its exact places, for its owner',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 200: ownerView, ...problemAnswers },
-      },
+      schema: ownerCall('getBoxAsOwner', 'The box with its exact places, for its owner', { 200: ownerView }),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       const exact = registry.places(thing.id);
       reply.header('cache-control', 'no-store');
       return {
@@ -99,24 +83,20 @@ export function ownerRoutes(app: App, context: Context): void {
     '/api/v1/boxes/:id',
     {
       bodyLimit: 64 * 1024,
-      schema: {
-        operationId: 'changeBox',
-        summary: 'Change what is said of a box; a new place keeps the former one in its history',
-        tags: ['owner'],
-        security,
-        params,
-        body: change,
-        response: { 200: thingDetail, ...problemAnswers },
-      },
+      schema: ownerCall(
+        'changeBox',
+        'Change what is said of a box; a new place keeps the former one in its history',
+        { 200: thingDetail },
+        { body: change },
+      ),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       reply.header('cache-control', 'no-store');
       try {
         return thingDetailView(context, apply(thing, request.body));
       } catch (error) {
-        if (!(error instanceof InvalidThing)) throw error;
-        throw new Problem('invalid-body', error.message, { errors: [{ field: error.field, detail: error.message }] });
+        fieldProblem(error);
       }
     },
   );
@@ -125,17 +105,10 @@ export function ownerRoutes(app: App, context: Context): void {
     '/api/v1/boxes/:id/key',
     {
       config: { budget: 'register' },
-      schema: {
-        operationId: 'rotateKey',
-        summary: 'A new key for the box; the former one stops at once',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 200: newSecret, ...problemAnswers },
-      },
+      schema: ownerCall('rotateKey', 'A new key for the box; the former one stops at once', { 200: newSecret }),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       reply.header('cache-control', 'no-store');
       const key = registry.rotateKey(thing.id);
       context.options.onKeyEnded?.(thing.id);
@@ -147,17 +120,14 @@ export function ownerRoutes(app: App, context: Context): void {
     '/api/v1/boxes/:id/owner-token',
     {
       config: { budget: 'register' },
-      schema: {
-        operationId: 'rotateOwnerToken',
-        summary: 'A new owner link, as when the box is handed over; the former one stops at once',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 200: newSecret, ...problemAnswers },
-      },
+      schema: ownerCall(
+        'rotateOwnerToken',
+        'A new owner link, as when the box is handed over; the former one stops at once',
+        { 200: newSecret },
+      ),
     },
     async (request, reply) => {
-      const thing = owned(request);
+      const thing = ownedThing(context, request);
       const ownerToken = registry.rotateOwnerToken(thing.id);
       reply.header('cache-control', 'no-store');
       return { ownerToken, ownerUrl: `${context.baseUrl(request)}/boxes/${thing.id}#owner=${ownerToken}` };
@@ -167,17 +137,10 @@ export function ownerRoutes(app: App, context: Context): void {
   app.delete(
     '/api/v1/boxes/:id',
     {
-      schema: {
-        operationId: 'retireBox',
-        summary: 'Retire the box: it sends no more, its history stays',
-        tags: ['owner'],
-        security,
-        params,
-        response: { 204: z.undefined(), ...problemAnswers },
-      },
+      schema: ownerCall('retireBox', 'Retire the box: it sends no more, its history stays', { 204: z.undefined() }),
     },
     async (request, reply) => {
-      const { id } = owned(request);
+      const { id } = ownedThing(context, request);
       registry.retire(id, context.clock());
       context.options.onKeyEnded?.(id);
       return reply.code(204).send();

@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import { isPropertyKey } from '../../model/properties.ts';
 import { LICENCES } from '../../registry/licences.ts';
-import { InvalidThing } from '../../registry/thing.ts';
 import type { App, Context } from '../context.ts';
 import { thingId } from '../parameters.ts';
 import { Problem, type FieldError } from '../problem.ts';
 import { problemAnswers, registered, readingsAccepted } from '../schemas.ts';
 import { thingView } from '../thing-view.ts';
 import { thingAt } from './boxes.ts';
+import { fieldProblem } from './owned.ts';
 
 /** A day of one reading a minute and more; larger buffers come in several calls. */
 const MAX_READINGS = 5000;
@@ -164,10 +164,7 @@ export function writeRoutes(app: App, context: Context): void {
             readingsUrl: `${base}/api/v1/boxes/${id}/readings`,
           });
       } catch (error) {
-        if (error instanceof InvalidThing) {
-          throw new Problem('invalid-body', error.message, { errors: [{ field: error.field, detail: error.message }] });
-        }
-        throw error;
+        fieldProblem(error);
       }
     },
   );
