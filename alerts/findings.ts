@@ -9,7 +9,7 @@ import type { Thing } from '../registry/registry.ts';
 export const OFFLINE_AFTER = HOUR;
 const mask = (...codes: ReasonCode[]): number => codes.reduce((m, code) => m | reason(code), 0);
 const STUCK = mask('flat_line', 'stuck_zero', 'saturated');
-const ODD = mask('spatial', 'correlation', 'drift', 'channels', 'indoor', 'sentinel');
+const ODD = mask('spatial', 'correlation', 'drift', 'channels', 'indoor', 'sentinel', 'scale');
 
 /** The part of `LatestTable` that is needed. */
 export interface Newest {

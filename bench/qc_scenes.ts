@@ -126,16 +126,19 @@ export function shifts(
   }
 }
 
-/** One fault of 24 hours (12 for the factors) in every fourth box. */
+/** How long each fault lasts [h]; a wrong unit stays. */
+const LASTING = { stuck: 24, zero: 24, x3: 12, 'x0.3': 12, x10: 60, 'x0.1': 60 } as const;
+
+/** One lasting fault in every fourth box. */
 export function lasting(
   groups: readonly BenchBox[][],
   times: readonly number[],
   makeQc: MakeQc,
   makeReading: MakeReading,
 ): void {
-  for (const kind of ['stuck', 'zero', 'x3', 'x0.3'] as const) {
+  for (const kind of ['stuck', 'zero', 'x3', 'x0.3', 'x10', 'x0.1'] as const) {
     const next = generator(5);
-    const length = kind === 'stuck' || kind === 'zero' ? 24 : 12;
+    const length = LASTING[kind];
     let n = 0;
     let found = 0;
     let episodes = 0;
@@ -150,7 +153,7 @@ export function lasting(
         for (let k = 0; k < length; k++) {
           const cell = cells[start + k]?.[i] as Cell;
           cell.mark = k + 1;
-          cell.value = kind === 'stuck' ? held : kind === 'zero' ? 0 : cell.value * (kind === 'x3' ? 3 : 0.3);
+          cell.value = kind === 'stuck' ? held : kind === 'zero' ? 0 : cell.value * Number(kind.slice(1));
         }
       }
       const seen = new Set<number>();

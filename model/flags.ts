@@ -36,12 +36,17 @@ export const REASONS = [
     en: 'a lone jump, not confirmed so far',
   },
   { code: 'channels', bit: 7, zh: '兩個量測通道不一致', en: 'the two measuring channels disagree' },
-  { code: 'size_order', bit: 8, zh: 'PM1、PM2.5、PM10 大小順序不合理', en: 'PM1, PM2.5 and PM10 are not in order' },
+  {
+    code: 'size_order',
+    bit: 8,
+    zh: '同組數值的大小順序不合理(PM1、PM2.5、PM10 或 LAmin、LAeq、LAmax)',
+    en: 'values that belong together are not in order (PM1, PM2.5, PM10 or LAmin, LAeq, LAmax)',
+  },
   {
     code: 'fog',
     bit: 9,
-    zh: '接近飽和,霧滴可能被當成微粒',
-    en: 'near saturation: droplets may be counted as particles',
+    zh: '霧、雨或強風干擾量測(霧滴可能被當成微粒)',
+    en: 'fog, rain or wind disturbs the measurement (droplets may be counted as particles)',
   },
   { code: 'solar', bit: 10, zh: '日照使機殼升溫', en: 'the case is heated by the sun' },
   { code: 'spatial', bit: 11, zh: '與周圍測點明顯不符', en: 'does not fit the boxes around it' },
@@ -83,6 +88,12 @@ export const REASONS = [
   { code: 'missing', bit: 27, zh: '沒有數值', en: 'no value' },
   { code: 'negative', bit: 28, zh: '不可能的負值', en: 'negative where that cannot be' },
   { code: 'moved', bit: 29, zh: '測點剛移動', en: 'the box has just been moved' },
+  {
+    code: 'scale',
+    bit: 30,
+    zh: '長期與鄰近測點差同一個倍數(如 10 倍或 1/10),單位可能設錯',
+    en: 'always the same multiple of the boxes around it (such as 10 times or a tenth): probably a wrong unit',
+  },
 ] as const;
 
 export type ReasonCode = (typeof REASONS)[number]['code'];

@@ -24,6 +24,10 @@ const quality = z.strictObject({
     .describe('With its neighbours over 14 days, logarithmic; null = too little evidence'),
   attenuation: z.number().nullable().describe('Spread of the box over spread of its neighbours'),
   siteClass: z.enum(['', 'indoor', 'near_source']),
+  scaleFactor: z
+    .number()
+    .nullable()
+    .describe('Steady factor to its neighbours that only a wrong unit explains; null = none'),
   drifting: z.boolean(),
   driftLog: z.number().nullable().describe('Present deviation at night against the first nights, logarithmic'),
   words: z.strictObject({ zh: z.string(), en: z.string() }),
@@ -50,6 +54,12 @@ export function qualityWords(h: BoxHealth): { zh: string; en: string } {
   );
   say(h.follows === FLAG.suspect || h.follows === FLAG.fail, '與鄰近測點不同步', 'it does not follow its neighbours');
   say(h.drifting, '與鄰近測點的差距逐漸變大', 'it drifts away from its neighbours');
+  const factor = h.scaleFactor ?? 1;
+  say(
+    h.scaleFactor !== null,
+    `讀數一直是鄰近測點的 ${factor >= 1 ? `${factor.toPrecision(2)} 倍` : `1/${(1 / factor).toPrecision(2)}`},請檢查單位`,
+    `it always reads ${factor >= 1 ? `${factor.toPrecision(2)} times` : `1/${(1 / factor).toPrecision(2)} of`} what its neighbours do: check the unit`,
+  );
   say(h.siteClass === 'indoor', '看來裝在室內', 'it seems to hang indoors');
   say(h.siteClass === 'near_source', '看來緊鄰污染源', 'it seems to hang beside a source');
   return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };

@@ -1,10 +1,11 @@
 /**
  * What a box shows over days, judged once a night: does it follow its neighbours (N1), what kind of place does it hang in (N2), does it
- * drift (N3), and how healthy is it. Running sums of about 110 bytes a box instead of windows: an average "over 14 days" forgets with that time
+ * drift (N3), and how healthy is it. Running sums of about 130 bytes a box instead of windows: an average "over 14 days" forgets with that time
  * constant. Inputs are the spatial test's answers; a box without neighbours has no verdict here.
  */
 import { FLAG, type Flag } from '../../model/flags.ts';
 import { type PoolState, RecordPool } from './pool.ts';
+import { SCALE_WORDS, scaleFactor, watchScale } from './scale.ts';
 
 export const NIGHTLY = {
   correlationDays: 14,
@@ -49,6 +50,8 @@ export interface BoxHealth {
   /** Spread of the box over spread of the field; null as above. */
   readonly attenuation: number | null;
   readonly siteClass: SiteClass;
+  /** The factor by which the box steadily differs from its neighbours, when none but a wrong unit explains it; null = none. */
+  readonly scaleFactor: number | null;
   readonly drifting: boolean;
   /** Present deviation from the neighbours at night against the first nights, log units; null = too few nights. */
   readonly driftLog: number | null;
@@ -86,8 +89,10 @@ const N = {
   drifting: 25,
   /** Nights since the drift was found. */
   open: 26,
+  /** SCALE_WORDS fields of scale.ts. */
+  scale: 27,
 } as const;
-const WORDS = 27;
+const WORDS = 27 + SCALE_WORDS;
 const DAY_S = 86_400;
 const MAX_STEP_S = 7200;
 const CLASSES: readonly SiteClass[] = ['', 'indoor', 'near_source'];
@@ -118,6 +123,16 @@ export class Nightly {
     const f = this.pool.f32(site);
     const at = this.pool.offset(site);
     const step = Math.min(input.gapS, MAX_STEP_S);
+    const wrongUnit = !Number.isNaN(this.scale(site));
+    watchScale(f, at + N.scale, input.pm25, input.field, step / 3600);
+    if (!Number.isNaN(this.scale(site))) {
+      // In another unit it says nothing of its place or its health; what the change has brought in is forgotten.
+      if (!wrongUnit) {
+        f.fill(0, at, at + N.scale);
+        f[at + N.flagged] = f[at + N.complete] = 1;
+      }
+      return;
+    }
     const first = f[at + N.days] === 0;
     f[at + N.days] = (f[at + N.days] as number) + step / DAY_S;
     const box = Math.log(input.pm25 + 3);
@@ -249,6 +264,12 @@ export class Nightly {
   siteClass(site: number): SiteClass {
     return site > this.pool.count || site === 0 ? '' : (CLASSES[this.#read(site, N.siteClass)] as SiteClass);
   }
+  /** The steady factor to the neighbours that no air explains; NaN = none. Known as soon as there is evidence enough, not only at night. */
+  scale(site: number): number {
+    return site > this.pool.count || site === 0
+      ? Number.NaN
+      : scaleFactor(this.pool.f32(site), this.pool.offset(site) + N.scale);
+  }
   drifting(site: number): boolean {
     return site <= this.pool.count && site !== 0 && this.#read(site, N.drifting) === 1;
   }
@@ -258,7 +279,8 @@ export class Nightly {
   }
 
   health(site: number): BoxHealth | null {
-    if (site === 0 || site > this.pool.count || this.#read(site, N.days) === 0) return null;
+    if (site === 0 || site > this.pool.count) return null;
+    if (this.#read(site, N.days) === 0 && Number.isNaN(this.scale(site))) return null;
     const f = this.pool.f32(site);
     const at = this.pool.offset(site);
     const correlation = this.#correlation(f, at);
@@ -275,6 +297,7 @@ export class Nightly {
       correlation: known ? correlation : null,
       attenuation: known ? Math.sqrt((f[at + N.varBox] as number) / (f[at + N.varField] as number)) : null,
       siteClass: this.siteClass(site),
+      scaleFactor: Number.isNaN(this.scale(site)) ? null : this.scale(site),
       drifting,
       driftLog:
         (f[at + N.nights] as number) > NIGHTLY.baselineNights

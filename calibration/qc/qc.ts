@@ -12,6 +12,8 @@ import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../mo
 import type { EpochMs } from '../../model/time.ts';
 import type { StageBox, StageStation } from '../stage.ts';
 import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
+import { ChannelPairs, type PairsState } from './channel_pair.ts';
+import { INDEPENDENT, JUMP } from './company.ts';
 import { type BoxHealth, Nightly } from './nightly.ts';
 import { type PropertyLimits, limitsOf } from './parameters.ts';
 import type { PoolState } from './pool.ts';
@@ -25,6 +27,7 @@ import { SPATIAL, type SliceEntry, type SpatialAnswer, judgeSlice, refreshWeathe
 import { DEAD_BIT, SPIKE_BIT, STREAM, Streams, type StreamsState } from './streams.ts';
 import { VALUE_TESTS, type ValueContext, type ValueTest } from './tests.ts';
 import { Tiles, type TilesState } from './tiles.ts';
+import { Usual } from './usual.ts';
 
 export interface Qc {
   setBox(box: StageBox): void;
@@ -45,7 +48,7 @@ export interface Qc {
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 3;
+const SNAPSHOT_VERSION = 4;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
@@ -75,6 +78,11 @@ for (const p of PROPERTIES) {
 const PM25 = num('pm25');
 const PM25_B = num('pm25_b');
 const PARTICLES = new Set([PM25, PM25_B, num('pm1'), num('pm4'), num('pm10')]);
+const WATER = num('water_level');
+/** Least MAD of what is kept as usual, by property number; a property without one is not followed. */
+const USUAL_FLOOR = new Map([...PARTICLES, WATER].map((n) => [n, n === WATER ? 0.002 : 1]));
+/** Water within this distance [km] and time [s] that rose by this [m] supports a jump. */
+const WATER_NEAR = { km: 2, s: 1800, rose: 0.05 } as const;
 const TEMPERATURE = num('temperature');
 const HUMIDITY = num('humidity');
 /** Reasons that make a value at least suspect by themselves. */
@@ -97,6 +105,8 @@ const FOG = reason('fog');
 const CHANNELS = reason('channels');
 const SINGLE_CHANNEL = reason('single_channel');
 const SPATIAL_REASON = reason('spatial');
+const OUTLIER = reason('outlier');
+const SCALE_REASON = reason('scale');
 const EVENT = reason('event');
 const CORRELATION = reason('correlation');
 const DRIFT = reason('drift');
@@ -130,6 +140,8 @@ interface DraftValue {
   reasons: number;
   /** Whether the value failed a test that needs no memory. */
   broken: boolean;
+  /** Step from the reading before, in units of the stream's usual step; NaN = not known. */
+  jump: number;
 }
 /** The values of one reading, and where PM2.5 and its second channel stand among them (−1 = there is none). */
 interface Draft {
@@ -148,6 +160,8 @@ export function createQc(): Qc {
   const sites = new Sites();
   const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
   const nightly = new Nightly();
+  const pairs = new ChannelPairs();
+  const usual = new Usual();
   /** Sites by the spot they claim; mostly one, then without a list. */
   const spots = new Map<number, number | number[]>();
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
@@ -176,6 +190,10 @@ export function createQc(): Qc {
     equalS: 0,
     lowS: 0,
     around: Number.NaN,
+    median: Number.NaN,
+    mad: Number.NaN,
+    usualHours: 0,
+    supported: false,
     time: 0,
     sunElevation: () => weather.sun(c.time),
     beside: (key) => values[num(key)] as number,
@@ -209,7 +227,7 @@ export function createQc(): Qc {
     load(reading);
     const draft: Draft = { values: [], a: -1, b: -1 };
     for (const { property: key, raw } of reading.values) {
-      const v: DraftValue = { property: key, raw, flag: FLAG.notEvaluated, reasons: 0, broken: false };
+      const v: DraftValue = { property: key, raw, flag: FLAG.notEvaluated, reasons: 0, broken: false, jump: Number.NaN }; // prettier-ignore
       if (key === 'pm25') draft.a = draft.values.length;
       else if (key === 'pm25_b') draft.b = draft.values.length;
       draft.values.push(v);
@@ -291,7 +309,18 @@ export function createQc(): Qc {
           ? weather.humidity
           : Number.NaN;
     c.time = reading.phenomenonTime;
+    const floor = USUAL_FLOOR.get(n);
+    let slow = u[at + STREAM.slow] as number;
+    if (floor !== undefined && slow === 0) u[at + STREAM.slow] = slow = usual.add();
+    c.usualHours = floor === undefined ? 0 : usual.hours(slow);
+    if (c.usualHours > 0) {
+      c.median = usual.median(slow);
+      c.mad = usual.mad(slow);
+    }
+    c.supported = n === WATER && supportsWater(reading, x - v1, gap);
     run(plan.history, v);
+    if (floor !== undefined) usual.take(slow, x, gap, floor);
+    v.jump = count >= 10 && gap <= 3600 ? (x - v1) / Math.max(c.usual, 1e-6) : Number.NaN;
 
     const spike = v.reasons & SPIKE;
     if (count > 0 && !spike) {
@@ -306,13 +335,34 @@ export function createQc(): Qc {
     u[at + STREAM.misc] = Math.min(255, count + 1) | (spike ? SPIKE_BIT : 0) | (dead ? DEAD_BIT : 0);
   }
 
+  /** Whether rain, or a gauge nearby that rises as well, stands behind a jump of the water; and keeps that this one rose. */
+  function supportsWater(reading: RawReading, step: number, gap: number): boolean {
+    const site = sites.get(reading.thingNum);
+    const t = Math.max(1, Math.floor(reading.phenomenonTime / 1000));
+    let found = c.beside('rain') > 0;
+    if (site === 0 || Math.abs(step) < WATER_NEAR.rose || !(gap <= MAX_RUN_GAP_S)) return found;
+    const tile = found ? null : tiles.tileOf(site, t);
+    for (const other of tile?.members ?? []) {
+      if (other === site || Math.abs(t - sites.integer(other, S.waterRose)) > WATER_NEAR.s) continue;
+      const km = distanceKm(sites.read(site, S.lat), sites.read(site, S.lon), sites.read(other, S.lat), sites.read(other, S.lon)); // prettier-ignore
+      if (km <= WATER_NEAR.km) found = true;
+    }
+    if (step > 0) sites.writeInteger(site, S.waterRose, t);
+    return found;
+  }
+
   /** Two channels: what they say together becomes the verdict on `pm25`. Fog is a remark on the whole reading. */
-  function together(draft: Draft, expected: number): void {
+  function together(thingNum: number, draft: Draft, expected: number): void {
     const a = draft.values[draft.a];
     if (!a) return;
     const b = draft.values[draft.b];
     if (b) {
-      const channel = (v: DraftValue): Channel => ({ value: v.raw, failed: v.flag === FLAG.fail });
+      if (!a.broken && !b.broken) pairs.take(thingNum, a.raw, b.raw);
+      const dead = pairs.dead(thingNum);
+      const channel = (v: DraftValue): Channel => ({
+        value: v.raw,
+        failed: v.flag === FLAG.fail || v === (dead === 'a' ? a : dead === 'b' ? b : null),
+      });
       // A placeholder in A (Denver: −1) comes with nonsense in B: such a reading has no PM2.5 at all.
       const use = a.reasons & PLACEHOLDER ? 'none' : channelUse(channel(a), channel(b), expected);
       if (use === 'mean') {
@@ -321,8 +371,10 @@ export function createQc(): Qc {
         mark(a, flag, why);
         mark(b, flag, why);
       } else if (use !== 'none') {
-        if (use === 'b') a.flag = b.flag;
-        else if (b.flag !== FLAG.fail) mark(b, FLAG.fail, CHANNELS);
+        if (use === 'b') {
+          a.flag = b.flag;
+          if (dead === 'a') a.reasons |= CHANNELS;
+        } else if (b.flag !== FLAG.fail) mark(b, FLAG.fail, CHANNELS);
         a.reasons |= SINGLE_CHANNEL;
       }
     }
@@ -342,9 +394,10 @@ export function createQc(): Qc {
     const b = draft.values[draft.b];
     if (!b) return a.broken ? Number.NaN : a.raw;
     if (a.reasons & PLACEHOLDER) return Number.NaN;
+    const dead = pairs.dead(thingNum);
     const use = channelUse(
-      { value: a.raw, failed: a.broken || wasDead(thingNum, PM25) },
-      { value: b.raw, failed: b.broken || wasDead(thingNum, PM25_B) },
+      { value: a.raw, failed: a.broken || dead === 'a' || wasDead(thingNum, PM25) },
+      { value: b.raw, failed: b.broken || dead === 'b' || wasDead(thingNum, PM25_B) },
     );
     return use === 'mean' && channelsTest(a.raw, b.raw) === FLAG.fail ? Number.NaN : useValue(use, a.raw, b.raw);
   }
@@ -354,17 +407,20 @@ export function createQc(): Qc {
     if (!answer.evaluated) return;
     const size = Math.abs(answer.z);
     const limit = answer.z > 0 ? SPATIAL.suspectHigh : SPATIAL.suspectLow;
-    const flagged = size > limit && !answer.event && !answer.confirmed;
+    // Other sensors of the same box jump with it, which know nothing of its laser: something happened there (S8).
+    const company =
+      size > limit && answer.z > 0 && draft.values.some((v) => v.jump > JUMP && INDEPENDENT.has(v.property) && v.flag !== FLAG.fail); // prettier-ignore
+    const flagged = size > limit && !answer.event && !answer.confirmed && !company;
     if (!flagged)
       for (const v of draft.values)
-        if (v.reasons & SPIKE && v.flag === FLAG.suspect && PARTICLES.has(num(v.property))) {
+        if (v.reasons & (SPIKE | OUTLIER) && v.flag === FLAG.suspect && PARTICLES.has(num(v.property))) {
           // Nothing else that makes a value suspect may be lost with the spike.
           if (!(v.reasons & SUSPECTING)) v.flag = FLAG.good;
-          v.reasons &= ~SPIKE;
+          v.reasons &= ~(SPIKE | OUTLIER);
         }
     const a = draft.values[draft.a] as DraftValue;
     if (flagged) mark(a, size > SPATIAL.fail ? FLAG.fail : FLAG.suspect, SPATIAL_REASON);
-    else mark(a, FLAG.good, answer.event ? EVENT : 0);
+    else mark(a, FLAG.good, answer.event || company ? EVENT : 0);
   }
 
   function judge(slice: readonly RawReading[]): CheckedReading[] {
@@ -382,7 +438,11 @@ export function createQc(): Qc {
         site,
         t: Math.max(1, Math.floor(reading.phenomenonTime / 1000)),
         pm25: site === 0 ? Number.NaN : forField(reading.thingNum, draft),
-        counts: site !== 0 && nightly.follows(site) !== FLAG.fail && !wasDead(reading.thingNum, PM25),
+        counts:
+          site !== 0 &&
+          nightly.follows(site) !== FLAG.fail &&
+          Number.isNaN(nightly.scale(site)) &&
+          !wasDead(reading.thingNum, PM25),
       });
     }
     const answers = judgeSlice(sites, tiles, entries);
@@ -392,7 +452,7 @@ export function createQc(): Qc {
       load(reading);
       aimWeather(reading);
       for (const v of draft.values) history(reading, v, answer);
-      together(draft, answer.expected);
+      together(reading.thingNum, draft, answer.expected);
       spatial(draft, answer);
       overDays(draft, entries[k] as SliceEntry, answer, before[k] as number);
       return checked(reading, draft);
@@ -416,7 +476,8 @@ export function createQc(): Qc {
     const follows = nightly.follows(site);
     mark(a, follows, follows === FLAG.suspect || follows === FLAG.fail ? CORRELATION : 0);
     const siteClass = nightly.siteClass(site);
-    if (siteClass !== '') a.reasons |= reason(siteClass);
+    if (!Number.isNaN(nightly.scale(site))) mark(a, FLAG.fail, SCALE_REASON);
+    else if (siteClass !== '') a.reasons |= reason(siteClass);
     if (nightly.drifting(site)) a.reasons |= DRIFT;
   }
 
@@ -561,6 +622,8 @@ export function createQc(): Qc {
     sites: sites.snapshot(),
     tiles: tiles.snapshot(),
     nightly: nightly.snapshot(),
+    pairs: pairs.snapshot(),
+    usual: usual.snapshot(),
     doneHour,
     spots,
   });
@@ -572,6 +635,8 @@ export function createQc(): Qc {
     sites.restore(from.sites);
     tiles.restore(from.tiles);
     nightly.restore(from.nightly);
+    pairs.restore(from.pairs);
+    usual.restore(from.usual);
     doneHour = from.doneHour;
     spots.clear();
     for (const [spot, there] of from.spots) spots.set(spot, there);
@@ -583,7 +648,7 @@ export function createQc(): Qc {
     check,
     advance,
     health: (thingNum) => nightly.health(sites.get(thingNum)),
-    stateBytes: () => streams.bytes + sites.pool.bytes + sites.byThing.bytes + nightly.pool.bytes + tiles.bytes(),
+    stateBytes: () => streams.bytes + sites.pool.bytes + sites.byThing.bytes + nightly.pool.bytes + pairs.bytes + usual.pool.bytes + tiles.bytes(), // prettier-ignore
     state,
     restoreState,
     snapshot: () => serialize(state()),
@@ -597,6 +662,8 @@ export interface QcState {
   sites: SitesState;
   tiles: TilesState;
   nightly: PoolState;
+  pairs: PairsState;
+  usual: PoolState;
   doneHour: number;
   spots: Map<number, number | number[]>;
 }

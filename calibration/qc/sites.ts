@@ -61,8 +61,10 @@ export const S = {
   weatherTime: 13,
   /** Since when [s] readings have been flagged for the same kind of deviation. */
   pendingSince: 14,
+  /** When the water at this gauge last rose [s]. */
+  waterRose: 15,
 } as const;
-const WORDS = 15;
+const WORDS = 16;
 
 export class Sites {
   readonly pool = new RecordPool(WORDS);

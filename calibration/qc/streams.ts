@@ -1,6 +1,6 @@
 /**
- * What the streaming tests remember of each datastream: 56 bytes, whatever its age. Records lie in pooled blocks that grow as
- * streams appear; a Thing's streams form a short list, found from its number. A million boxes of four values take 225 MB.
+ * What the streaming tests remember of each datastream: 60 bytes, whatever its age. Records lie in pooled blocks that grow as
+ * streams appear; a Thing's streams form a short list, found from its number. A million boxes of four values take 240 MB.
  */
 import { PROPERTY_SLOTS } from '../../model/properties.ts';
 import { type PoolState, RecordPool, ThingIndex } from './pool.ts';
@@ -30,8 +30,10 @@ export const STREAM = {
   link: 12,
   /** Since when [s] every particle value was next to nothing beside the neighbours'. */
   lowSince: 13,
+  /** Record of what the stream usually shows (usual.ts); 0 = none is kept. */
+  slow: 14,
 } as const;
-const WORDS = 14;
+const WORDS = 15;
 
 export const SPIKE_BIT = 0x100;
 export const DEAD_BIT = 0x200;

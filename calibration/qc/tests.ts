@@ -5,12 +5,14 @@
 import { FLAG, type Flag, type ReasonCode } from '../../model/flags.ts';
 import type { ObservedProperty, PropertyKey } from '../../model/properties.ts';
 import { buddyTest } from './buddy.ts';
+import { levelOrderTest, wetCo2Test, windNoiseTest } from './company.ts';
 import { flatLineTest } from './flat_line.ts';
 import { grossRangeTest } from './gross_range.ts';
 import type { PropertyLimits } from './parameters.ts';
 import { sizeOrderTest, solarTest } from './physics.ts';
 import { deadChipTest, saturatedTest, sentinelTest, stuckZeroTest } from './sentinel.ts';
 import { spikeTest } from './spike.ts';
+import { dryBiasTest, outlierTest } from './usual.ts';
 
 /** All that is known when a value is tested. One object is reused; tests read it and keep nothing. NaN = not known. */
 export interface ValueContext {
@@ -30,6 +32,12 @@ export interface ValueContext {
   lowS: number;
   /** What neighbours say of this property, in its unit. */
   around: number;
+  /** Median and MAD of the last fortnight before this reading, and the hours they rest on. */
+  median: number;
+  mad: number;
+  usualHours: number;
+  /** Whether rain, or water at a gauge nearby, explains a jump of the water level. */
+  supported: boolean;
   /** Phenomenon time [epoch ms]. */
   time: number;
   /** Of the reading's place and time [degrees]. */
@@ -98,7 +106,25 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     reason: 'spike',
     kind: 'history',
     test: (c) =>
-      c.limits.spike ? spikeTest(c.x, c.level, c.last, c.usual, c.gapS, c.limits.spike) : FLAG.notEvaluated,
+      c.limits.spike
+        ? c.supported
+          ? FLAG.good
+          : spikeTest(c.x, c.level, c.last, c.usual, c.gapS, c.limits.spike)
+        : FLAG.notEvaluated,
+  },
+  {
+    id: 'N1',
+    reason: 'outlier',
+    for: PARTICLES,
+    kind: 'history',
+    test: (c) => outlierTest(c.x, c.median, c.mad, c.usualHours),
+  },
+  {
+    id: 'N3',
+    reason: 'drift',
+    for: ['water_level'],
+    kind: 'history',
+    test: (c) => dryBiasTest(c.median, c.mad, c.usualHours),
   },
   {
     id: 'S6',
@@ -106,6 +132,27 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     for: ['pm25'],
     kind: 'instant',
     test: (c) => sizeOrderTest(c.beside('pm1'), c.x, c.beside('pm10')),
+  },
+  {
+    id: 'S6',
+    reason: 'size_order',
+    for: ['noise_laeq'],
+    kind: 'instant',
+    test: (c) => levelOrderTest(c.beside('noise_lamin'), c.x, c.beside('noise_lamax')),
+  },
+  {
+    id: 'S6',
+    reason: 'fog',
+    for: ['noise_laeq', 'noise_lamin', 'noise_lamax'],
+    kind: 'instant',
+    test: (c) => windNoiseTest(c.beside('wind_speed'), c.beside('rain')),
+  },
+  {
+    id: 'S6',
+    reason: 'fog',
+    for: ['co2'],
+    kind: 'instant',
+    test: (c) => wetCo2Test(c.beside('humidity')),
   },
   {
     id: 'S6',

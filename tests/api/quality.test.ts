@@ -9,6 +9,7 @@ const judged: BoxHealth = {
   correlation: 0.9,
   attenuation: 0.3,
   siteClass: 'indoor',
+  scaleFactor: null,
   drifting: true,
   driftLog: -0.4,
   follows: 1,
