@@ -301,6 +301,34 @@ export const framesAnswer = z.strictObject({
   values: z.array(z.array(z.number().nullable())),
 });
 
+export const hotspotsAnswer = z.strictObject({
+  property: key,
+  unit: z.string(),
+  level: z.enum(['raw', 'corrected']),
+  from: rfc3339,
+  to: rfc3339,
+  slot: z.literal('PT10M'),
+  items: z.array(
+    z.strictObject({
+      id: z.string(),
+      start: rfc3339,
+      end: rfc3339,
+      kind: z.enum(['moving', 'standing']),
+      path: z.array(
+        z.strictObject({
+          time: rfc3339,
+          lat: z.number(),
+          lon: z.number(),
+          radiusKm: z.number(),
+          boxes: z.number().int(),
+          peak: z.number(),
+          background: z.number(),
+        }),
+      ),
+    }),
+  ),
+});
+
 export const ownerView = thingDetail.extend({
   exactPlaces: z.array(
     z.strictObject({ lat: z.number(), lon: z.number(), height: z.number().nullable(), from: rfc3339 }),
@@ -314,6 +342,31 @@ export const newSecret = z.strictObject({
   ownerToken: z.string().optional(),
   ownerUrl: z.string().optional(),
 });
+
+export const firmwareList = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      id: z.string(),
+      name: z.string(),
+      version: z.string(),
+      format: z.string().describe('Payload format of the box once it is flashed'),
+      chips: z.array(z.string()).describe('Chip families, as esp-web-tools names them'),
+      manifest: z.string(),
+    }),
+  ),
+  next: z.null(),
+});
+
+const claim = {
+  code: z.string().describe('To be sent by the box; any case'),
+  expires: rfc3339,
+  heard: z.number().int().describe('Readings with the code since the last one without'),
+  since: rfc3339.nullable(),
+  until: rfc3339.nullable().describe('Until when every reading has to carry the code'),
+  proven: z.boolean(),
+};
+export const claimState = z.strictObject(claim);
+export const claimOpened = z.strictObject({ ...claim, claimToken: z.string().describe('Opens this claim; keep it') });
 
 export const contact = z.strictObject({
   webhook: z.string(),
@@ -343,17 +396,6 @@ export const answerList = z.strictObject({
     z.strictObject({
       kind: z.enum(['value', 'place', 'indoors', 'smoke', 'other']),
       answer: z.string(),
-const claim = {
-  code: z.string().describe('To be sent by the box; any case'),
-  expires: rfc3339,
-  heard: z.number().int().describe('Readings with the code since the last one without'),
-  since: rfc3339.nullable(),
-  until: rfc3339.nullable().describe('Until when every reading has to carry the code'),
-  proven: z.boolean(),
-};
-export const claimState = z.strictObject(claim);
-export const claimOpened = z.strictObject({ ...claim, claimToken: z.string().describe('Opens this claim; keep it') });
-
       answeredAt: rfc3339,
     }),
   ),
