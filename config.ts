@@ -227,6 +227,7 @@ export const SETTINGS = {
     'LAMPPOST_WEBHOOK_PRIVATE',
     'Whether webhooks of box owners may lead to addresses inside the network of the server. On a public server anybody could then reach what is behind the firewall.',
   ),
+  firmwareDir: text('LAMPPOST_FIRMWARE_DIR', '', 'Folder of firmware images that volunteers can flash from the browser: one folder a firmware, in it `ESP32.bin`, `ESP8266.bin` … as whole images. When not set, the page leads to the ESPHome file instead.', 'a path'), // prettier-ignore
   mapStyle: setting({
     env: 'LAMPPOST_MAP_STYLE',
     schema: z.string().refine((s) => s === '' || isHttpUrl(s) || s.startsWith('/')),

@@ -49,6 +49,8 @@ export interface ApiOptions {
   readonly dashboard?: string;
   /** Folder served at `/dumps/`, '' = none. */
   readonly dumps?: string;
+  /** Folder of firmware images to flash from the browser (`routes/firmware.ts`), '' = none. */
+  readonly firmware?: string;
   /** What `/api/v1/config` tells the web pages besides (public!). */
   readonly publicConfig?: Readonly<Record<string, unknown>>;
 

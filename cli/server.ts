@@ -265,6 +265,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
         provesKey: ownKeyProof(folder.root),
+        firmware: config.firmwareDir,
+        provesKey: ownKeyProof(folder.root),
         latest,
         accept,
         host: config.httpHost,

@@ -36,7 +36,13 @@ const filters = {
   claimed: boolean.optional(),
   licence: z.string().max(60).optional().describe('Licence id, such as CC-BY-4.0'),
 };
-const listQuery = z.strictObject({ ...filters, limit: limit(1000, 1000), cursor: cursor.optional() });
+const listQuery = z.strictObject({
+  ...filters,
+  nativeId: z.string().min(1).max(200).optional().describe('The name a box has in its own network; needs `format`'),
+  format: z.string().min(1).max(40).optional().describe('Payload format, with `nativeId`'),
+  limit: limit(1000, 1000),
+  cursor: cursor.optional(),
+});
 type ListQuery = z.output<typeof listQuery>;
 
 function circle(q: {
@@ -187,6 +193,16 @@ export function boxRoutes(app: App, context: Context): void {
       },
       async (request, reply) => {
         context.things.refresh();
+        const { nativeId, format } = request.query;
+        if ((nativeId === undefined) !== (format === undefined)) {
+          throw new Problem('invalid-parameter', 'nativeId and format belong together: give both or neither', {
+            errors: [{ field: nativeId === undefined ? 'nativeId' : 'format', detail: 'is missing' }],
+          });
+        }
+        if (nativeId !== undefined && format !== undefined) {
+          const found = context.registry.known(format, nativeId);
+          return { items: found?.kind === kind && !found.retired ? [thingView(context, found)] : [], next: null };
+        }
         const answer = await find(context, kind, request.query);
         if (answer.next) {
           const url = new URL(request.url, context.baseUrl(request));
