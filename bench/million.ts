@@ -2,14 +2,18 @@
  * A million registered boxes that each send a reading of four values a minute, over a thousand connections of bridges, against the whole
  * server: broker, journal, decoding, QC, correction, store, latest values and live API.
  *
- * `node bench/million.ts [--boxes 1000000] [--minutes 10] [--connections 1000] [--interval 60] [--folder /tmp] [--keep] [--server-flags=…]`
+ * `node bench/million.ts [--boxes 1000000] [--minutes 10] [--connections 1000] [--interval 60] [--folder /tmp] [--keep] [--registry FOLDER]
+ *   [--server-flags=…]`
+ * `--registry` keeps the registered boxes there for the next run; `--keep` also starts the server again on what was stored.
  * The load is made by a second process on the same machine. Linux only: memory and processor time are read from /proc.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  copyFileSync,
   createWriteStream,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -34,6 +38,7 @@ const { values } = parseArgs({
     interval: { type: 'string', default: '60' },
     folder: { type: 'string', default: tmpdir() },
     keep: { type: 'boolean', default: false },
+    registry: { type: 'string', default: '' },
     'server-flags': { type: 'string', default: '' },
   },
 });
@@ -50,8 +55,17 @@ mkdirSync(root, { recursive: true });
 // --- registry --------------------------------------------------------------------------------------------------------
 const idsFile = join(root, 'ids.txt');
 const registering = performance.now();
-const registry = openRegistry(folder.registry);
-{
+/** Kept boxes, with the token of the bridges. */
+const kept = values.registry ? dataFolder(join(values.registry, String(boxes))) : null;
+const keptIds = kept ? join(kept.root, 'ids.txt') : '';
+const keptToken = kept ? join(kept.root, 'token') : '';
+let token: string;
+if (kept && existsSync(keptToken)) {
+  copyFileSync(kept.registry, folder.registry);
+  copyFileSync(keptIds, idsFile);
+  token = readFileSync(keptToken, 'utf8');
+} else {
+  const registry = openRegistry(folder.registry);
   const out = createWriteStream(idsFile);
   // In pieces, so that the keys of a million boxes are never held at once.
   for (let from = 0; from < boxes; from += 50_000) {
@@ -71,9 +85,15 @@ const registry = openRegistry(folder.registry);
   }
   out.end();
   await once(out, 'close');
+  token = registry.addToken('bridge', 'bench', Date.now());
+  registry.close();
+  if (kept) {
+    mkdirSync(kept.root, { recursive: true });
+    copyFileSync(folder.registry, kept.registry);
+    copyFileSync(idsFile, keptIds);
+    writeFileSync(keptToken, token, { mode: 0o600 });
+  }
 }
-const token = registry.addToken('bridge', 'bench', Date.now());
-registry.close();
 const registered = (performance.now() - registering) / 1000;
 
 // --- server ----------------------------------------------------------------------------------------------------------
@@ -130,6 +150,15 @@ function threads(): Map<string, number> {
 async function metric(...names: string[]): Promise<number[]> {
   const text = await (await fetch(`http://127.0.0.1:${server.http}/metrics`)).text();
   return names.map((name) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1] ?? NaN));
+}
+/** Heap and buffers of each thread [MiB]. */
+async function heaps(): Promise<string> {
+  const text = await (await fetch(`http://127.0.0.1:${server.http}/metrics`)).text();
+  const of = (name: string, thread: string): number =>
+    Number(new RegExp(`^lamppost_thread_${name}\\{thread="${thread}"\\} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN) / 2 ** 20;
+  return ['main', 'pipeline', 'store', 'sensorthings']
+    .map((t) => `${t} ${of('heap_bytes', t).toFixed(0)} + ${of('external_bytes', t).toFixed(0)}`)
+    .join(', ');
 }
 async function timed(path: string): Promise<{ ms: number; features: number }> {
   const began = performance.now();
@@ -221,6 +250,7 @@ const [stored = 0, conflicts = 0, duplicates = 0] = await metric(
 );
 const whole = boxes <= 100_000 ? await timed('/api/v1/latest.geojson?property=pm25&level=corrected') : null;
 const peak = memory();
+const held = await heaps();
 const cpu = [...threads()].sort((a, b) => b[1] - a[1]).slice(0, 8);
 const size = (path: string): number => {
   const stat = statSync(path);
@@ -241,6 +271,7 @@ const rows: [string, string][] = [
     'resident memory [MiB]',
     `${memoryBefore.now} before, ${peak.now} after, ${peak.peak} at most = ${((peak.peak * 1024) / boxes).toFixed(1)} KiB a box`,
   ],
+  ['heap + buffers by thread [MiB]', held],
   ['start [s]', server.seconds.toFixed(1)],
   [
     'latest.geojson of a district [ms]',

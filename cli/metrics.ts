@@ -5,6 +5,7 @@ import type { CommitMessage } from '../ingest/messages.ts';
 import type { PipelineStatus } from '../ingest/thread.ts';
 import type { JournalHealth } from '../journal/journal.ts';
 import type { StoreHealth } from '../store/store.ts';
+import type { ThreadUse } from './threads.ts';
 
 export interface ServerMetrics {
   readonly registry: Registry;
@@ -17,6 +18,7 @@ export interface MetricSources {
   readonly pipeline: () => PipelineStatus | null;
   readonly store: () => StoreHealth | null;
   readonly broker: () => BrokerStats | null;
+  readonly threads: () => Promise<readonly ThreadUse[]>;
 }
 
 export function createMetrics(sources: MetricSources): ServerMetrics {
@@ -64,6 +66,26 @@ export function createMetrics(sources: MetricSources): ServerMetrics {
   gauge('store_ok', '1 = the store works', () => (sources.store() ? Number(sources.store()?.ok) : null));
   gauge('mqtt_connections', 'Open MQTT connections', () => sources.broker()?.connections ?? 0);
   gauge('mqtt_pending_bytes', 'Bytes of publishes that are not yet durable', () => sources.broker()?.pendingBytes);
+  const ofThreads = (name: string, help: string, value: (use: ThreadUse) => number): Gauge<'thread'> =>
+    new Gauge({
+      name: `lamppost_thread_${name}`,
+      help,
+      labelNames: ['thread'],
+      registers,
+      async collect() {
+        for (const use of await threads()) this.set({ thread: use.name }, value(use));
+      },
+    });
+  // One look serves the four gauges of one scrape.
+  let looking: Promise<readonly ThreadUse[]> | null = null;
+  const threads = (): Promise<readonly ThreadUse[]> => {
+    looking ??= sources.threads().finally(() => (looking = null));
+    return looking;
+  };
+  ofThreads('heap_used_bytes', 'Objects on the heap of a thread', (u) => u.heapUsed);
+  ofThreads('heap_bytes', 'Memory reserved for the heap of a thread', (u) => u.heapTotal);
+  ofThreads('external_bytes', 'Array buffers and the like of a thread, outside its heap', (u) => u.external);
+  ofThreads('cpu_seconds', 'Processor time of a thread since its start, without garbage collection by helpers', (u) => u.cpuSeconds); // prettier-ignore
   // The broker counts by itself; what it says is shown, not counted again.
   const shown = (name: string, help: string, read: (stats: BrokerStats) => number): Counter =>
     new Counter({

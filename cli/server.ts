@@ -36,6 +36,7 @@ import { createLog, type Log } from './log.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
 import { webPages } from './pages.ts';
 import type { OpenStore, Parts } from './parts.ts';
+import { watchThreads } from './threads.ts';
 
 export const ROLES = ['broker', 'ingest', 'calibrate', 'api'] as const;
 export type Role = (typeof ROLES)[number];
@@ -129,6 +130,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const registry = parts.openRegistry(folder.registry, { maxUnclaimed: config.maxUnclaimed });
     closers.push(() => registry.close());
     checkScratch(config, folder, registry);
+    const threads = watchThreads();
+    closers.push(() => threads.close());
     options.prepare?.(registry, folder);
 
     let storeHealth: StoreHealth | null = null;
@@ -168,6 +171,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       pipeline: () => pipeline?.status() ?? null,
       store: () => storeHealth,
       broker: () => broker?.stats() ?? null,
+      threads: () => threads.read(),
     });
     const accept = acceptInto(journal, metrics);
 
@@ -260,13 +264,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           url: config.publicUrl,
           mail: care.confirmEmail !== undefined,
         },
+        provesKey: ownKeyProof(folder.root),
+        firmware: config.firmwareDir,
         onKeyEnded: (box) => broker?.drop(box),
         ...(care.confirmEmail ? { confirmEmail: care.confirmEmail } : {}),
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
-        provesKey: ownKeyProof(folder.root),
-        firmware: config.firmwareDir,
-        provesKey: ownKeyProof(folder.root),
         latest,
         accept,
         host: config.httpHost,

@@ -1,18 +1,15 @@
 /**
- * What the pipeline has to know of boxes and stations, looked up in the registry when a reading of theirs comes first and again
- * after the registry has changed. Boxes that are silent cost nothing; one that speaks costs its id and about 30 bytes.
+ * Whose reading it is. Boxes and stations are known from `known-things.ts`; the calibration stage is told of one when a reading of it comes
+ * first, and again after the registry has changed it.
  */
 import type { CalibrationStage, StageBox } from '../calibration/stage.ts';
 import type { DecodedReading } from './decoder.ts';
 import type { EpochMs } from '../model/time.ts';
 import { distanceM } from '../model/geo.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
+import { KnownThings, type KnownThing } from './known-things.ts';
 
-export interface KnownThing {
-  readonly id: string;
-  readonly num: number;
-  readonly kind: 'box' | 'station';
-}
+export type { KnownThing } from './known-things.ts';
 
 export type Lookup =
   | { readonly ok: true; readonly thing: KnownThing }
@@ -84,18 +81,8 @@ function grown<T extends Int32Array | Float64Array>(array: T, length: number): T
   return bigger;
 }
 
-interface Entry extends KnownThing {
-  /** Registry version at which this was read. */
-  readonly version: number;
-  readonly claimed: boolean;
-  /** The place in force, NaN = none. */
-  readonly lat: number;
-  readonly lon: number;
-  readonly placedFrom: EpochMs;
-}
-
 export function thingDirectory(registry: Registry, stage: CalibrationStage, maxUnclaimed: number): ThingDirectory {
-  const known = new Map<string, Entry>();
+  const known = new KnownThings(registry);
   const native = new Map<string, string>();
   const moving = new Map<number, { lat: number; lon: number; times: number }>();
   let version = registry.version();
@@ -105,6 +92,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
     lastTime: new Float64Array(1024),
     lastValues: new Int32Array(1024),
   };
+  const particle = new Map<readonly string[], string>();
 
   const fit = (num: number): void => {
     if (num < columns.told.length) return;
@@ -115,60 +103,64 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
     };
   };
 
-  const tell = (thing: Thing): KnownThing => {
-    fit(thing.num);
-    const box = stageBox(thing);
-    const told = hash32(JSON.stringify([box, thing.kind]));
-    if (columns.told[thing.num] !== told) {
-      columns.told[thing.num] = told;
-      if (thing.kind === 'station') stage.setStation({ id: box.id, num: box.num, lat: box.lat, lon: box.lon });
-      else stage.setBox(box);
+  const tell = (id: string, num: number): KnownThing => {
+    const kind = known.isStation(num) ? 'station' : 'box';
+    fit(num);
+    if (known.isNews(num)) {
+      const { sensors, field, exposure } = known.traits(num);
+      let sensor = particle.get(sensors);
+      if (sensor === undefined) particle.set(sensors, (sensor = particleSensor(sensors)));
+      const lat = known.lat(num);
+      const placed = !Number.isNaN(lat);
+      const box: StageBox = {
+        id,
+        num,
+        lat: placed ? lat : null,
+        lon: placed ? known.lon(num) : null,
+        sensor,
+        field,
+        trusted: known.isClaimed(num),
+        exposure,
+      };
+      const told = hash32(JSON.stringify([box, kind]));
+      if (columns.told[num] !== told) {
+        columns.told[num] = told;
+        if (kind === 'station') stage.setStation({ id, num, lat: box.lat, lon: box.lon });
+        else stage.setBox(box);
+      }
     }
-    const entry: Entry = {
-      id: thing.id,
-      num: thing.num,
-      kind: thing.kind,
-      version,
-      claimed: thing.claimed,
-      lat: thing.place?.lat ?? NaN,
-      lon: thing.place?.lon ?? NaN,
-      placedFrom: thing.place?.from ?? NaN,
-    };
-    known.set(thing.id, entry);
-    return entry;
+    return { id, num, kind };
+  };
+  const tellThing = (thing: Thing): KnownThing => {
+    known.take(thing);
+    return tell(thing.id, thing.num);
   };
 
   const byId = (id: string): Lookup => {
-    const entry = known.get(id);
-    if (entry && entry.version === version) return { ok: true, thing: entry };
-    const thing = registry.get(id);
-    if (!thing) {
-      known.delete(id);
+    const num = known.find(id);
+    if (num === 0) {
       return {
         ok: false,
         code: 'unknown-box',
         detail: `no box has the id "${id.slice(0, 60)}": register it at /register and publish under the id given there`,
       };
     }
-    if (thing.retired) {
-      known.delete(id);
+    if (known.isRetired(num)) {
       return {
         ok: false,
         code: 'retired-box',
         detail: `box ${id} was retired by its owner; register it anew if it should send again`,
       };
     }
-    if (thing.paused) {
-      known.delete(id);
+    if (known.isPaused(num))
       return { ok: false, code: 'paused-box', detail: `box ${id} was paused by its owner; resume it on its page` };
-    }
-    return { ok: true, thing: tell(thing) };
+    return { ok: true, thing: tell(id, num) };
   };
 
   /** What the packet says of its box is a courtesy: words the registry refuses do not cost the reading. */
   const courteous = (change: () => Thing): void => {
     try {
-      tell(change());
+      tellThing(change());
     } catch (error) {
       if ((error as { code?: unknown }).code === 'ERR_SQLITE_ERROR') throw error;
     }
@@ -198,7 +190,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
       if (id !== undefined) {
         const found = byId(id);
         // Claimed since: whoever speaks in its name without its key is nobody.
-        if (found.ok && known.get(id)?.claimed === false) return found;
+        if (found.ok && !known.isClaimed(found.thing.num)) return found;
         native.delete(key);
       }
       const before = registry.version();
@@ -223,21 +215,21 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
       }
       if (registry.version() !== before && reading.hints) applyHints(thing, reading.hints, receivedAt);
       native.set(key, thing.id);
-      return { ok: true, thing: tell(registry.get(thing.id) ?? thing) };
+      return { ok: true, thing: tellThing(registry.get(thing.id) ?? thing) };
     },
     noteDecoded(thing, reading, phenomenonTime) {
       const place = reading.place;
       if (!place) return;
-      const entry = known.get(thing.id);
-      if (!entry) return;
+      const { num } = thing;
       const there = { lat: place.lat, lon: place.lon, height: null, from: phenomenonTime };
-      if (Number.isNaN(entry.lat)) {
+      const [lat, lon] = [known.lat(num), known.lon(num)];
+      if (Number.isNaN(lat)) {
         courteous(() => registry.move(thing.id, there));
         return;
       }
       // The owner's word on a registered box's place stands above its GPS.
-      if (entry.claimed) return;
-      if (distanceM(entry.lat, entry.lon, place.lat, place.lon) <= MOVED_M) {
+      if (known.isClaimed(num)) return;
+      if (distanceM(lat, lon, place.lat, place.lon) <= MOVED_M) {
         moving.delete(thing.num);
         return;
       }
@@ -249,7 +241,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
         return;
       }
       moving.delete(thing.num);
-      if (phenomenonTime > entry.placedFrom) courteous(() => registry.move(thing.id, there));
+      if (phenomenonTime > known.placedFrom(num)) courteous(() => registry.move(thing.id, there));
     },
     claimHeard(thing, text, receivedAt) {
       if (claimed.nums.size > 0 && claimed.nums.has(thing.num)) registry.claims.heard(thing.num, text(), receivedAt);
@@ -261,7 +253,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
       return false;
     },
     refresh(now) {
-      version = registry.version();
+      version = known.refresh();
       if (claimed.version !== version) claimed = { version, nums: registry.claims.watched(now) };
     },
     state: () => columns,

@@ -96,6 +96,23 @@ export type Principal =
   | { readonly kind: 'box'; readonly id: string }
   | { readonly kind: 'owner'; readonly id: string };
 
+/** One line of the roll of all things. */
+export interface ThingLine {
+  readonly num: number;
+  readonly id: string;
+  readonly kind: ThingKind;
+  readonly lat: number | null;
+  readonly lon: number | null;
+  readonly placedFrom: EpochMs;
+  /** JSON array. */
+  readonly sensors: string;
+  readonly field: 'cf1' | 'atm' | '';
+  readonly exposure: Exposure;
+  readonly claimed: boolean;
+  readonly retired: boolean;
+  readonly paused: boolean;
+}
+
 export interface ThingQuery {
   readonly kind?: ThingKind;
   /** west, south, east, north, of the public places; west > east crosses the antimeridian. */
@@ -123,6 +140,10 @@ export interface Registry {
   changedSince(version: number, limit: number): { things: Thing[]; version: number };
   /** In order of `num`. */
   list(query?: ThingQuery): Thing[];
+  /** Everybody in order of number, retired ones too, as little as possible of each: for who has to know a million of them. */
+  roll(after: number, limit: number): ThingLine[];
+  /** Numbers of those whose public place may lie in the bbox (a little beyond it too); null = too many to name. */
+  inArea(bbox: readonly [west: number, south: number, east: number, north: number]): number[] | null;
   count(kind?: ThingKind): number;
   /** The highest number given so far, 0 = none. */
   lastNum(): number;

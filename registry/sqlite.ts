@@ -18,7 +18,22 @@ import type {
 } from './registry.ts';
 import { prepareSchema } from './schema.ts';
 import { hashSecret, newId, newSecret, sameHash, unclaimedId } from './secrets.ts';
-import { COLUMNS, checkPlace, checkThing, firstShown, InvalidThing, isThingId, thingOf, type Row } from './thing.ts';
+import {
+  COLUMNS,
+  checkPlace,
+  checkThing,
+  firstShown,
+  InvalidThing,
+  isThingId,
+  thingOf,
+  type ThingRow,
+} from './thing.ts';
+
+/** A statement that gives rows as arrays. */
+interface ThingSelect {
+  get(...values: SQLInputValue[]): ThingRow | undefined;
+  all(...values: SQLInputValue[]): ThingRow[];
+}
 
 export interface RegistryOptions {
   /** Boxes met on open topics that nobody has claimed; beyond it new ones are refused. Default 100,000. */
@@ -26,15 +41,19 @@ export interface RegistryOptions {
   readonly readOnly?: boolean;
 }
 
+const ROLL = 'num, id, kind, lat, lon, place_from, sensors, field, exposure, claimed, retired, paused';
+
 /** Past this many boxes in a bbox, walking all boxes in order of number finds a page sooner than sorting what the R*-tree gives. */
 const AREA_LIMIT = 20_000;
-/** Negative = KiB, as SQLite wants it; reads come from the mapped file anyway. */
+/** Negative = KiB, as SQLite wants it. */
 const CACHE_KIB = -16_384;
 /** The R*-tree keeps 32-bit floats; the exact comparison is made on the row [degrees]. */
 const MARGIN = 1e-4;
 /** Older events are forgotten. */
 const MAX_EVENTS = 200_000;
 const SCOPES: readonly TokenScope[] = ['admin', 'sta-write', 'bridge'];
+/** What a registry keeps mapped of its file [bytes]: the rest is read through the system's cache, which counts as nobody's memory. */
+const MAPPED = 64 * 2 ** 20;
 /** A hash that no secret has, compared against when an id is unknown so that both cases take the same time. */
 const NO_HASH = Buffer.alloc(32);
 
@@ -53,7 +72,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       // FULL: a power cut must not take back a number that stored observations already carry, nor a key already shown.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     }
-    db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA mmap_size = 1073741824`);
+    db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA mmap_size = ${MAPPED}`);
     prepareSchema(db, path, readOnly);
   } catch (error) {
     db.close();
@@ -66,8 +85,19 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
     if (!s) statements.set(text, (s = db.prepare(text)));
     return s;
   };
-  const select = (where: string): StatementSync => sql(`SELECT ${COLUMNS} FROM things WHERE ${where}`);
-  const one = (row: Row | undefined): Thing | null => (row ? thingOf(row) : null);
+  /** Statements whose rows are arrays: things are read by the million. */
+  const selects = new Map<string, ThingSelect>();
+  function select(where: string, columns = COLUMNS): ThingSelect {
+    const text = `SELECT ${columns} FROM things WHERE ${where}`;
+    let s = selects.get(text);
+    if (!s) {
+      const statement = db.prepare(text);
+      statement.setReturnArrays(true);
+      selects.set(text, (s = statement as unknown as ThingSelect));
+    }
+    return s;
+  }
+  const one = (row: ThingRow | undefined): Thing | null => (row ? thingOf(row) : null);
   const secretsOf = db.prepare('SELECT key_hash, retired, paused FROM things WHERE id = ?');
   const byId = select('id = ?');
   const byNumber = select('num = ?');
@@ -258,17 +288,33 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
     get: (id) => one(byId.get(id)),
     byNum: (num) => one(byNumber.get(num)),
     list,
+    roll(after, limit) {
+      return select('num > ? ORDER BY num LIMIT ?', ROLL)
+        .all(after, limit)
+        .map(([num, id, kind, lat, lon, from, sensors, field, exposure, claimed, retired, paused]) => ({
+          num: num as number,
+          id: id as string,
+          kind: kind as ThingKind,
+          lat: lat as number | null,
+          lon: lon as number | null,
+          placedFrom: from as number,
+          sensors: sensors as string,
+          field: field as 'cf1' | 'atm' | '',
+          exposure: exposure as Thing['exposure'],
+          claimed: claimed === 1,
+          retired: retired === 1,
+          paused: paused === 1,
+        }));
+    },
+    inArea: (bbox) => inArea(bbox),
     changedSince(since, limit) {
       const now = version();
       if (since >= now) return { things: [], version: now };
-      const rows = sql(`SELECT ${COLUMNS}, rev FROM things WHERE rev > ? ORDER BY rev, num LIMIT ?`).all(
-        since,
-        limit + 1,
-      );
+      const rows = select('rev > ? ORDER BY rev, num LIMIT ?', `${COLUMNS}, rev`).all(since, limit + 1);
       if (rows.length <= limit) return { things: rows.map(thingOf), version: now };
       // Cut before the transaction that did not fit; one that alone is larger than the limit comes whole.
-      const cut = rows[limit]?.rev as number;
-      const whole = rows.filter((r) => (r.rev as number) < cut);
+      const cut = rows[limit]?.at(-1) as number;
+      const whole = rows.filter((r) => (r.at(-1) as number) < cut);
       if (whole.length > 0) return { things: whole.map(thingOf), version: cut - 1 };
       return { things: select('rev = ? ORDER BY num').all(cut).map(thingOf), version: cut };
     },
@@ -322,7 +368,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       // Another thread may have met the same box at the same moment: look again inside the transaction.
       const id = write((rev) => {
         const row = select('open_key = ?').get(openKey);
-        return row ? (row.id as string) : insert(thing, now, rev, { openKey });
+        return row ? thingOf(row).id : insert(thing, now, rev, { openKey });
       });
       return required(id);
     },

@@ -340,6 +340,20 @@ test('a file of the first version is brought up to date with everything in it', 
   expect(registry.events({ limit: 5 }).map((e) => e.kind)).toEqual(['retired']);
 });
 
+test('the roll names everybody in order of number, page by page; areas name numbers', () => {
+  registry.addMany([{ lat: 25, lon: 121.5, sensors: ['PMS5003'], field: 'atm' }, {}, { kind: 'station', lat: 24, lon: 120 }], T); // prettier-ignore
+  registry.retire(registry.byNum(2)?.id ?? '', T);
+  const first = registry.roll(0, 2);
+  expect(first).toEqual([
+    { num: 1, id: registry.byNum(1)?.id, kind: 'box', lat: 25, lon: 121.5, placedFrom: T, sensors: '["PMS5003"]', field: 'atm', exposure: 'unknown', claimed: true, retired: false, paused: false },
+    { num: 2, id: registry.byNum(2)?.id, kind: 'box', lat: null, lon: null, placedFrom: T, sensors: '[]', field: '', exposure: 'unknown', claimed: true, retired: true, paused: false },
+  ]); // prettier-ignore
+  expect(registry.roll(2, 10).map((t) => [t.num, t.kind])).toEqual([[3, 'station']]);
+  expect(registry.roll(3, 10)).toEqual([]);
+  expect(registry.inArea([121, 24.5, 122, 25.5])).toEqual([1]);
+  expect(registry.inArea([0, 0, 1, 1])).toEqual([]);
+});
+
 test('count: boxes and stations that are not retired, also after an insert that failed', () => {
   registry.addMany([{}, {}, { kind: 'station' }, { kind: 'station' }, { id: 'taken-id' }], T);
   expect(() => registry.addMany([{}, { id: 'taken-id' }], T)).toThrow('already in use');
