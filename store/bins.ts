@@ -2,7 +2,9 @@
  * The bins of an aggregate: where each starts and ends, and how partial sums over smaller pieces of time add up to a bin.
  * Every store uses these, so they agree on calendars and edges.
  */
+import { FLAG } from '../model/flags.ts';
 import { DAY, HOUR, MINUTE, type EpochMs } from '../model/time.ts';
+import type { ObservationRow } from './columns.ts';
 import type { AggregateQuery, AggregateRow } from './store.ts';
 
 /** Sums over the rows of one datastream in one piece of time. min/max are NaN where the count is 0. */
@@ -19,6 +21,26 @@ export interface Partial {
   readonly correctedMax: number;
   readonly lo90Sum: number;
   readonly hi90Sum: number;
+}
+
+/** One row as a piece of its own: what takes part in means, and what only counts. */
+export function partialOf(row: ObservationRow): Partial {
+  const counts = (row.flag === FLAG.good || row.flag === FLAG.notEvaluated) && !Number.isNaN(row.raw);
+  const given = !Number.isNaN(row.corrected);
+  return {
+    start: row.phenomenonTime,
+    total: 1,
+    rawCount: counts ? 1 : 0,
+    rawSum: row.raw,
+    rawMin: row.raw,
+    rawMax: row.raw,
+    correctedCount: given ? 1 : 0,
+    correctedSum: row.corrected,
+    correctedMin: row.corrected,
+    correctedMax: row.corrected,
+    lo90Sum: row.lo90,
+    hi90Sum: row.hi90,
+  };
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

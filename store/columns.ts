@@ -53,6 +53,18 @@ export function sliceColumns(columns: ObservationColumns, from: number, to: numb
   return part as unknown as ObservationColumns;
 }
 
+/** Blocks one behind the other as one; a single block as it is. */
+export function joinColumns(blocks: readonly ObservationColumns[]): ObservationColumns {
+  if (blocks.length === 1) return blocks[0] as ObservationColumns;
+  const joined = allocateColumns(blocks.reduce((n, block) => n + block.length, 0));
+  let at = 0;
+  for (const block of blocks) {
+    for (const name of COLUMN_NAMES) joined[name].set(block[name], at);
+    at += block.length;
+  }
+  return joined;
+}
+
 export function setRow(columns: ObservationColumns, i: number, row: ObservationRow): void {
   for (const name of COLUMN_NAMES) columns[name][i] = row[name];
 }

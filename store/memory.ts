@@ -2,9 +2,8 @@
  * The reference: every promise of `store.ts` in the plainest way, all in memory, gone at the end of the process. For tests,
  * for `backtest`-like runs, and as the measure for the other stores. About 300 bytes a row.
  */
-import { FLAG } from '../model/flags.ts';
 import { type EpochMs } from '../model/time.ts';
-import { binsOf, combine, type Partial } from './bins.ts';
+import { binsOf, combine, partialOf } from './bins.ts';
 import { ColumnsBuilder, rowAt, type ObservationRow } from './columns.ts';
 import { conflict } from './conflict.ts';
 import type {
@@ -186,23 +185,4 @@ export class MemoryStore implements ObservationStore {
   }
 
   async close(): Promise<void> {}
-}
-
-function partialOf(row: ObservationRow): Partial {
-  const counts = (row.flag === FLAG.good || row.flag === FLAG.notEvaluated) && !Number.isNaN(row.raw);
-  const given = !Number.isNaN(row.corrected);
-  return {
-    start: row.phenomenonTime,
-    total: 1,
-    rawCount: counts ? 1 : 0,
-    rawSum: row.raw,
-    rawMin: row.raw,
-    rawMax: row.raw,
-    correctedCount: given ? 1 : 0,
-    correctedSum: row.corrected,
-    correctedMin: row.corrected,
-    correctedMax: row.corrected,
-    lo90Sum: row.lo90,
-    hi90Sum: row.hi90,
-  };
 }

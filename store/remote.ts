@@ -2,19 +2,21 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { COLUMN_NAMES } from './columns.ts';
 import type { DuckStoreOptions } from './duckdb/store.ts';
-import type {
-  AggregateQuery,
-  AggregateRow,
-  AppendResult,
-  BulkStore,
-  DumpQuery,
-  ObservationColumns,
-  RangeQuery,
-  Reject,
-  RejectQuery,
-  SqlAnswer,
-  SqlQuery,
-  StoreHealth,
+import {
+  StoreCannot,
+  StoreUnavailable,
+  type AggregateQuery,
+  type AggregateRow,
+  type AppendResult,
+  type BulkStore,
+  type DumpQuery,
+  type ObservationColumns,
+  type RangeQuery,
+  type Reject,
+  type RejectQuery,
+  type SqlAnswer,
+  type SqlQuery,
+  type StoreHealth,
 } from './store.ts';
 import type { Answer, Command, Report, Request, StoreWorkerData } from './worker.ts';
 
@@ -35,7 +37,12 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const ERRORS: Record<string, new (message: string) => Error> = { RangeError, TypeError };
+const ERRORS: Record<string, new (message: string) => Error> = {
+  RangeError,
+  TypeError,
+  StoreUnavailable,
+  StoreCannot,
+};
 
 class RemoteStore implements BulkStore {
   readonly #port: MessagePort;

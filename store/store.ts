@@ -151,6 +151,18 @@ export interface ObservationStore {
   close(): Promise<void>;
 }
 
+/** The store is away or busy; the same again later may work. `statusCode` is what HTTP says to it. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+  readonly statusCode = 503;
+}
+
+/** This kind of store cannot do that, now or later. */
+export class StoreCannot extends Error {
+  override readonly name = 'StoreCannot';
+  readonly statusCode = 501;
+}
+
 export type SqlValue = string | number | boolean | null;
 
 /**

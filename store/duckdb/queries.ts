@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
 import { binsOf, combine, type Partial } from '../bins.ts';
-import { COLUMN_NAMES } from '../columns.ts';
+import { joinColumns } from '../columns.ts';
 import {
   allocateColumns,
   type AggregateQuery,
@@ -23,17 +23,6 @@ export interface View {
   /** Earliest and latest phenomenon time of anything stored; Infinity, -Infinity when empty. */
   readonly first: EpochMs;
   readonly last: EpochMs;
-}
-
-export function joinColumns(blocks: readonly ObservationColumns[]): ObservationColumns {
-  if (blocks.length === 1) return blocks[0] as ObservationColumns;
-  const joined = allocateColumns(blocks.reduce((n, block) => n + block.length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    for (const name of COLUMN_NAMES) joined[name].set(block[name], at);
-    at += block.length;
-  }
-  return joined;
 }
 
 /** Pages of at least this many rows are looked for in the whole span at once. */
@@ -77,7 +66,7 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     else from = span.to;
     width = Math.max(DAY, width * 4);
   }
-  return blocks.length === 0 ? allocateColumns(0) : joinColumns(blocks);
+  return joinColumns(blocks);
 }
 
 const clip = (span: Span, view: View): Span => ({
