@@ -23,7 +23,7 @@ import { median3 } from './spike.ts';
 import { distanceKm, isPlace } from '../geo/distance.ts';
 import { sunElevation } from '../geo/sun.ts';
 import { S, Sites, type SitesState } from './sites.ts';
-import { SPATIAL, type SliceEntry, type SpatialAnswer, judgeSlice, refreshWeather } from './spatial.ts';
+import { SPATIAL, type SliceEntry, type SpatialAnswer, freshFor, judgeSlice, refreshWeather } from './spatial.ts';
 import { DEAD_BIT, SPIKE_BIT, STREAM, Streams, type StreamsState } from './streams.ts';
 import { VALUE_TESTS, type ValueContext, type ValueTest } from './tests.ts';
 import { Tiles, type TilesState } from './tiles.ts';
@@ -158,7 +158,10 @@ function mark(v: DraftValue, flag: Flag, reasons: number): void {
 export function createQc(): Qc {
   const streams = new Streams();
   const sites = new Sites();
-  const tiles = new Tiles((site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }));
+  const tiles = new Tiles(
+    (site) => ({ lat: sites.read(site, S.lat), lon: sites.read(site, S.lon) }),
+    (site) => freshFor(sites, site),
+  );
   const nightly = new Nightly();
   const pairs = new ChannelPairs();
   const usual = new Usual();

@@ -104,8 +104,10 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
     answers.push(answer);
     const usable = entry.pm25 >= 0;
     const seen = usable ? Math.log(entry.pm25 + SITE.c) - sites.expected(entry.site) : Number.NaN;
+    const window = freshFor(sites, entry.site);
     for (const looker of tiles.lookers(entry.site)) {
       const at = memberAt(looker, entry.site);
+      looker.window[at] = window;
       if (usable) {
         looker.seen[at] = looker.used[at] = seen;
         looker.time[at] = entry.t;
@@ -127,7 +129,8 @@ const SHARED = 2;
 const CONFIRMED = 4;
 
 /** How long a value of a site stays in use [s]. */
-const freshFor = (sites: Sites, site: number): number => Math.max(SPATIAL.freshS, 0.9 * sites.read(site, S.interval));
+export const freshFor = (sites: Sites, site: number): number =>
+  Math.max(SPATIAL.freshS, 0.9 * sites.read(site, S.interval));
 
 /** Members heard in the slice, and their variances; as long as the largest tile. */
 const fresh = new Int32Array(256);
@@ -137,13 +140,12 @@ const inUse = (status: number | undefined): boolean => status === STATUS.present
 const passes = (z: number): boolean => (z > 0 ? z <= SPATIAL.suspectHigh : -z <= SPATIAL.suspectLow);
 
 function judgeTile(sites: Sites, tile: Tile, now: number): void {
-  const { status, seen, used, time, members, norm, z, mark } = tile;
+  const { status, seen, used, time, window, members, norm, z, mark } = tile;
   const n = members.length;
   let heard = 0;
   let alive = 0;
   for (let i = 0; i < n; i++) {
-    if (status[i] !== STATUS.missing && now - (time[i] as number) > freshFor(sites, members[i] as number))
-      status[i] = STATUS.missing;
+    if (status[i] !== STATUS.missing && now - (time[i] as number) > (window[i] as number)) status[i] = STATUS.missing;
     if (status[i] !== STATUS.missing) alive++;
     if (status[i] === STATUS.fresh || status[i] === STATUS.apart) {
       fresh[heard++] = i;

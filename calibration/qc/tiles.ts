@@ -44,6 +44,8 @@ export interface Tile {
   readonly seen: Float64Array;
   readonly used: Float64Array;
   readonly time: Float64Array;
+  /** How long a value of the member stays in use [s]. */
+  readonly window: Float64Array;
   readonly status: Uint8Array;
   /** |innovation| over its standard deviation at the last evaluation; NaN = none. */
   readonly norm: Float64Array;
@@ -90,10 +92,37 @@ type Node = Leaf | Branch;
 /** What a tile's arrays hold, as they lie behind one another in a snapshot: one array for all tiles instead of eight for each. */
 const NUMBERS = ['seen', 'used', 'time', 'norm', 'z'] as const;
 const BYTES = ['status', 'mark'] as const;
-type Scalars = Omit<
-  Tile,
-  'inverse' | 'rowSums' | 'precision' | 'near' | 'members' | (typeof NUMBERS | typeof BYTES)[number]
->;
+type Scalars = Omit<Tile, keyof System | 'members' | 'window' | (typeof NUMBERS | typeof BYTES)[number]>;
+
+/** What is made anew from the places. */
+type System = Pick<Tile, 'inverse' | 'rowSums' | 'precision' | 'near'>;
+type Arrays = System & Pick<Tile, 'members' | 'window' | (typeof NUMBERS | typeof BYTES)[number]>;
+
+/** The arrays of a tile of n members in one buffer: a reading looks at most of them, and each buffer of its own costs some 170 bytes. */
+function arraysOf(n: number): Arrays {
+  const buffer = new ArrayBuffer(n * (8 * 8 + 4 + 3) + 4 * n * n);
+  let at = 0;
+  const next = <T>(kind: new (b: ArrayBuffer, from: number, length: number) => T, size: number, length = n): T => {
+    const out = new kind(buffer, at, length);
+    at += size * length;
+    return out;
+  };
+  return {
+    seen: next(Float64Array, 8),
+    used: next(Float64Array, 8),
+    time: next(Float64Array, 8),
+    window: next(Float64Array, 8),
+    norm: next(Float64Array, 8),
+    z: next(Float64Array, 8),
+    precision: next(Float64Array, 8),
+    rowSums: next(Float64Array, 8),
+    members: next(Uint32Array, 4),
+    inverse: next(Float32Array, 4, n * n),
+    near: next(Uint8Array, 1),
+    status: next(Uint8Array, 1),
+    mark: next(Uint8Array, 1),
+  };
+}
 
 /** A leaf or branch as it is kept in a snapshot; a leaf says which tile is its own, −1 = none. */
 type NodeState =
@@ -111,12 +140,15 @@ export interface TilesState {
 export class Tiles {
   #root: Node = { sites: [], tile: null, stale: false };
   readonly #place: (site: number) => Place;
+  readonly #window: (site: number) => number;
   /** By site number: the leaf that holds it, and the tiles that look at it. Arrays, because a million boxes make maps of objects dear. */
   #leafOf: (Leaf | undefined)[] = [];
   #lookers: (Tile[] | undefined)[] = [];
 
-  constructor(place: (site: number) => Place) {
+  /** @param window how long a value of a site stays in use [s] */
+  constructor(place: (site: number) => Place, window: (site: number) => number) {
     this.#place = place;
+    this.#window = window;
   }
 
   add(site: number): void {
@@ -235,7 +267,7 @@ export class Tiles {
     const of = (node: Node): number => {
       if ('axis' in node) return of(node.low) + of(node.high);
       const n = node.tile?.members.length ?? 0;
-      return n * n * 4 + n * (6 * 8 + 7);
+      return n * n * 4 + n * (8 * 8 + 7);
     };
     return of(this.#root);
   }
@@ -268,6 +300,7 @@ export class Tiles {
         rowSums: _r,
         precision: _p,
         near: _n,
+        window: _w,
         members,
         seen,
         used,
@@ -295,27 +328,23 @@ export class Tiles {
     let at = 0;
     const tiles = from.tiles.map(({ length, ...rest }): Tile => {
       // Copies: a view would keep the whole snapshot in memory.
-      const members = from.members.slice(at, at + length);
-      const number = (k: number): Float64Array => {
+      const arrays = arraysOf(length);
+      const { members } = arrays;
+      members.set(from.members.subarray(at, at + length));
+      NUMBERS.forEach((name, k) => {
         const start = at * NUMBERS.length + k * length;
-        return from.numbers.slice(start, start + length);
-      };
-      const byte = (k: number): Uint8Array => {
+        arrays[name].set(from.numbers.subarray(start, start + length));
+      });
+      BYTES.forEach((name, k) => {
         const start = at * BYTES.length + k * length;
-        return from.bytes.slice(start, start + length);
-      };
-      const tile: Tile = {
-        ...rest,
-        members,
-        ...this.#system(Array.from(members, (s) => this.#place(s))),
-        seen: number(0),
-        used: number(1),
-        time: number(2),
-        norm: number(3),
-        z: number(4),
-        status: byte(0),
-        mark: byte(1),
-      };
+        arrays[name].set(from.bytes.subarray(start, start + length));
+      });
+      for (const [i, site] of members.entries()) arrays.window[i] = this.#window(site);
+      const total = solve(
+        arrays,
+        Array.from(members, (s) => this.#place(s)),
+      );
+      const tile: Tile = { ...rest, ...arrays, total };
       at += length;
       for (const site of members) this.#look(tile, site);
       return tile;
@@ -327,33 +356,6 @@ export class Tiles {
       return leaf;
     };
     this.#root = load(from.tree);
-  }
-
-  #system(places: readonly Place[]): Pick<Tile, 'inverse' | 'rowSums' | 'total' | 'precision' | 'near'> {
-    const n = places.length;
-    const km = planeKm(places);
-    const covariance = new Float64Array(n * n);
-    const near = new Uint8Array(n);
-    for (let i = 0; i < n; i++) {
-      covariance[i * n + i] = 1 + FIELD.nugget;
-      for (let j = 0; j < i; j++) {
-        const d = km(i, j);
-        covariance[i * n + j] = covariance[j * n + i] = exponentialCovariance(d, FIELD.lengthKm);
-        if (d > NEAR_KM) continue;
-        near[i] = (near[i] as number) + 1;
-        near[j] = (near[j] as number) + 1;
-      }
-    }
-    const inverse = Float32Array.from(invertSpd(covariance, n));
-    const rowSums = new Float64Array(n);
-    let total = 0;
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
-      total += rowSums[i] as number;
-    }
-    // A box alone has nothing to be predicted from: its residual is 0, not a division by 0.
-    const precision = rowSums.map((sum, i) => Math.max(1e-9, (inverse[i * n + i] as number) - (sum * sum) / total));
-    return { inverse, rowSums, total, precision, near };
   }
 
   #build(leaf: Leaf, t: number): Tile {
@@ -369,19 +371,19 @@ export class Tiles {
       rim = this.#around(centre, km, leaf);
       if (rim.length >= wanted || km >= limit) break;
     }
-    const members = Uint32Array.from([...leaf.sites, ...rim.slice(0, wanted).map((r) => r.site)]);
-    const n = members.length;
-    const all = Array.from(members, (s) => this.#place(s));
+    const chosen = [...leaf.sites, ...rim.slice(0, wanted).map((r) => r.site)];
+    const arrays = arraysOf(chosen.length);
+    const { members } = arrays;
+    members.set(chosen);
+    arrays.norm.fill(Number.NaN);
+    const total = solve(
+      arrays,
+      chosen.map((s) => this.#place(s)),
+    );
     const tile: Tile = {
-      members,
+      ...arrays,
       core: leaf.sites.length,
-      ...this.#system(all),
-      seen: new Float64Array(n),
-      used: new Float64Array(n),
-      time: new Float64Array(n),
-      status: new Uint8Array(n),
-      norm: new Float64Array(n).fill(Number.NaN),
-      z: new Float64Array(n),
+      total,
       weatherTime: 0,
       temperature: Number.NaN,
       humidity: Number.NaN,
@@ -389,7 +391,6 @@ export class Tiles {
       newest: 0,
       madeAt: t,
       anchor: 0,
-      mark: new Uint8Array(n),
       alive: 0,
       mean: 0,
       surveyTime: 0,
@@ -398,6 +399,7 @@ export class Tiles {
       unrest: 1,
     };
     for (const [at, site] of members.entries()) {
+      tile.window[at] = this.#window(site);
       // A box that already speaks elsewhere brings its latest value along.
       const known = this.#lookers[site]?.[0];
       if (known) {
@@ -411,6 +413,34 @@ export class Tiles {
     }
     return tile;
   }
+}
+
+/** K⁻¹ of the members' places with what follows from it. @returns the sum of all its elements */
+function solve({ inverse, rowSums, precision, near }: System, places: readonly Place[]): number {
+  const n = places.length;
+  const km = planeKm(places);
+  const covariance = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    covariance[i * n + i] = 1 + FIELD.nugget;
+    for (let j = 0; j < i; j++) {
+      const d = km(i, j);
+      covariance[i * n + j] = covariance[j * n + i] = exponentialCovariance(d, FIELD.lengthKm);
+      if (d > NEAR_KM) continue;
+      near[i] = (near[i] as number) + 1;
+      near[j] = (near[j] as number) + 1;
+    }
+  }
+  inverse.set(invertSpd(covariance, n));
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
+    total += rowSums[i] as number;
+  }
+  for (const [i, sum] of rowSums.entries()) {
+    // A box alone has nothing to be predicted from: its residual is 0, not a division by 0.
+    precision[i] = Math.max(1e-9, (inverse[i * n + i] as number) - (sum * sum) / total);
+  }
+  return total;
 }
 
 /** Where a site stands among a tile's members, −1 = nowhere. */

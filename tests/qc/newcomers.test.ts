@@ -3,7 +3,10 @@ import { Tiles } from '../../calibration/qc/tiles.ts';
 
 test('boxes that come one by one do not have their tiles made anew for each of them, and are in one soon', () => {
   const places = new Map<number, { lat: number; lon: number }>();
-  const tiles = new Tiles((site) => places.get(site) as { lat: number; lon: number });
+  const tiles = new Tiles(
+    (site) => places.get(site) as { lat: number; lon: number },
+    () => 3600,
+  );
   const made = new Set<unknown>();
   for (let i = 1; i <= 1000; i++) {
     places.set(i, { lat: 25 + (i % 32) / 100, lon: 121 + Math.floor(i / 32) / 100 });

@@ -5,10 +5,13 @@ import { random } from './town.ts';
 
 type Spot = readonly [lat: number, lon: number];
 const tilesOf = (spots: readonly Spot[]): Tiles => {
-  const tiles = new Tiles((site) => {
-    const [lat, lon] = spots[site - 1] as Spot;
-    return { lat, lon };
-  });
+  const tiles = new Tiles(
+    (site) => {
+      const [lat, lon] = spots[site - 1] as Spot;
+      return { lat, lon };
+    },
+    () => 3600,
+  );
   for (const i of spots.keys()) tiles.add(i + 1);
   return tiles;
 };
