@@ -11,6 +11,7 @@ import { ConfigError } from './config.ts';
 import { UsageError } from './cli/terminal.ts';
 import type { StaThreadData } from './api/sta/thread.ts';
 import type { PipelineThreadData } from './ingest/messages.ts';
+import type { RecomputeThreadData } from './ingest/recompute-thread.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: () => import('./cli/serve.ts'),
@@ -117,6 +118,15 @@ lamppost COMMAND --help says more.`;
 
 const isWrongUse = (error: unknown): error is Error =>
   error instanceof UsageError ||
+async function recomputeThread(port: MessagePort, data: RecomputeThreadData): Promise<void> {
+  const [{ runRecomputeThread }, { connectStore }, { createStage }] = await Promise.all([
+    import('./ingest/recompute-thread.ts'),
+    import('./store/remote.ts'),
+    import('./calibration/create.ts'),
+  ]);
+  await runRecomputeThread(port, data, { openRegistry: (path) => openRegistry(path), connectStore, createStage });
+}
+
   error instanceof ConfigError ||
   (error instanceof Error && String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS'));
 
@@ -161,3 +171,4 @@ if (isMainThread) {
   if (role === 'pipeline') await pipelineThread(parentPort, workerData as PipelineThreadData);
   else if (role === 'sta') await staThread(parentPort, workerData as StaThreadData);
 }
+  else if (role === 'recompute') await recomputeThread(parentPort, workerData as RecomputeThreadData);

@@ -23,6 +23,53 @@ export interface ApiLogger {
   error(details: object, message: string): void;
 }
 
+/** One run of QC and correction over history (ingest/revisions.ts). Times in epoch ms; `box` '' = all. */
+export interface RevisionEntry {
+  readonly number: number;
+  readonly product: 'revised' | 'archive';
+  readonly from: number;
+  readonly to: number;
+  readonly box: string;
+  readonly issuedAt: number;
+  readonly code: string;
+  readonly learntFrom: number;
+  readonly values: number;
+  readonly moved: number;
+  readonly lost: number;
+  readonly gained: number;
+  readonly flags: number;
+  readonly meanShift: number;
+  readonly maxShift: number;
+  readonly sha256: string;
+}
+
+/** What moved of one box and property on the UTC day that begins at `day`. */
+export interface RevisionChange {
+  readonly thingNum: number;
+  readonly property: string;
+  readonly day: number;
+  readonly values: number;
+  readonly moved: number;
+  readonly lost: number;
+  readonly gained: number;
+  readonly flags: number;
+  readonly meanShift: number;
+  readonly maxShift: number;
+}
+
+export interface RevisionReader {
+  /** Oldest first. */
+  list(): readonly RevisionEntry[];
+  editions(): {
+    of(
+      thingNum: number,
+      phenomenonTime: number,
+      resultTime: number,
+    ): { readonly product: 'live' | 'revised' | 'archive'; readonly revision: number };
+  };
+  changes(number: number): readonly RevisionChange[];
+}
+
 export interface ApiOptions {
   readonly registry: Registry;
   readonly store: ObservationStore;
@@ -61,6 +108,8 @@ export interface ApiOptions {
   readonly sta?: { readonly host: StaHost; readonly scratch: boolean };
   /** What the nights say of a box; null = not yet judged. */
   readonly quality?: (thingNum: number) => Promise<BoxHealth | null>;
+  /** The changelog of values; absent = every value is the live one. */
+  readonly revisions?: RevisionReader;
   /** What is known about a model, as JSON; null = nothing beyond its id. */
   readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { PROPERTIES, type PropertyKey } from '../model/properties.ts';
 
-const rfc3339 = z.string().meta({ format: 'date-time' });
+export const rfc3339 = z.string().meta({ format: 'date-time' });
 const key = z.enum(PROPERTIES.map((p) => p.key) as [PropertyKey, ...PropertyKey[]]);
 const flag = z
   .union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(9)])
@@ -126,7 +126,17 @@ export const thingDetail = thing.extend({
   ),
 });
 
+const edition = {
+  product: z
+    .enum(['live', 'revised', 'archive'])
+    .optional()
+    .describe(
+      'live: as answered at its time; revised: run again an hour later or by the operator; archive: run again after a day, and after 30',
+    ),
+  revision: z.number().int().min(0).optional().describe('Number at /api/v1/revisions; 0 = live'),
+};
 export const observation = z.strictObject({
+  ...edition,
   phenomenonTime: rfc3339.describe('UTC; start of the interval for aggregates'),
   localTime: rfc3339,
   ...value,
@@ -154,6 +164,7 @@ export const compareList = z.strictObject({
       phenomenonTimeEnd: rfc3339.optional(),
       property: key,
       unit: z.string(),
+      ...edition,
       raw: z.number().nullable(),
       corrected: z.number().nullable(),
       lo90: z.number().nullable(),

@@ -32,6 +32,7 @@ import { ownerRoutes } from './routes/owner.ts';
 import { pushRoutes } from './routes/push.ts';
 import { qualityRoutes } from './routes/quality.ts';
 import { recordRoutes } from './routes/records.ts';
+import { revisionRoutes } from './routes/revisions.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { tableRoutes } from './routes/table.ts';
 import { describeSchema } from './openapi.ts';
@@ -140,6 +141,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   qualityRoutes(app, context);
   streamRoutes(app, context, live);
   recordRoutes(app, context);
+  revisionRoutes(app, context);
   tableRoutes(app, context);
   operationRoutes(app, context, live, () => warm, exportsRunning);
   if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);

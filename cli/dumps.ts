@@ -13,6 +13,8 @@ import { LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
 import type { PlacesQuery } from '../store/places.ts';
+import type { RevisionReader } from '../api/options.ts';
+import { revisionView, type RevisionView } from '../api/revision-view.ts';
 import type { BulkStore, DumpThing } from '../store/store.ts';
 
 export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
@@ -36,6 +38,10 @@ export interface DumpFile {
   readonly bytes: number;
   readonly sha256: string;
   readonly created: string;
+  /** Which edition of the values: `archive` and `revised` when one revision covers the whole day, `live` when none does, else `mixed`. */
+  readonly product: 'live' | 'revised' | 'archive' | 'mixed';
+  /** The newest revision of values in it, 0 = none. */
+  readonly valueRevision: number;
   /** Of what the rows say; the same content gives no new revision. */
   readonly fingerprint: string;
 }
@@ -48,6 +54,8 @@ export interface Manifest {
   readonly checked: string;
   readonly columns: string;
   readonly licences: typeof LICENCES;
+  /** Changelog of values: each run of quality control and correction over history, and how much it moved. */
+  readonly revisions: readonly RevisionView[];
   readonly files: readonly DumpFile[];
 }
 
@@ -72,8 +80,16 @@ export class Dumps {
   readonly #store: BulkStore;
   readonly #registry: Registry;
   readonly #clock: () => number;
+  readonly #revisions: Pick<RevisionReader, 'list'> | null;
 
-  constructor(folder: string, store: BulkStore, registry: Registry, clock: () => number = Date.now) {
+  constructor(
+    folder: string,
+    store: BulkStore,
+    registry: Registry,
+    clock: () => number = Date.now,
+    revisions: Pick<RevisionReader, 'list'> | null = null,
+  ) {
+    this.#revisions = revisions;
     this.#folder = folder;
     this.#store = store;
     this.#registry = registry;
@@ -90,6 +106,7 @@ export class Dumps {
       checked: known?.checked ?? '',
       columns: 'csv-metadata.json',
       licences: LICENCES,
+      revisions: (this.#revisions?.list() ?? []).map(revisionView),
       files: known?.files ?? [],
     };
   }
@@ -145,6 +162,14 @@ export class Dumps {
     return typeof first === 'number' ? startOfDay(first) : null;
   }
 
+  #edition(start: number): Pick<DumpFile, 'product' | 'valueRevision'> {
+    const touching = (this.#revisions?.list() ?? []).filter((r) => r.from < start + DAY && r.to > start);
+    const newest = touching.at(-1);
+    if (!newest) return { product: 'live', valueRevision: 0 };
+    const whole = newest.box === '' && newest.from <= start && newest.to >= start + DAY;
+    return { product: whole ? newest.product : 'mixed', valueRevision: newest.number };
+  }
+
   /** What a day's rows say, in any order, and the licences under which they say it. */
   async #fingerprint(start: number, things: readonly DumpThing[]): Promise<string> {
     const { columns } = await this.#store.sql({
@@ -193,6 +218,7 @@ export class Dumps {
       bytes,
       sha256: await sha256(path),
       created: formatTime(this.#clock()),
+      ...this.#edition(start),
       fingerprint,
     };
     const manifest = this.manifest();

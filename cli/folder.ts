@@ -16,6 +16,8 @@ export interface DataFolder {
   /** Below the store: DuckDB may write nowhere else. */
   /** Cards of correction models. */
   readonly models: string;
+  /** The changelog of values, and the state of the products. */
+  readonly revisions: string;
   readonly dumps: string;
   /** Local socket of the running server. */
   readonly control: string;
@@ -41,6 +43,7 @@ export function dataFolder(root: string): DataFolder {
     sta: join(root, 'sta.sqlite'),
     pipeline: join(root, 'pipeline'),
     models: join(root, 'models'),
+    revisions: join(root, 'revisions'),
     dumps: join(root, 'store', 'dumps'),
     control,
   };

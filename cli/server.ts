@@ -15,10 +15,12 @@ import type { Config } from '../config.ts';
 import type { Feeds } from '../ingest/feeds/index.ts';
 import { readModelCard } from '../ingest/model-cards.ts';
 import { ownKeyProof } from '../ingest/own-key.ts';
+import { startRecompute, type RecomputeStart } from '../ingest/recompute-thread.ts';
+import { revisionLedger } from '../ingest/revisions.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
-import { DAY, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
+import { DAY, HOUR, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
 import { startCare } from './care.ts';
@@ -66,6 +68,9 @@ export interface RunningServer {
 /** How often full days are moved out of the recent file. */
 const COMPACT_EVERY = 10 * MINUTE;
 const NIGHTLY_LOOK_EVERY = 15 * MINUTE;
+const PRODUCTS_LOOK_EVERY = MINUTE;
+/** Changes when an hour has become due of which the revised values are wanted (ingest/products.ts: an hour and ten minutes behind). */
+const productHour = (now: number): number => Math.floor((now - 10 * MINUTE) / HOUR);
 const STORE_HEALTH_EVERY = 5 * SECOND;
 const JOURNAL_HEALTH_EVERY = SECOND;
 /** A pipeline further behind than this is not ready. */
@@ -166,6 +171,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let pipeline: PipelineThread | null = null;
     let sta: StaHost | null = null;
     let feeds: Feeds | null = null;
+    let again: RecomputeStart | null = null;
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
@@ -222,7 +228,30 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             .catch((error: unknown) => log.error({ error: String(error) }, 'compacting the store failed')),
         stopped.signal,
       );
-      const dumps = new Dumps(folder.dumps, opened.store, registry);
+      const revisions = revisionLedger(folder.revisions);
+      again = {
+        entry: parts.entry,
+        data: { registryPath: folder.registry, revisionFolder: folder.revisions, cardFolder: folder.models },
+        storePort: opened.connect,
+        onNotice: (words) => log.warn({}, words),
+      };
+      const products = again;
+      let productsMade = productHour(Date.now());
+      every(
+        PRODUCTS_LOOK_EVERY,
+        async () => {
+          const hour = productHour(Date.now());
+          if (hour === productsMade) return;
+          productsMade = hour;
+          try {
+            await startRecompute(products, { products: Date.now() }, () => undefined, stopped.signal);
+          } catch (error) {
+            if (!stopped.signal.aborted) log.error({ error: String(error) }, 'revised and archive values were not made');
+          }
+        },
+        stopped.signal,
+      );
+      const dumps = new Dumps(folder.dumps, opened.store, registry, Date.now, revisions);
       every(
         NIGHTLY_LOOK_EVERY,
         () => dumps.nightly().catch((error: unknown) => log.error({ error: String(error) }, 'the nightly dump failed')),
@@ -284,6 +313,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         health: () => [...health(journal, pipeline, storeHealth), ...feedParts(feeds)],
         quality: async (thingNum) => pipeline?.health(thingNum) ?? null,
         modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
+        revisions,
         metrics: metrics.registry,
         logger: log,
       });
@@ -324,7 +354,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (store) {
       const control: Control = await startControl(
         folder.control,
-        handlers(store, pipeline as PipelineThread, registry, folder, new Dumps(folder.dumps, store.store, registry)),
+        handlers(
+          store,
+          pipeline as PipelineThread,
+          registry,
+          folder,
+          new Dumps(folder.dumps, store.store, registry, Date.now, revisionLedger(folder.revisions)),
+          again as RecomputeStart | null as RecomputeStart,
+        ),
       );
       closers.push(() => control.close());
     }
@@ -453,6 +490,7 @@ function handlers(
   dumps: Dumps,
 ): Record<string, ControlHandler> {
   return {
+  again: RecomputeStart,
     ping: async () => ({ pid: process.pid }),
     status: async () => ({
       pid: process.pid,
@@ -464,13 +502,16 @@ function handlers(
     dump: (request, progress, signal) => dump(dumps, folder, request, progress, signal),
     compact: async () => store.store.compact(Date.now()),
     recompute: (request, progress, signal) =>
-      pipeline.recompute(
+      startRecompute(
+        again,
         {
           from: timeOf('from', request['from']),
           to: timeOf('to', request['to']),
           box: typeof request['box'] === 'string' ? request['box'] : '',
         },
         progress,
+          product: request['product'] === 'archive' ? 'archive' : 'revised',
+          ...(typeof request['leadIn'] === 'number' ? { leadIn: request['leadIn'] } : {}),
         signal,
       ),
   };

@@ -37,6 +37,10 @@ export interface RecomputeRequest {
   readonly to: EpochMs;
   /** Only this box; '' = all. */
   readonly box: string;
+  /** As what the values are published; default `revised`. */
+  readonly product?: 'revised' | 'archive';
+  /** How long before `from` it begins to learn [ms]; default as long as the amount of data allows. */
+  readonly leadIn?: number;
 }
 
 export type FromPipeline =
@@ -45,11 +49,8 @@ export type FromPipeline =
   | { readonly type: 'problem'; readonly problem: string }
   | { readonly type: 'notice'; readonly words: string }
   | { readonly type: 'trim'; readonly upTo: number }
-  | { readonly type: 'progress'; readonly id: number; readonly done: number }
   | { readonly type: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: string };
 
 export type ToPipeline =
   | { readonly type: 'stop' }
-  | ({ readonly type: 'recompute'; readonly id: number } & RecomputeRequest)
-  | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'health'; readonly id: number; readonly thingNum: number };

@@ -3,7 +3,7 @@ import { Worker, type MessagePort } from 'node:worker_threads';
 import type { BoxHealth } from '../calibration/stage.ts';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
-import type { CommitMessage, FromPipeline, PipelineThreadData, RecomputeRequest, ToPipeline } from './messages.ts';
+import type { CommitMessage, FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
 
 export interface PipelineStatus {
   readonly running: boolean;
@@ -30,13 +30,17 @@ export interface PipelineThreadOptions {
 
 export interface PipelineThread {
   status(): PipelineStatus;
-  recompute(request: RecomputeRequest, progress: (done: number) => void, signal: AbortSignal): Promise<unknown>;
   /** What the nights say of a box; null = not yet judged. */
   health(thingNum: number): Promise<BoxHealth | null>;
   /** Finishes the batch in hand and saves the state. */
   stop(): Promise<void>;
 }
 
+/**
+ * A batch of readings lives until it is stored. V8's own 48 MB of young objects are less than what two batches leave behind, so that each
+ * would be copied twice and then be cleared away among a million long-lived ones.
+ */
+const YOUNG_MB = 192;
 const MAX_RESTART_WAIT = 30 * SECOND;
 
 /** Resolves when the thread runs for the first time; rejects when it cannot be started. */
@@ -48,10 +52,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
   let status: PipelineStatus = { running: false, problem: '', seq: 0, backlog: 0, newest: 0 };
   let exited: Promise<void> = Promise.resolve();
   let nextId = 1;
-  const asked = new Map<
-    number,
-    { resolve: (r: unknown) => void; reject: (e: Error) => void; progress: (n: number) => void }
-  >();
+  const asked = new Map<number, { resolve: (r: unknown) => void; reject: (e: Error) => void }>();
 
   const problem = (words: string): void => {
     if (words === status.problem) return;
@@ -65,6 +66,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
       name: 'pipeline',
       workerData: { ...options.data, role: 'pipeline', storePort } satisfies PipelineThreadData,
       transferList: [storePort],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     });
     worker = started;
     let died: Error | null = null;
@@ -88,9 +90,6 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
           return;
         case 'trim':
           options.onTrim(message.upTo);
-          return;
-        case 'progress':
-          asked.get(message.id)?.progress(message.done);
           return;
         case 'reply': {
           const call = asked.get(message.id);
@@ -142,20 +141,6 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
 
   return {
     status: () => status,
-    recompute(request, progress, signal) {
-      return new Promise((resolve, reject) => {
-        if (!worker) {
-          reject(new Error('the pipeline does not run at the moment'));
-          return;
-        }
-        const id = nextId++;
-        asked.set(id, { resolve, reject, progress });
-        worker.postMessage({ type: 'recompute', id, ...request } satisfies ToPipeline);
-        signal.addEventListener('abort', () => worker?.postMessage({ type: 'cancel', id } satisfies ToPipeline), {
-          once: true,
-        });
-      });
-    },
     health(thingNum) {
       return new Promise((resolve, reject) => {
         if (!worker) {
@@ -163,7 +148,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
           return;
         }
         const id = nextId++;
-        asked.set(id, { resolve: (found) => resolve(found as BoxHealth | null), reject, progress: () => undefined });
+        asked.set(id, { resolve: (found) => resolve(found as BoxHealth | null), reject });
         worker.postMessage({ type: 'health', id, thingNum } satisfies ToPipeline);
       });
     },

@@ -12,7 +12,6 @@ import { startLoop } from './loop.ts';
 import type { FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
 import { modelCardKeeper } from './model-cards.ts';
 import { createPipeline } from './pipeline.ts';
-import { recompute } from './recompute.ts';
 import { openStateFolder } from './state.ts';
 
 /** The implementations, as `main.ts` picks them in this thread. */
@@ -101,38 +100,14 @@ export async function runPipelineThread(
     onTrim: (upTo) => send({ type: 'trim', upTo }),
   });
 
-  const running = new Map<number, AbortController>();
   port.on('message', (message: ToPipeline) => {
     if (message.type === 'stop') void loop.stop().catch(() => undefined);
-    else if (message.type === 'cancel') running.get(message.id)?.abort();
-    else if (message.type === 'health')
-      send({ type: 'reply', id: message.id, result: stage?.health(message.thingNum) ?? null });
-    else {
-      const { id, from, to, box } = message;
-      const cancel = new AbortController();
-      running.set(id, cancel);
-      recompute({
-        store,
-        registry,
-        createStage: parts.createStage,
-        from,
-        to,
-        box,
-        signal: cancel.signal,
-        onProgress: (done) => send({ type: 'progress', id, done }),
-      })
-        .then((result) => send({ type: 'reply', id, result }))
-        .catch((error: unknown) =>
-          send({ type: 'reply', id, error: error instanceof Error ? error.message : String(error) }),
-        )
-        .finally(() => running.delete(id));
-    }
+    else send({ type: 'reply', id: message.id, result: stage?.health(message.thingNum) ?? null });
   });
   send({ type: 'started', seq: loop.seq() });
   try {
     await loop.done;
   } finally {
-    for (const cancel of running.values()) cancel.abort();
     folder.close();
     await reader.close();
     registry.close();

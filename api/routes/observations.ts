@@ -89,10 +89,12 @@ export function readingItem(
   i: number,
 ) {
   const { phenomenonTime, ...rest } = observationOf(key, lvl, rowView(context, rows, i));
+  const editions = context.options.revisions?.editions();
   return {
     phenomenonTime,
     localTime: context.localTime(rows.phenomenonTime[i] as number),
     ...rest,
+    ...(editions?.of(thing.num, rows.phenomenonTime[i] as number, rows.resultTime[i] as number) ?? { product: 'live' as const, revision: 0 }), // prettier-ignore
     licence: thing.licence || null,
   };
 }
@@ -356,6 +358,7 @@ export function observationRoutes(app: App, context: Context): () => number {
             reasons: r.reasons,
             model: c?.model ?? null,
             correctionLevel: c?.correctionLevel ?? null,
+            ...('product' in r ? { product: r.product, revision: r.revision } : {}),
             licence: r.licence,
           };
         });
