@@ -66,8 +66,16 @@ const newColumn = (): LatestColumn => ({
   model: new Int32Array(64),
 });
 
-/** A quarter more: doubling a table of four million rows would take twice the memory it needs. */
-const grownLength = (needed: number): number => Math.max(64, Math.ceil(needed * 1.25));
+/** Of the Things that are registered, so many must have been heard for a column to be made for all of them. */
+const MOST = 1 / 16;
+/**
+ * A quarter more: doubling a table of four million rows would take twice the memory it needs. Once it is clear that most Things will come,
+ * room for all of them, so that nothing is copied again and again while they come; what is not used of it takes no memory.
+ */
+const grownLength = (needed: number, expected: number): number =>
+  needed >= MOST * expected && needed <= expected
+    ? Math.ceil(expected * 1.02) + 64
+    : Math.max(64, Math.ceil(needed * 1.25));
 
 export class LatestTable {
   readonly #columns: (LatestColumn | undefined)[] = [];
@@ -76,6 +84,12 @@ export class LatestTable {
   #low = new Uint32Array(64);
   #high = new Uint32Array(64);
   #version = 0;
+  #expected = 0;
+
+  /** How many Things are registered. */
+  expect(things: number): void {
+    this.#expected = things;
+  }
 
   /** Takes the rows that are newer than what is there (or a new verdict on the same moment); returns the indices of those it took. */
   apply(rows: ObservationColumns): number[] {
@@ -149,10 +163,11 @@ export class LatestTable {
   }
 
   #newSlot(column: LatestColumn, thing: number): number {
-    if (thing >= column.index.length) column.index = longer(column.index, grownLength(thing + 1));
+    if (thing >= column.index.length)
+      column.index = longer(column.index, Math.max(grownLength(thing + 1, 0), this.#expected + 1));
     const slot = column.size++;
     if (slot >= column.thing.length) {
-      const length = grownLength(slot + 1);
+      const length = grownLength(slot + 1, this.#expected);
       const arrays = column as unknown as Record<Grown, Typed>;
       for (const name of GROWN) arrays[name] = longer(arrays[name], length);
     }
@@ -163,7 +178,7 @@ export class LatestTable {
 
   #see(thing: number, propertyNum: number, received: EpochMs): void {
     if (thing >= this.#lastSeen.length) {
-      const length = grownLength(thing + 1);
+      const length = Math.max(grownLength(thing + 1, 0), this.#expected + 1);
       this.#lastSeen = longer(this.#lastSeen, length);
       this.#low = longer(this.#low, length);
       this.#high = longer(this.#high, length);

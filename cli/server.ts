@@ -17,6 +17,7 @@ import { readModelCard } from '../ingest/model-cards.ts';
 import { ownKeyProof } from '../ingest/own-key.ts';
 import { startRecompute, type RecomputeStart } from '../ingest/recompute-thread.ts';
 import { revisionLedger } from '../ingest/revisions.ts';
+import { stationWords } from '../api/routes/quality.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
@@ -175,6 +176,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
+      stations: () => pipeline?.stations() ?? [],
       store: () => storeHealth,
       broker: () => broker?.stats() ?? null,
       threads: () => threads.read(),
@@ -274,6 +276,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       });
       closers.push(() => sta?.close());
       const latest = new LatestTable();
+      latest.expect(registry.lastNum());
       const care = startCare({
         config,
         registry,
@@ -310,10 +313,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openPush: config.openPush,
         dashboard: await pages,
         dumps: folder.dumps,
-        health: () => [...health(journal, pipeline, storeHealth), ...feedParts(feeds)],
+        health: () => [...health(journal, pipeline, storeHealth), ...stationParts(pipeline), ...feedParts(feeds)],
+        stationVerdicts: () => pipeline?.stations() ?? [],
         quality: async (thingNum) => pipeline?.health(thingNum) ?? null,
-        modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
         revisions,
+        modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
         metrics: metrics.registry,
         logger: log,
       });
@@ -334,6 +338,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         trustProxy: config.trustProxy !== false,
         log,
         ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
+        sensorThingsForAll: config.staScratch,
       });
       const started = broker;
       sta?.mqtt({ base: staBase(api?.url ?? ''), topics: [], port: started.port, tlsPort: started.tlsPort });
@@ -488,9 +493,9 @@ function handlers(
   registry: Registry,
   folder: DataFolder,
   dumps: Dumps,
+  again: RecomputeStart,
 ): Record<string, ControlHandler> {
   return {
-  again: RecomputeStart,
     ping: async () => ({ pid: process.pid }),
     status: async () => ({
       pid: process.pid,
@@ -508,14 +513,18 @@ function handlers(
           from: timeOf('from', request['from']),
           to: timeOf('to', request['to']),
           box: typeof request['box'] === 'string' ? request['box'] : '',
-        },
-        progress,
           product: request['product'] === 'archive' ? 'archive' : 'revised',
           ...(typeof request['leadIn'] === 'number' ? { leadIn: request['leadIn'] } : {}),
+        },
+        progress,
         signal,
       ),
   };
 }
+
+/** Stations that are left out, by name. The server works without them: it is ready. */
+const stationParts = (pipeline: PipelineThread | null): PartHealth[] =>
+  (pipeline?.stations() ?? []).map((v) => ({ name: `station ${v.station}`, ok: true, problem: stationWords(v).en }));
 
 /** Asks the running server; when none runs, opens the parts without listening to the outside, asks those, closes them. */
 export async function askOrOpen(

@@ -1,6 +1,6 @@
 /** The pipeline thread as seen by the thread that started it: restarts it when it dies, keeps counts, passes rows on. */
 import { Worker, type MessagePort } from 'node:worker_threads';
-import type { BoxHealth } from '../calibration/stage.ts';
+import type { BoxHealth, StationVerdict } from '../calibration/stage.ts';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 import type { CommitMessage, FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
@@ -30,6 +30,8 @@ export interface PipelineThreadOptions {
 
 export interface PipelineThread {
   status(): PipelineStatus;
+  /** Reference stations that are not believed, or whose clock was put right. */
+  stations(): readonly StationVerdict[];
   /** What the nights say of a box; null = not yet judged. */
   health(thingNum: number): Promise<BoxHealth | null>;
   /** Finishes the batch in hand and saves the state. */
@@ -52,6 +54,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
   let status: PipelineStatus = { running: false, problem: '', seq: 0, backlog: 0, newest: 0 };
   let exited: Promise<void> = Promise.resolve();
   let nextId = 1;
+  let verdicts: readonly StationVerdict[] = [];
   const asked = new Map<number, { resolve: (r: unknown) => void; reject: (e: Error) => void }>();
 
   const problem = (words: string): void => {
@@ -87,6 +90,9 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
           return;
         case 'notice':
           options.onNotice(message.words);
+          return;
+        case 'stations':
+          verdicts = message.verdicts;
           return;
         case 'trim':
           options.onTrim(message.upTo);
@@ -141,6 +147,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
 
   return {
     status: () => status,
+    stations: () => verdicts,
     health(thingNum) {
       return new Promise((resolve, reject) => {
         if (!worker) {

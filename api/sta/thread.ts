@@ -181,29 +181,22 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
       if (now - began > HASTE_MS) await delay(PATIENCE * (now - worked));
       worked = performance.now();
     }
-    const { columns, rows } = await store.sql({
-      text: `SELECT datastream, min(phenomenonTime), max(phenomenonTime), max(resultTime), count(*) FILTER (NOT isnan(corrected)) FROM observation GROUP BY datastream`,
-      from: 0,
-      to: Date.UTC(2200, 0),
-      timeoutMs: 600_000,
-      maxRows: 20_000_000,
-    });
-    const [ds, first, last, result, corrected] = columns as [number[], number[], number[], number[], number[]];
-    const list: SeenDatastream[] = [];
-    for (let i = 0; i < rows; i++) {
-      const stored = Number(ds[i]);
-      list.push({
-        thingNum: thingNumOf(stored),
-        key: propertyOf(stored),
-        firstTime: Number(first[i]),
-        lastTime: Number(last[i]),
-        lastResultTime: Number(result[i]),
-        corrected: Number(corrected[i]) > 0,
-      });
-    }
-    for (let from = 0; from < list.length; from += SYNC_PIECE) {
+    const extents = await store.extents();
+    for (let from = 0; from < extents.length; from += SYNC_PIECE) {
       const piece = performance.now();
-      mirror.seen(list.slice(from, from + SYNC_PIECE));
+      const seen: SeenDatastream[] = [];
+      for (let i = from; i < Math.min(extents.length, from + SYNC_PIECE); i++) {
+        const stored = extents.datastream[i] as number;
+        seen.push({
+          thingNum: thingNumOf(stored),
+          key: propertyOf(stored),
+          firstTime: extents.first[i] as number,
+          lastTime: extents.last[i] as number,
+          lastResultTime: extents.lastResult[i] as number,
+          corrected: extents.corrected[i] === 1,
+        });
+      }
+      mirror.seen(seen);
       const now = performance.now();
       if (now - began > HASTE_MS) await delay(PATIENCE * (now - piece));
     }
@@ -256,6 +249,7 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
 
   const open = async (storePort: MessagePort): Promise<void> => {
     const registry = parts.openRegistry(data.registryPath, { readOnly: true });
+    table.expect(registry.lastNum());
     const store = parts.connectStore(storePort);
     const observations = new BoxObservations(db, store, newestOf(table));
     boxes = { mirror: new BoxMirror(db, registry), observations, store, registry };
