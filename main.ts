@@ -7,7 +7,7 @@ import { isMainThread, parentPort, workerData, type MessagePort } from 'node:wor
 import type { Command } from './cli/command.ts';
 import type { Parts } from './cli/parts.ts';
 import { PUBLISHED_CARDS } from './calibration/correction/published.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError, type Config } from './config.ts';
 import { UsageError } from './cli/terminal.ts';
 import type { StaThreadData } from './api/sta/thread.ts';
 import type { PipelineThreadData } from './ingest/messages.ts';
@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   recompute: () => import('./cli/recompute.ts'),
   dump: () => import('./cli/dump.ts'),
   migrate: () => import('./cli/migrate.ts'),
+  influx: () => import('./cli/influx.ts'),
   box: () => import('./cli/box.ts'),
   station: () => import('./cli/station.ts'),
   token: () => import('./cli/token.ts'),
@@ -31,15 +32,22 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** Loaded on first use, so that `--help` and the small commands start at once. */
 const { openRegistry } = await import('./registry/sqlite.ts');
 
+const influxAddress = (config: Config): { url: string; token: string; org: string; bucket: string } => ({
+  url: config.influxUrl,
+  token: config.influxToken,
+  org: config.influxOrg,
+  bucket: config.influxBucket,
+});
+
 const parts: Parts = {
   entry: new URL(import.meta.url),
   openRegistry,
   async openStore(config, folder, log) {
-    if (config.store !== 'duckdb') {
-      throw new Error('the store "influxdb" is not part of this version; set store (LAMPPOST_STORE) to duckdb');
-    }
-    const { connectStore, startStoreWorker } = await import('./store/remote.ts');
-    const worker = await startStoreWorker(folder, log ? { log } : {});
+    const { connectStore, startInfluxWorker, startStoreWorker } = await import('./store/remote.ts');
+    const worker =
+      config.store === 'influxdb'
+        ? await startInfluxWorker(folder, { ...influxAddress(config), ...(log ? { log } : {}) })
+        : await startStoreWorker(folder, log ? { log } : {});
     const store = connectStore(worker.connect());
     return {
       store,
@@ -50,6 +58,10 @@ const parts: Parts = {
         await worker.close();
       },
     };
+  },
+  async setupInflux(config, options) {
+    const { setup } = await import('./store/influx/setup.ts');
+    return setup(influxAddress(config), options);
   },
   async openJournal(folder, options) {
     const { openJournal } = await import('./journal/lmdb.ts');
@@ -106,6 +118,15 @@ async function staThread(port: MessagePort, data: StaThreadData): Promise<void> 
   });
 }
 
+async function recomputeThread(port: MessagePort, data: RecomputeThreadData): Promise<void> {
+  const [{ runRecomputeThread }, { connectStore }, { createStage }] = await Promise.all([
+    import('./ingest/recompute-thread.ts'),
+    import('./store/remote.ts'),
+    import('./calibration/create.ts'),
+  ]);
+  await runRecomputeThread(port, data, { openRegistry: (path) => openRegistry(path), connectStore, createStage });
+}
+
 const overview = async (): Promise<string> => {
   const lines: string[] = [];
   for (const [name, load] of Object.entries(COMMANDS)) lines.push(`  ${name.padEnd(10)} ${(await load()).summary}`);
@@ -118,15 +139,6 @@ lamppost COMMAND --help says more.`;
 
 const isWrongUse = (error: unknown): error is Error =>
   error instanceof UsageError ||
-async function recomputeThread(port: MessagePort, data: RecomputeThreadData): Promise<void> {
-  const [{ runRecomputeThread }, { connectStore }, { createStage }] = await Promise.all([
-    import('./ingest/recompute-thread.ts'),
-    import('./store/remote.ts'),
-    import('./calibration/create.ts'),
-  ]);
-  await runRecomputeThread(port, data, { openRegistry: (path) => openRegistry(path), connectStore, createStage });
-}
-
   error instanceof ConfigError ||
   (error instanceof Error && String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS'));
 
@@ -170,5 +182,5 @@ if (isMainThread) {
   const { role } = workerData as { role?: unknown };
   if (role === 'pipeline') await pipelineThread(parentPort, workerData as PipelineThreadData);
   else if (role === 'sta') await staThread(parentPort, workerData as StaThreadData);
-}
   else if (role === 'recompute') await recomputeThread(parentPort, workerData as RecomputeThreadData);
+}

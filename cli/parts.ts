@@ -10,6 +10,7 @@ import type { FeedSettings } from '../ingest/feeds/settings.ts';
 import type { JournalReader, JournalWriter } from '../journal/journal.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { SetupOptions, SetupStep } from '../store/influx/setup.ts';
 import type { BulkStore } from '../store/store.ts';
 
 /** A store, and more doors to it for other threads. */
@@ -28,6 +29,8 @@ export interface Parts {
   readonly openRegistry: (path: string, options: { maxUnclaimed: number; readOnly?: boolean }) => Registry;
   /** `log` hears of damaged files set aside and the like. */
   readonly openStore: (config: Config, folder: string, log?: (message: string) => void) => Promise<OpenStore>;
+  /** Buckets and tasks on the InfluxDB server of the settings. */
+  readonly setupInflux: (config: Config, options: SetupOptions) => Promise<readonly SetupStep[]>;
   readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;

@@ -2,6 +2,7 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { COLUMN_NAMES } from './columns.ts';
 import type { DuckStoreOptions } from './duckdb/store.ts';
+import type { InfluxStoreOptions } from './influx/store.ts';
 import {
   StoreCannot,
   StoreUnavailable,
@@ -196,7 +197,19 @@ export interface StoreWorker {
 /** Starts the thread that owns the embedded store. @throws Error as `DuckStore.open` does */
 export async function startStoreWorker(folder: string, options: DuckStoreOptions = {}): Promise<StoreWorker> {
   const { log, ...rest } = options;
-  const data: StoreWorkerData = { lamppostStore: { folder, options: rest } };
+  return startWorker({ lamppostStore: { kind: 'duckdb', folder, options: rest } }, log);
+}
+
+/** Starts the thread that writes to and asks InfluxDB; the server need not be there yet. @throws Error as `InfluxStore.open` does */
+export async function startInfluxWorker(
+  folder: string,
+  options: Omit<InfluxStoreOptions, 'clock'>,
+): Promise<StoreWorker> {
+  const { log, ...rest } = options;
+  return startWorker({ lamppostStore: { kind: 'influxdb', folder, options: rest } }, log);
+}
+
+async function startWorker(data: StoreWorkerData, log?: (message: string) => void): Promise<StoreWorker> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: 'store', workerData: data });
   let ended = false;
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

@@ -207,6 +207,19 @@ export interface DumpQuery {
   readonly things: readonly DumpThing[];
 }
 
+/** How far datastreams reach, one row each, ordered by datastream. Times in epoch ms. */
+export interface Extents {
+  readonly length: number;
+  readonly datastream: Int32Array;
+  /** phenomenonTime of the oldest and the newest row */
+  readonly first: Float64Array;
+  readonly last: Float64Array;
+  /** Newest resultTime */
+  readonly lastResult: Float64Array;
+  /** 1 = some row has, or once had, a corrected value */
+  readonly corrected: Uint8Array;
+}
+
 /** What an embedded store can do beyond `ObservationStore`. */
 export interface BulkStore extends ObservationStore {
   sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer>;

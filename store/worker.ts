@@ -1,13 +1,14 @@
 /**
- * The thread that owns the embedded store. Clients (pipeline, API …) each get a message port; `remote.ts` is their side.
+ * The thread that owns the store. Clients (pipeline, API …) each get a message port; `remote.ts` is their side.
  * Answers move their columns to the asker instead of copying them.
  *
  * As a file this is the worker itself, started by `startStoreWorker` of `remote.ts`.
  */
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { COLUMN_NAMES } from './columns.ts';
-import { DuckStore, type DuckStoreOptions } from './duckdb/store.ts';
-import type { ObservationColumns, ObservationStore } from './store.ts';
+import type { DuckStoreOptions } from './duckdb/store.ts';
+import type { InfluxStoreOptions } from './influx/store.ts';
+import { StoreCannot, type ObservationColumns, type ObservationStore } from './store.ts';
 
 export interface Ask {
   readonly id: number;
@@ -40,6 +41,7 @@ const METHODS = new Set([
   'health',
   'sql',
   'dump',
+  'extents',
 ]);
 /** Those that take an AbortSignal behind their arguments. */
 const CANCELLABLE = new Set(['range', 'aggregate', 'sql']);
@@ -76,7 +78,10 @@ export function serveStore(store: ObservationStore, port: MessagePort): void {
       return undefined;
     }
     const call = (store as unknown as Record<string, ((...a: unknown[]) => Promise<unknown>) | undefined>)[method];
-    if (!METHODS.has(method) || !call) throw new Error(`this store cannot ${method}`);
+    if (!METHODS.has(method) || !call)
+      throw new StoreCannot(
+        'the kind of store behind this server cannot answer that; docs/influxdb.md says what it can',
+      );
     return call.apply(store, CANCELLABLE.has(method) ? [...args, signal] : [...args]);
   };
 
@@ -109,14 +114,28 @@ export type Command = { readonly connect: MessagePort } | { readonly close: true
 export type Report = { readonly ready: true } | { readonly log: string } | { readonly failed: string };
 
 export interface StoreWorkerData {
-  readonly lamppostStore: { readonly folder: string; readonly options: Omit<DuckStoreOptions, 'log'> };
+  readonly lamppostStore: { readonly folder: string } & (
+    | { readonly kind: 'duckdb'; readonly options: Omit<DuckStoreOptions, 'log'> }
+    | { readonly kind: 'influxdb'; readonly options: Omit<InfluxStoreOptions, 'log' | 'clock'> }
+  );
+}
+
+async function openStore(
+  data: StoreWorkerData['lamppostStore'],
+  log: (message: string) => void,
+): Promise<ObservationStore> {
+  if (data.kind === 'duckdb') {
+    const { DuckStore } = await import('./duckdb/store.ts');
+    return DuckStore.open(data.folder, { ...data.options, log });
+  }
+  const { InfluxStore } = await import('./influx/store.ts');
+  return InfluxStore.open(data.folder, { ...data.options, log });
 }
 
 async function main(data: StoreWorkerData): Promise<void> {
   const tell = (report: Report): void => parentPort?.postMessage(report);
-  const { folder, options } = data.lamppostStore;
   try {
-    const store = await DuckStore.open(folder, { ...options, log: (log) => tell({ log }) });
+    const store = await openStore(data.lamppostStore, (log) => tell({ log }));
     const ports: MessagePort[] = [];
     parentPort?.on('message', (command: Command) => {
       if ('connect' in command) {

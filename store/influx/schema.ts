@@ -1,0 +1,110 @@
+/**
+ * How observations lie in InfluxDB (`docs/influxdb.md` says why): measurement `observation`, one tag `box` (the Thing's
+ * number), one point a box and moment, and for each property that was measured then these fields, all of them floats:
+ *
+ *   pm25              raw value; absent where there was none (flag 9)
+ *   pm25_flag         QARTOD flag; always there: it is what makes a row
+ *   pm25_latency      resultTime − phenomenonTime [ms]; always there
+ *   pm25_corrected, pm25_lo90, pm25_hi90    absent where none was given
+ *   pm25_model        number of the model × 16 + index into `CORRECTION_LEVELS`; absent = 0
+ *   pm25_reasons      mask of `REASONS`; absent = 0
+ *   pm25_withdrawn    1 = a recompute took the corrected value back; then the three fields above do not count
+ *
+ * One type for all fields: a type conflict cannot happen, and an answer is one table instead of one a series.
+ */
+import { PROPERTIES, propertyByNum, PROPERTY_SLOTS } from '../../model/properties.ts';
+import type { EpochMs } from '../../model/time.ts';
+import type { ObservationColumns } from '../store.ts';
+
+export const MEASUREMENT = 'observation';
+
+/** What a value is told with; '' is the raw value itself. */
+export const ASPECTS = ['', 'flag', 'latency', 'corrected', 'lo90', 'hi90', 'model', 'reasons', 'withdrawn'] as const;
+export type Aspect = (typeof ASPECTS)[number];
+
+const LEVELS = 16;
+
+/** Times InfluxDB can hold (int64 of nanoseconds, its own ends kept free), in whole ms. */
+export const FIRST_TIME: EpochMs = -9_223_372_036_854;
+export const LAST_TIME: EpochMs = 9_223_372_036_854;
+
+/** Property keys may themselves hold `_`, so names are looked up, never cut. */
+const names: string[][] = [];
+const byName = new Map<string, { readonly property: number; readonly aspect: Aspect }>();
+for (const { key, num } of PROPERTIES) {
+  names[num] = ASPECTS.map((aspect) => (aspect === '' ? key : `${key}_${aspect}`));
+  for (const [i, aspect] of ASPECTS.entries()) byName.set(names[num][i] as string, { property: num, aspect });
+}
+
+/** @throws RangeError for a number that is no property */
+export const fieldName = (property: number, aspect: Aspect): string =>
+  names[propertyByNum(property).num]?.[ASPECTS.indexOf(aspect)] as string;
+
+/** What a field of the bucket means; undefined = not one of ours. */
+export const fieldOf = (name: string): { readonly property: number; readonly aspect: Aspect } | undefined =>
+  byName.get(name);
+
+export const packModel = (model: number, level: number): number => model * LEVELS + level;
+export const modelIn = (packed: number): number => Math.floor(packed / LEVELS);
+export const levelIn = (packed: number): number => packed % LEVELS;
+
+/** Points as line protocol (ms). Point `i` tells the rows `order[starts[i]] … order[starts[i + 1]]`. */
+export interface Points {
+  readonly lines: readonly string[];
+  readonly starts: readonly number[];
+  readonly order: ArrayLike<number>;
+}
+
+/** What QC and correction added. A first write leaves out what is nothing; a later one has to say so. */
+function added(rows: ObservationColumns, i: number, name: readonly string[], again: boolean): string {
+  const corrected = rows.corrected[i] as number;
+  const given = !Number.isNaN(corrected);
+  const reasons = rows.reasons[i] as number;
+  const model = packModel(rows.model[i] as number, rows.level[i] as number);
+  let text = `${name[1]}=${rows.flag[i]}`;
+  if (given) text += `,${name[3]}=${corrected},${name[4]}=${rows.lo90[i]},${name[5]}=${rows.hi90[i]}`;
+  if (again || model !== 0) text += `,${name[6]}=${model}`;
+  if (again || reasons !== 0) text += `,${name[7]}=${reasons}`;
+  if (again) text += `,${name[8]}=${given ? 0 : 1}`;
+  return text;
+}
+
+/**
+ * Rows as points; neighbours of one box and moment share one. The same rows give the same points, so writing them again
+ * changes nothing.
+ * @param again the points are there: only what QC and correction added is written
+ */
+export function encodePoints(rows: ObservationColumns, order: ArrayLike<number>, again = false): Points {
+  const lines: string[] = [];
+  const starts: number[] = [];
+  for (let at = 0; at < order.length;) {
+    const first = order[at] as number;
+    const box = Math.floor((rows.datastream[first] as number) / PROPERTY_SLOTS);
+    const time = rows.phenomenonTime[first] as number;
+    starts.push(at);
+    let line = `${MEASUREMENT},box=${box} `;
+    for (let n = at; at < order.length; at++) {
+      const i = order[at] as number;
+      const id = rows.datastream[i] as number;
+      if (rows.phenomenonTime[i] !== time || Math.floor(id / PROPERTY_SLOTS) !== box) break;
+      const name = names[id % PROPERTY_SLOTS] as string[];
+      if (at > n) line += ',';
+      line += added(rows, i, name, again);
+      if (again) continue;
+      line += `,${name[2]}=${(rows.resultTime[i] as number) - time}`;
+      const raw = rows.raw[i] as number;
+      if (!Number.isNaN(raw)) line += `,${name[0]}=${raw}`;
+    }
+    lines.push(`${line} ${time}`);
+  }
+  starts.push(order.length);
+  return { lines, starts, order };
+}
+
+/** Why a row cannot be told to InfluxDB at all; '' = it can. */
+export function unfit(rows: ObservationColumns, i: number): string {
+  const time = rows.phenomenonTime[i] as number;
+  if (!(time > FIRST_TIME && time < LAST_TIME)) return 'InfluxDB keeps times from 1677 to 2262';
+  if (Math.abs(rows.raw[i] as number) === Infinity) return 'the value is not a finite number';
+  return names[(rows.datastream[i] as number) % PROPERTY_SLOTS] ? '' : 'the property is not known';
+}
