@@ -5,7 +5,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns, ObservationStore } from '../store/store.ts';
-import type { BoxHealth } from '../calibration/stage.ts';
+import type { BoxHealth, StationVerdict } from '../calibration/stage.ts';
 import type { LatestTable } from './latest.ts';
 import type { StaHost } from './sta/host.ts';
 
@@ -108,6 +108,8 @@ export interface ApiOptions {
   readonly sta?: { readonly host: StaHost; readonly scratch: boolean };
   /** What the nights say of a box; null = not yet judged. */
   readonly quality?: (thingNum: number) => Promise<BoxHealth | null>;
+  /** Reference stations that are not believed, or whose clock was put right. */
+  readonly stationVerdicts?: () => readonly StationVerdict[];
   /** The changelog of values; absent = every value is the live one. */
   readonly revisions?: RevisionReader;
   /** What is known about a model, as JSON; null = nothing beyond its id. */

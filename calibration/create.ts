@@ -29,6 +29,7 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
       correction.advance(now);
     },
     health: (thingNum) => qc.health(thingNum),
+    stationVerdicts: () => correction.stationVerdicts(),
     get cards() {
       return correction.cards;
     },

@@ -46,6 +46,17 @@ export interface ReferenceValue {
   readonly pm25: number;
 }
 
+/** What the stage has found out about a reference station, where there is something to say. */
+export interface StationVerdict {
+  readonly station: string;
+  /** Types of boxes for which its values are as good as not there: they do not fit those of the other stations. */
+  readonly excludedFor: readonly string[];
+  /** It stands still: its values are not taken. */
+  readonly stuck: boolean;
+  /** Added to its time labels, because boxes fit it best so [ms]; 0 = its clock is right. */
+  readonly clockMs: number;
+}
+
 /** What the card of every fitted model says at least. */
 export interface StageCard {
   readonly id: string;
@@ -73,6 +84,8 @@ export interface CalibrationStage {
   advance(now: EpochMs): void;
   /** What the nights say of a box: health score with its parts, site class, drift; null = no night has judged it yet. */
   health(thingNum: number): BoxHealth | null;
+  /** Reference stations that are not believed, or whose clock was put right; by id. */
+  stationVerdicts(): readonly StationVerdict[];
   /** Cards of the models fitted so far, oldest first; the list may be cut at its front. Never changed once there. */
   readonly cards: readonly StageCard[];
   /** State of QC and models, to go on after a restart as if nothing had happened. */

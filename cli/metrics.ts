@@ -1,5 +1,6 @@
 /** Prometheus metrics of broker, journal, pipeline and store; the HTTP side adds its own and serves all at `/metrics`. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { StationVerdict } from '../calibration/stage.ts';
 import type { BrokerStats } from '../broker/stats.ts';
 import type { CommitMessage } from '../ingest/messages.ts';
 import type { PipelineStatus } from '../ingest/thread.ts';
@@ -18,6 +19,7 @@ export interface MetricSources {
   readonly pipeline: () => PipelineStatus | null;
   readonly store: () => StoreHealth | null;
   readonly broker: () => BrokerStats | null;
+  readonly stations: () => readonly StationVerdict[];
   readonly threads: () => Promise<readonly ThreadUse[]>;
 }
 
@@ -66,6 +68,25 @@ export function createMetrics(sources: MetricSources): ServerMetrics {
   gauge('store_ok', '1 = the store works', () => (sources.store() ? Number(sources.store()?.ok) : null));
   gauge('mqtt_connections', 'Open MQTT connections', () => sources.broker()?.connections ?? 0);
   gauge('mqtt_pending_bytes', 'Bytes of publishes that are not yet durable', () => sources.broker()?.pendingBytes);
+  const ofStations = (name: string, help: string, value: (verdict: StationVerdict) => number): Gauge<'station'> =>
+    new Gauge({
+      name: `lamppost_station_${name}`,
+      help,
+      labelNames: ['station'],
+      registers,
+      collect() {
+        this.reset();
+        for (const verdict of sources.stations()) this.set({ station: verdict.station }, value(verdict));
+      },
+    });
+  ofStations('excluded', '1 = the values of this reference station are not believed', (v) =>
+    Number(v.stuck || v.excludedFor.length > 0),
+  );
+  ofStations(
+    'clock_offset_seconds',
+    'What is added to the time labels of this reference station',
+    (v) => v.clockMs / 1000,
+  );
   const ofThreads = (name: string, help: string, value: (use: ThreadUse) => number): Gauge<'thread'> =>
     new Gauge({
       name: `lamppost_thread_${name}`,

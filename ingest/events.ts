@@ -56,6 +56,8 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
       }
     },
     model({ id, kind, subject, madeAt, pairs }) {
+      // The field of the stations is made anew every hour: its card is kept, but it is no event.
+      if (kind === 'network') return;
       registry.addEvent({
         time: madeAt,
         kind: 'refit',

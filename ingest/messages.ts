@@ -1,5 +1,6 @@
 /** What the pipeline thread and the thread that started it say to each other. */
 import type { MessagePort } from 'node:worker_threads';
+import type { StationVerdict } from '../calibration/stage.ts';
 import type { EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 
@@ -49,6 +50,7 @@ export type FromPipeline =
   | { readonly type: 'problem'; readonly problem: string }
   | { readonly type: 'notice'; readonly words: string }
   | { readonly type: 'trim'; readonly upTo: number }
+  | { readonly type: 'stations'; readonly verdicts: readonly StationVerdict[] }
   | { readonly type: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: string };
 
 export type ToPipeline =

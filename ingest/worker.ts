@@ -54,11 +54,19 @@ export async function runPipelineThread(
   });
   const events = eventKeeper(registry);
   const keepCards = modelCardKeeper<StageCard>(data.cardFolder, (card) => events.model(card));
+  /** What was last said of the reference stations. */
+  let told = '[]';
   /** Cards and events are told beside the way of the readings, which go on without them. */
   const tell = (rows: ObservationColumns): void => {
     try {
       events.rows(rows);
-      if (stage) keepCards(stage.cards);
+      if (!stage) return;
+      keepCards(stage.cards);
+      const verdicts = stage.stationVerdicts();
+      const words = JSON.stringify(verdicts);
+      if (words === told) return;
+      told = words;
+      send({ type: 'stations', verdicts });
     } catch (error) {
       send({ type: 'notice', words: `an event or a model's card could not be kept: ${String(error)}` });
     }

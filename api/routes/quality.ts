@@ -1,6 +1,6 @@
 /** What the nights say of a box: health score with its parts, site class, drift; in words for people too. */
 import { z } from 'zod';
-import type { BoxHealth } from '../../calibration/stage.ts';
+import type { BoxHealth, StationVerdict } from '../../calibration/stage.ts';
 import { FLAG } from '../../model/flags.ts';
 import type { App, Context } from '../context.ts';
 import { thingId } from '../parameters.ts';
@@ -65,6 +65,35 @@ export function qualityWords(h: BoxHealth): { zh: string; en: string } {
   return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
 }
 
+const stationQuality = z.strictObject({
+  id: z.string(),
+  used: z.boolean().describe('false = its values take no part in any correction'),
+  excludedFor: z.array(z.string()).describe('Types of boxes that are corrected without it'),
+  stuck: z.boolean().describe('It stands still; its values are not taken'),
+  clockOffsetSeconds: z.number().describe('Added to its time labels, because boxes fit it best so'),
+  words: z.strictObject({ zh: z.string(), en: z.string() }),
+});
+
+export function stationWords(v: StationVerdict): { zh: string; en: string } {
+  const zh: string[] = [];
+  const en: string[] = [];
+  if (v.stuck) {
+    zh.push('數值停滯不動,暫不採用');
+    en.push('it stands still and is not used meanwhile');
+  }
+  if (v.excludedFor.length > 0) {
+    zh.push(`與其他測站不符,校正 ${v.excludedFor.join('、')} 時不採用`);
+    en.push(`it does not fit the other stations and is left out for ${v.excludedFor.join(', ')}`);
+  }
+  if (v.clockMs !== 0) {
+    const hours = v.clockMs / 3_600_000;
+    zh.push(`時鐘差 ${-hours} 小時,已修正`);
+    en.push(`its clock is off by ${-hours} h and was put right`);
+  }
+  if (en.length === 0) return { zh: '沒有異常。', en: 'Nothing odd was found.' };
+  return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
+}
+
 export function qualityRoutes(app: App, context: Context): void {
   app.get(
     '/api/v1/boxes/:id/quality',
@@ -83,6 +112,33 @@ export function qualityRoutes(app: App, context: Context): void {
       if (!found) throw new Problem('not-found', 'No night has judged this box yet; look again tomorrow');
       const { follows: _, ...shown } = found;
       return { id: thing.id, ...shown, words: qualityWords(found) };
+    },
+  );
+  app.get(
+    '/api/v1/stations/:id/quality',
+    {
+      schema: {
+        operationId: 'getStationQuality',
+        summary: 'Whether a reference station is believed, and what was done about its clock',
+        tags: ['stations'],
+        params: z.object({ id: thingId }),
+        response: { 200: stationQuality, ...problemAnswers },
+      },
+    },
+    async (request) => {
+      const thing = thingAt(context, request.params.id);
+      if (thing.kind !== 'station')
+        throw new Problem('not-found', 'This is a box; /api/v1/boxes/{id}/quality judges it');
+      const none: StationVerdict = { station: thing.id, excludedFor: [], stuck: false, clockMs: 0 };
+      const v = context.options.stationVerdicts?.().find((s) => s.station === thing.id) ?? none;
+      return {
+        id: thing.id,
+        used: !v.stuck && v.excludedFor.length === 0,
+        excludedFor: [...v.excludedFor],
+        stuck: v.stuck,
+        clockOffsetSeconds: v.clockMs / 1000,
+        words: stationWords(v),
+      };
     },
   );
 }

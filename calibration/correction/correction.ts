@@ -13,7 +13,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { CheckedReading, CorrectedReading, CorrectedValue } from '../../model/observation.ts';
 import type { EpochMs } from '../../model/time.ts';
-import type { Colocation, ReferenceValue, StageBox, StageStation } from '../stage.ts';
+import type { Colocation, ReferenceValue, StageBox, StageStation, StationVerdict } from '../stage.ts';
 import { correctPm25, declined } from './answer.ts';
 import { packBoxes, unpackBoxes, type BoxColumns } from './box-columns.ts';
 import { lowerBound } from './history.ts';
@@ -22,6 +22,7 @@ import type { ModelCard } from './models.ts';
 import { fitNight, nextFit } from './nightly.ts';
 import { takeIn } from './pairing.ts';
 import { isReference, isStuck, newStation } from './reference.ts';
+import { stationVerdicts } from './verdicts.ts';
 import { Residents } from './residents.ts';
 
 export type { CorrectionOptions } from './memory.ts';
@@ -58,6 +59,11 @@ export class Correction {
   /** Cards of all models made so far, newest last. */
   get cards(): readonly ModelCard[] {
     return this.#m.s.cards;
+  }
+
+  /** Stations that are not believed, or whose clock was put right. */
+  stationVerdicts(): StationVerdict[] {
+    return stationVerdicts(this.#m);
   }
 
   reference(values: readonly ReferenceValue[]): void {

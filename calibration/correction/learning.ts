@@ -149,4 +149,5 @@ export function stepNetwork(
     guards: [],
   });
   pool.networkId = card.id;
+  m.s.cards.push(card);
 }

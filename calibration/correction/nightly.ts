@@ -23,8 +23,13 @@ export function nextFit(m: Memory, now: EpochMs): EpochMs {
   return (today > local ? today : today + DAY) - offset;
 }
 
+/** Kept in memory and in the snapshot, besides those of the last night. */
+const MAX_CARDS = 2000;
+
 export function fitNight(m: Memory, now: EpochMs): void {
   const s = m.s;
+  // Cards are taken up as they come; those of the nights before have been. Cutting behind a night would lose cards of a large one.
+  if (s.cards.length > MAX_CARDS) s.cards.splice(0);
   const repaired = new Set<string>();
   if (m.settings.scanClocks) {
     for (const station of s.stations.values()) for (const key of scan(m, station, now)) repaired.add(key);
@@ -100,8 +105,6 @@ export function fitNight(m: Memory, now: EpochMs): void {
       s.cards.push(ownCard);
     }
   }
-  const MAX_CARDS = 2000;
-  if (s.cards.length > MAX_CARDS) s.cards.splice(0, s.cards.length - MAX_CARDS);
 }
 
 /** A station found to lie has no say any more; what the intervals learnt from it is forgotten. */

@@ -26,8 +26,12 @@ export function isStuck(state: StuckState, y: number): boolean {
     state.value = y;
     state.count = 1;
   }
-  return y > 3 && state.count > (Number.isInteger(y) ? 2 * STUCK_RUN : STUCK_RUN);
+  return isStuckNow(state);
 }
+
+/** Whether the station stands still at this moment. */
+export const isStuckNow = ({ value, count }: StuckState): boolean =>
+  value > 3 && count > (Number.isInteger(value) ? 2 * STUCK_RUN : STUCK_RUN);
 
 export interface StationState {
   readonly id: string;

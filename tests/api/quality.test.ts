@@ -18,7 +18,10 @@ const judged: BoxHealth = {
 let w: World;
 let school = 0;
 beforeAll(async () => {
-  w = await world({ quality: async (num) => (num === school ? judged : null) });
+  w = await world({
+    quality: async (num) => (num === school ? judged : null),
+    stationVerdicts: () => [{ station: w.ids.epa, excludedFor: ['plantower'], stuck: false, clockMs: -5 * 3_600_000 }],
+  });
   school = w.registry.get(w.ids.school)?.num ?? -1;
 });
 afterAll(() => w.close());
@@ -41,4 +44,19 @@ it('a box that no night has judged, and one that is none, are told apart by thei
   expect(((await unjudged.json()) as { detail: string }).detail).toContain('No night has judged');
   const none = await w.get('/api/v1/boxes/nobody-there/quality');
   expect(((await none.json()) as { detail: string }).detail).toContain('has this id');
+});
+
+it('says of a reference station whether it is believed', async () => {
+  expect(await w.json(`/api/v1/stations/${w.ids.epa}/quality`)).toEqual({
+    id: w.ids.epa,
+    used: false,
+    excludedFor: ['plantower'],
+    stuck: false,
+    clockOffsetSeconds: -18_000,
+    words: {
+      zh: '與其他測站不符,校正 plantower 時不採用;時鐘差 5 小時,已修正。',
+      en: 'it does not fit the other stations and is left out for plantower; its clock is off by 5 h and was put right.',
+    },
+  });
+  expect((await w.get(`/api/v1/stations/${w.ids.school}/quality`)).status).toBe(404);
 });

@@ -62,7 +62,7 @@ it('says how many values moved, by how much, of which box and on which day', asy
   for await (const block of store.scan(0, Infinity)) {
     const corrected = block.corrected.slice();
     for (let i = 0; i < block.length; i++) {
-      if (Math.floor((block.datastream[i] as number) / 64) !== num || Number.isNaN(corrected[i] as number)) continue;
+      if (Math.floor((block.datastream[i] as number) / 64) !== num || Number.isNaN(corrected[i])) continue;
       corrected[i] = spoiled++ < 2 ? NaN : (corrected[i] as number) + 3;
     }
     await store.rewrite({ ...block, corrected });
