@@ -46,7 +46,8 @@ function explain(
         again: false,
         body: false,
       };
-    if (error.statusCode === 404)
+    // The query call says 400 to an organisation it does not know.
+    if (error.statusCode === 404 || /^.{0,60}(organization|bucket) .*not found/.test(said))
       return {
         words: `InfluxDB at ${url} says: ${said}; check influxOrg ("${org}") and influxBucket ("${bucket}"), or run lamppost influx setup`,
         again: false,

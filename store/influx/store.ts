@@ -99,22 +99,34 @@ export class InfluxStore implements ObservationStore {
     if (retention === null)
       this.#log('the token may not see the bucket, so the end of its retention is found by refused values');
     this.#retention = retention ?? Infinity;
-    const from = this.#catalogue.stale ? -Infinity : this.#known.last - SEEN_LATELY;
+    // A catalogue that is behind its bucket (killed, or put back from an older copy) has to learn all of it again.
+    let { stale } = this.#catalogue;
+    const lately = this.#known.last - SEEN_LATELY;
+    if (!stale) stale = !(await this.#learn(lately));
+    if (stale) await this.#learn(-Infinity);
+    this.#floor = stale ? -Infinity : lately;
+    if (!stale) return;
+    const { last } = this.#known;
+    const first = await firstTime(this.#connection);
+    const rows = first <= last ? await count(this.#connection, { from: first, to: last + 1 }) : 0;
+    this.#know({ rows, first, last });
+    this.#catalogue.stale = false;
+  }
+
+  /** The newest time of each datastream that has one from `from` on. @returns whether the newest of all was known */
+  async #learn(from: EpochMs): Promise<boolean> {
     const marks = new Watermarks();
-    let last = this.#known.last;
+    const { last } = this.#known;
+    let newestOfAll = from === -Infinity ? -Infinity : last;
     for (const [id, { times }] of (await newest(this.#connection, { from, to: Infinity }, ['flag'])).series('flag')) {
       const time = times.at(-1) as number;
       marks.begin(1);
       marks.raise(id, time, -Infinity);
-      last = Math.max(last, time);
+      newestOfAll = Math.max(newestOfAll, time);
     }
     this.#watermarks = marks;
-    this.#floor = from;
-    if (!this.#catalogue.stale) return;
-    const first = await firstTime(this.#connection);
-    const rows = first <= last ? await count(this.#connection, { from: first, to: last + 1 }) : 0;
-    this.#know({ rows, first, last: rows > 0 ? last : -Infinity });
-    this.#catalogue.stale = false;
+    this.#known = { ...this.#known, last: newestOfAll };
+    return newestOfAll <= last;
   }
 
   #know(known: Known): void {
@@ -196,9 +208,9 @@ export class InfluxStore implements ObservationStore {
     return this.#catalogue.models();
   }
 
-  /** Between which times rows lie; the catalogue knows unless the bucket was never looked at. */
+  /** Between which times rows lie. */
   async #ends(): Promise<Known> {
-    if (this.#catalogue.stale) await this.#begin();
+    await this.#begin();
     return this.#known;
   }
 
