@@ -67,6 +67,13 @@ export function ownedClientId(user: User, clientId: string, connection: number):
   }
 }
 
+/** What everybody may do, set by the operator. */
+export interface Openness {
+  readonly topics: readonly (readonly string[])[];
+  /** A scratch instance: anyone writes through SensorThings. */
+  readonly sensorThings: boolean;
+}
+
 export type PublishRight =
   /** Goes to the journal; `sender` is the box that is vouched for, '' = nobody. */
   | { readonly kind: 'readings'; readonly sender: string; readonly open: boolean }
@@ -76,7 +83,7 @@ export type PublishRight =
 
 const refused = (reason: Refusal): PublishRight => ({ kind: 'refused', reason });
 
-export function publishRight(user: User, name: string, openTopics: readonly (readonly string[])[]): PublishRight {
+export function publishRight(user: User, name: string, open: Openness): PublishRight {
   const topic = parseTopic(name);
   if (!topic) return refused('no-such-topic');
   switch (topic.kind) {
@@ -89,13 +96,13 @@ export function publishRight(user: User, name: string, openTopics: readonly (rea
         : { kind: 'readings', sender: topic.box, open: false };
     }
     case 'sensorthings':
-      return user.kind === 'token' && (user.scope === 'admin' || user.scope === 'sta-write')
+      return open.sensorThings || (user.kind === 'token' && (user.scope === 'admin' || user.scope === 'sta-write'))
         ? { kind: 'sensorthings' }
         : refused('no-write-token');
     default:
       // Firmware that takes user and password but no topic of its own.
       if (user.kind === 'box' && matches(AIRGRADIENT, name)) return { kind: 'readings', sender: user.id, open: true };
-      return openTopics.some((filter) => matches(filter, name))
+      return open.topics.some((filter) => matches(filter, name))
         ? { kind: 'readings', sender: user.kind === 'box' ? user.id : '', open: true }
         : refused('topic-not-open');
   }

@@ -57,6 +57,8 @@ export interface BrokerOptions {
   readonly tls?: { readonly port: number; readonly cert: string; readonly key: string; readonly watchMs?: number };
   /** Filters on which anybody may publish and that anybody may read. @default [] */
   readonly openTopics?: readonly string[];
+  /** Anybody may publish on SensorThings topics: a scratch instance. @default false */
+  readonly sensorThingsForAll?: boolean;
   readonly limits?: Partial<Limits>;
   /** A token that is admin without being in the registry; '' = none. */
   readonly adminToken?: string;
@@ -108,6 +110,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const log = options.log ?? SILENT;
   const warn = limited(log, 20, clock);
   const openTopics = parseOpenTopics(options.openTopics ?? []);
+  const open = { topics: openTopics, sensorThings: options.sensorThingsForAll ?? false };
   const adminToken = options.adminToken ?? '';
   const stats = newStats();
   const connections = new Set<Connection>();
@@ -158,7 +161,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     stats,
     clock,
     accept: options.accept,
-    publishRight: (c, topic) => publishRight(c.user, topic, openTopics),
+    publishRight: (c, topic) => publishRight(c.user, topic, open),
     refuse(c, reason, detail) {
       count(reason);
       warn({ ...whoIs(c), reason, ...(detail === undefined ? {} : { detail }) }, 'refused');
@@ -313,7 +316,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   function willProblem(user: User, topic: string, bytes: number): string {
     if (topic.length === 0 || topic.length > MAX_TOPIC_BYTES || /[#+\0]/.test(topic)) return 'no topic name';
-    const right = publishRight(user, topic, openTopics);
+    const right = publishRight(user, topic, open);
     if (right.kind === 'refused') return `${topic}: ${right.reason}`;
     if (right.kind === 'sensorthings') return `${topic}: no wills on SensorThings topics`;
     return right.kind === 'status' && bytes > MAX_STATUS_BYTES ? 'status too long' : '';
@@ -327,7 +330,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     if (closing) throw new Refused('closing');
     const topic = packet.topic;
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
-    const right: PublishRight = publishRight(c.user, topic, openTopics);
+    const right: PublishRight = publishRight(c.user, topic, open);
     const refuse = (reason: Refusal): never => {
       host.refuse(c, reason, topic.slice(0, MAX_TOPIC_BYTES));
       throw new Refused(reason);

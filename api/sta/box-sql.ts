@@ -122,11 +122,19 @@ function binary(
       return { type: 'boolean', sql: `(${other.sql} IS ${op === 'ne' ? 'NOT ' : ''}NULL)` };
     }
     const [a, b] = [timeIf(left, right, e.left, params), timeIf(right, left, e.right, params)];
-    // Results of boxes are numbers: beside text or truth values nothing matches, as with any result of another type.
-    if (a.type !== b.type)
-      return [a, b].some((t) => t.sql === 'result') && [a, b].some((t) => t.type === 'string' || t.type === 'boolean')
-        ? { type: 'boolean', sql: 'false' }
-        : null;
+    // Results of boxes are numbers: beside text they are the text that they are written as.
+    if (a.type !== b.type) {
+      if (a.sql !== 'result' && b.sql !== 'result') return null;
+      const literal = a.sql === 'result' ? e.right : e.left;
+      if (literal.kind !== 'literal') return null;
+      if (typeof literal.value === 'boolean') return { type: 'boolean', sql: 'CAST(NULL AS BOOLEAN)' };
+      // Texts are put in order by the other engine, which writes numbers as JSON does.
+      if (op !== 'eq' && op !== 'ne') return null;
+      const value = Number(literal.value);
+      if (String(value) !== literal.value)
+        return { type: 'boolean', sql: `(CASE WHEN result IS NOT NULL THEN ${op === 'ne'} END)` };
+      return { type: 'boolean', sql: `(result ${sign} CAST(${params.add(value)} AS DOUBLE))` };
+    }
     return { type: 'boolean', sql: `(${a.sql} ${sign} ${b.sql})` };
   }
   if (left.type === 'time' || right.type === 'time' || left.type === 'duration' || right.type === 'duration') {
@@ -161,10 +169,16 @@ function call(name: string, args: readonly Expression[], params: Params, now: nu
       second.kind === 'interval' ? second : second.kind === 'time' ? { start: second.start, end: second.start } : null;
     if (t?.type !== 'time' || !bounds) return null;
     if (name === 'before') return { type: 'boolean', sql: `(${t.sql} < ${params.add(bounds.start)})` };
-    if (name === 'after') return { type: 'boolean', sql: `(${t.sql} > ${params.add(bounds.end)})` };
+    // An interval does not hold its end.
+    if (name === 'after')
+      return {
+        type: 'boolean',
+        sql: `(${t.sql} >= ${params.add(bounds.end)} AND ${t.sql} > ${params.add(bounds.start)})`,
+      };
+    if (second.kind !== 'interval') return null;
     return {
       type: 'boolean',
-      sql: `(${t.sql} >= ${params.add(bounds.start)} AND ${t.sql} <= ${params.add(bounds.end)})`,
+      sql: `(${t.sql} >= ${params.add(bounds.start)} AND ${t.sql} < ${params.add(bounds.end)})`,
     };
   }
   return null;

@@ -13,13 +13,15 @@ import { badRequest } from './problem.ts';
 
 type SqlValue = number | string;
 
-/** `dynamic`: a json value whose type each row has for itself. Times are epoch ms, durations ms. */
+/** Times are epoch ms, durations ms. */
 type Typed =
   | {
-      readonly type: 'number' | 'string' | 'boolean' | 'time' | 'duration' | 'geometry' | 'dynamic' | 'null';
+      readonly type: 'number' | 'string' | 'boolean' | 'time' | 'duration' | 'geometry' | 'null';
       readonly sql: string;
       readonly params: readonly SqlValue[];
     }
+  /** A json value whose type each row has for itself: `kind` is what `json_type` says of it. */
+  | { readonly type: 'dynamic'; readonly sql: string; readonly params: readonly SqlValue[]; readonly kind: Sql }
   | { readonly type: 'interval'; readonly start: Sql; readonly end: Sql };
 
 export interface Sql {
@@ -34,17 +36,30 @@ function columnOf(type: EntityType, alias: string, steps: readonly string[]): Ty
   const first = (steps[0] as string).replace(/^@iot\./, '');
   // Ids of boxes' Observations are text.
   if (first === 'id' && steps.length === 1)
-    return { type: type.name === 'Observation' ? 'dynamic' : 'number', sql: `${alias}.id`, params: [] };
+    return type.name === 'Observation'
+      ? {
+          type: 'dynamic',
+          sql: `${alias}.id`,
+          params: [],
+          kind: { sql: `iif(typeof(${alias}.id) = 'text', 'text', 'integer')`, params: [] },
+        }
+      : { type: 'number', sql: `${alias}.id`, params: [] };
   const property = propertyOf(type, first);
   if (!property) throw badRequest(`${type.name} has no property "${first}"`);
   const inside = steps.slice(1);
   if (type.name === 'Observation' && first === 'result') {
-    if (inside.length === 0) return { type: 'dynamic', sql: `${alias}.result`, params: [] };
-    return {
-      type: 'dynamic',
-      sql: `json_extract(iif(${alias}.result_type = 'j', ${alias}.result, NULL), ?)`,
-      params: [jsonPath(inside)],
-    };
+    if (inside.length === 0)
+      return {
+        type: 'dynamic',
+        // Whole numbers beyond what a double holds are kept as text.
+        sql: `iif(${alias}.result_type = 'i', CAST(${alias}.result AS REAL), ${alias}.result)`,
+        params: [],
+        kind: {
+          sql: `CASE ${alias}.result_type WHEN 'n' THEN 'real' WHEN 'i' THEN 'real' WHEN 's' THEN 'text' WHEN 'b' THEN iif(${alias}.result, 'true', 'false') WHEN 'j' THEN 'object' END`,
+          params: [],
+        },
+      };
+    return jsonValue(`iif(${alias}.result_type = 'j', ${alias}.result, NULL)`, inside);
   }
   const column = `${alias}."${first}"`;
   switch (property.type) {
@@ -61,10 +76,20 @@ function columnOf(type: EntityType, alias: string, steps: readonly string[]): Ty
       };
     case 'geometry':
       if (inside.length === 0) return { type: 'geometry', sql: column, params: [] };
-      return { type: 'dynamic', sql: `json_extract(${column}, ?)`, params: [jsonPath(inside)] };
+      return jsonValue(column, inside);
     default:
-      return { type: 'dynamic', sql: `json_extract(${column}, ?)`, params: [jsonPath(inside)] };
+      return jsonValue(column, inside);
   }
+}
+
+function jsonValue(column: string, inside: readonly string[]): Typed {
+  const params = [jsonPath(inside)];
+  return {
+    type: 'dynamic',
+    sql: `json_extract(${column}, ?)`,
+    params,
+    kind: { sql: `json_type(${column}, ?)`, params },
+  };
 }
 
 /** Keys are quoted, so a dot or bracket in one means itself; a whole number picks from an array. */
@@ -128,6 +153,27 @@ export class Scope {
   }
 }
 
+const NUMBERS = "IN ('integer', 'real')";
+/** Of a json value: NULL where it has another type, so that neither a condition nor its opposite finds it. */
+const truthOf = (t: Dynamic): Sql => ({
+  sql: `(CASE ${t.kind.sql} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)`,
+  params: t.kind.params,
+});
+const numberOf = (t: Dynamic): Sql => ({
+  sql: `iif(${t.kind.sql} ${NUMBERS}, ${t.sql}, NULL)`,
+  params: [...t.kind.params, ...t.params],
+});
+/** Numbers and truth values as they are written. */
+const textOf = (t: Dynamic): Sql => ({
+  sql: `(CASE ${t.kind.sql} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'real' THEN printf('%.15g', ${t.sql}) ELSE CAST(${t.sql} AS TEXT) END)`,
+  params: [...t.kind.params, ...t.params, ...t.params],
+});
+/** The julian day is the one thing SQLite can make of every ISO form of a time. */
+const timeOf = (t: Dynamic): Sql => ({
+  sql: `iif(${t.kind.sql} = 'text', (julianday(${t.sql}) - 2440587.5) * 86400000.0, NULL)`,
+  params: [...t.kind.params, ...t.params],
+});
+
 const literal = (type: 'number' | 'string' | 'boolean' | 'time' | 'duration' | 'geometry', value: SqlValue): Typed => ({
   type,
   sql: '?',
@@ -172,7 +218,7 @@ function compile(e: Expression, scope: Scope, now: number): Typed {
 function truth(t: Typed): Sql {
   if (isInterval(t)) throw badRequest('a time is not true or false; compare it with something');
   if (t.type === 'boolean' || t.type === 'null') return t;
-  if (t.type === 'dynamic') return { sql: `(${t.sql} = 1)`, params: t.params };
+  if (t.type === 'dynamic') return truthOf(t);
   throw badRequest(`a ${t.type} is not true or false; compare it with something`);
 }
 
@@ -200,7 +246,8 @@ function compare(op: BinaryOperator, sign: string, left: Typed, right: Typed): T
     const { sql, params } = isInterval(other) ? other.start : other;
     return boolean(`${sql} IS ${op === 'ne' ? 'NOT ' : ''}NULL`, params);
   }
-  if (isInterval(left) || isInterval(right)) return compareIntervals(op, sign, asInterval(left), asInterval(right));
+  if (isInterval(left) || isInterval(right))
+    return betweenTimes(BETWEEN_TIMES[op] as string, asInterval(left), asInterval(right));
   // A quoted time compared with a time is a time: clients differ in whether they quote.
   const [a, b] = [timeIf(left, right), timeIf(right, left)];
   if (a.type === 'geometry' || b.type === 'geometry') {
@@ -214,6 +261,7 @@ function compare(op: BinaryOperator, sign: string, left: Typed, right: Typed): T
 }
 
 type Plain = Exclude<Typed, { type: 'interval' }>;
+type Dynamic = Extract<Typed, { type: 'dynamic' }>;
 
 function timeIf(t: Plain, other: Plain): Plain {
   const value = t.params[0];
@@ -223,29 +271,40 @@ function timeIf(t: Plain, other: Plain): Plain {
   return { type: 'time', sql: '?', params: [ms] };
 }
 
-/** A json value matches only when it has the type of what it is compared with: `'abc' gt 3` is false, not an error. */
+/**
+ * A json value is compared as what the other side is: beside text (`result gt '3'`) a number is the text that it is written
+ * as, as in the reference implementation.
+ */
 function compareDynamic(sign: string, a: Plain, b: Plain): Typed {
-  const dynamic = a.type === 'dynamic' ? a : b;
+  const say = (x: Sql, y: Sql): Sql => ({ sql: `${x.sql} ${sign} ${y.sql}`, params: [...x.params, ...y.params] });
+  const either = (test: Sql, then: Sql, otherwise: Sql): Typed => ({
+    type: 'boolean',
+    sql: `(CASE WHEN ${test.sql} THEN ${then.sql} ELSE ${otherwise.sql} END)`,
+    params: [...test.params, ...then.params, ...otherwise.params],
+  });
+  const as = (f: (t: Dynamic) => Sql): Typed => {
+    const { sql, params } = say(a.type === 'dynamic' ? f(a) : a, b.type === 'dynamic' ? f(b) : b);
+    return { type: 'boolean', sql: `(${sql})`, params };
+  };
+  if (a.type === 'dynamic' && b.type === 'dynamic')
+    return either(
+      { sql: `${a.kind.sql} ${NUMBERS} AND ${b.kind.sql} ${NUMBERS}`, params: [...a.kind.params, ...b.kind.params] },
+      say(a, b),
+      say(textOf(a), textOf(b)),
+    );
   const other = a.type === 'dynamic' ? b : a;
-  if (other.type === 'dynamic')
-    return {
-      type: 'boolean',
-      sql: `((typeof(${a.sql}) = 'text') = (typeof(${b.sql}) = 'text') AND ${a.sql} ${sign} ${b.sql})`,
-      params: [...a.params, ...b.params, ...a.params, ...b.params],
-    };
-  let kind = `typeof(${dynamic.sql}) IN ('integer', 'real')`;
-  let side = dynamic.sql;
-  let sideParams = dynamic.params;
-  if (other.type === 'string') kind = `typeof(${dynamic.sql}) = 'text'`;
-  if (other.type === 'time') {
-    // Times inside json are text; the julian day is the one thing SQLite can make of every ISO form.
-    kind = `typeof(${dynamic.sql}) = 'text'`;
-    side = `((julianday(${dynamic.sql}) - 2440587.5) * 86400000.0)`;
-    sideParams = dynamic.params;
+  switch (other.type) {
+    case 'number':
+      return as(numberOf);
+    case 'boolean':
+      return as(truthOf);
+    case 'time':
+      return as(timeOf);
+    case 'string':
+      return as(textOf);
+    default:
+      throw badRequest(`a ${other.type} cannot be compared with a value whose type is not known`);
   }
-  const comparison = a === dynamic ? `${side} ${sign} ${other.sql}` : `${other.sql} ${sign} ${side}`;
-  const ordered = a === dynamic ? [...sideParams, ...other.params] : [...other.params, ...sideParams];
-  return { type: 'boolean', sql: `(${kind} AND ${comparison})`, params: [...dynamic.params, ...ordered] };
 }
 
 function asInterval(t: Typed): { start: Sql; end: Sql } {
@@ -262,33 +321,30 @@ function asInterval(t: Typed): { start: Sql; end: Sql } {
   throw badRequest(`a time cannot be compared with a ${t.type}`);
 }
 
-/** gt: begins after the other's end; lt: ends before its start; eq: the same; ge, le: likewise with equality of the ends. */
-function compareIntervals(
-  op: BinaryOperator,
-  sign: string,
-  a: { start: Sql; end: Sql },
-  b: { start: Sql; end: Sql },
-): Typed {
-  const say = (...parts: [Sql, string, Sql][]): Typed => ({
-    type: 'boolean',
-    sql: `(${parts.map(([l, s, r]) => `${l.sql} ${s} ${r.sql}`).join(op === 'ne' ? ' OR ' : ' AND ')})`,
-    params: parts.flatMap(([l, , r]) => [...l.params, ...r.params]),
-  });
-  switch (op) {
-    case 'gt':
-      return say([a.start, '>', b.end]);
-    case 'ge':
-      return say([a.start, '>=', b.end]);
-    case 'lt':
-      return say([a.end, '<', b.start]);
-    case 'le':
-      return say([a.end, '<=', b.start]);
-    default:
-      return say([a.start, sign, b.start], [a.end, sign, b.end]);
-  }
-}
+/** Of two times: [template, what has to stand between]. `%1` `%2` are start and end of the first, `%3` `%4` of the second. */
+const BEFORE = '%2 <= %3 AND %1 < %3';
+const AFTER = '%1 >= %4 AND %1 > %3';
+/**
+ * An interval holds its start and not its end; an instant is an interval whose end is its start. gt: begins when the other
+ * is over; lt: is over when it begins; eq: the same; ge, le: both ends are not before, not after.
+ */
+const BETWEEN_TIMES: Partial<Record<BinaryOperator, string>> = {
+  gt: AFTER,
+  lt: BEFORE,
+  ge: '%1 >= %3 AND %2 >= %4',
+  le: '%1 <= %3 AND %2 <= %4',
+  eq: '%1 = %3 AND %2 = %4',
+  ne: '(%1 <> %3 OR %2 <> %4)',
+};
+
+const betweenTimes = (template: string, a: { start: Sql; end: Sql }, b: { start: Sql; end: Sql }): Typed => ({
+  type: 'boolean',
+  ...fill(`(${template})`, [a.start, a.end, b.start, b.end]),
+});
 
 function arithmetic(op: BinaryOperator, left: Typed, right: Typed): Typed {
+  const shifted = moved(op, left, right) ?? (op === 'add' ? moved(op, right, left) : null);
+  if (shifted) return shifted;
   const [a, b] = [instant(left), instant(right)];
   const params = [...a.params, ...b.params];
   const of = (type: 'number' | 'time' | 'duration', sql: string, p: readonly SqlValue[] = params): Typed => ({
@@ -317,19 +373,24 @@ function arithmetic(op: BinaryOperator, left: Typed, right: Typed): Typed {
   return of('number', `sta_mod(${x.sql}, ${y.sql})`, both);
 }
 
-/** Arithmetic on an interval uses its start. */
+/** An interval and a duration: both its ends move. */
+function moved(op: BinaryOperator, interval: Typed, by: Typed): Typed | null {
+  if (!isInterval(interval) || isInterval(by) || by.type !== 'duration' || (op !== 'add' && op !== 'sub')) return null;
+  const end = (t: Sql): Sql => fill(`(%1 ${op === 'add' ? '+' : '-'} %2)`, [t, by]);
+  return { type: 'interval', start: end(interval.start), end: end(interval.end) };
+}
+
+/** Other arithmetic on an interval uses its start. */
 const instant = (t: Typed): Plain => (isInterval(t) ? { type: 'time', ...t.start } : t);
 
 function numeric(t: Typed): Sql {
   if (t.type === 'number' || t.type === 'null') return t;
-  if (t.type === 'dynamic')
-    return { sql: `iif(typeof(${t.sql}) IN ('integer', 'real'), ${t.sql}, NULL)`, params: [...t.params, ...t.params] };
+  if (t.type === 'dynamic') return numberOf(t);
   throw badRequest(`a ${t.type} is not a number`);
 }
 function text(t: Typed): Sql {
   if (t.type === 'string' || t.type === 'null') return t;
-  if (t.type === 'dynamic')
-    return { sql: `iif(typeof(${t.sql}) = 'text', ${t.sql}, NULL)`, params: [...t.params, ...t.params] };
+  if (t.type === 'dynamic') return textOf(t);
   throw badRequest(`a ${t.type} is not text`);
 }
 function time(t: Typed): Sql {
@@ -338,7 +399,7 @@ function time(t: Typed): Sql {
   const value = t.params[0];
   if (t.type === 'string' && t.sql === '?' && typeof value === 'string' && !Number.isNaN(isoTime(value)))
     return { sql: '?', params: [isoTime(value)] };
-  if (t.type === 'dynamic') return { sql: `((julianday(${t.sql}) - 2440587.5) * 86400000.0)`, params: t.params };
+  if (t.type === 'dynamic') return timeOf(t);
   throw badRequest(`a ${t.type} is not a time`);
 }
 function geometry(t: Typed): Sql {
@@ -404,16 +465,14 @@ export const FUNCTION_NAMES = [
 ];
 
 /** Allen's relations between times; the interval functions of the reference implementation. */
-const INTERVAL_FUNCTIONS: Readonly<
-  Record<string, (a: { start: string; end: string }, b: { start: string; end: string }) => string>
-> = {
-  before: (a, b) => `${a.end} < ${b.start}`,
-  after: (a, b) => `${a.start} > ${b.end}`,
-  meets: (a, b) => `${a.end} = ${b.start} OR ${a.start} = ${b.end}`,
-  during: (a, b) => `${a.start} >= ${b.start} AND ${a.end} <= ${b.end}`,
-  overlaps: (a, b) => `${a.start} < ${b.end} AND ${b.start} < ${a.end}`,
-  starts: (a, b) => `${a.start} = ${b.start}`,
-  finishes: (a, b) => `${a.end} = ${b.end}`,
+const INTERVAL_FUNCTIONS: Readonly<Record<string, string>> = {
+  before: BEFORE,
+  after: AFTER,
+  meets: '%2 = %3 OR %1 = %4',
+  during: '%1 >= %3 AND %2 <= %4 AND %1 < %4',
+  overlaps: '(%1 < %4 OR %1 = %3) AND (%3 < %2 OR %1 = %3)',
+  starts: '%1 = %3',
+  finishes: '%2 = %4',
 };
 
 function fill(template: string, args: readonly Sql[]): Sql {
@@ -448,9 +507,10 @@ function call(name: string, args: readonly Expression[], scope: Scope, now: numb
   const relation = Object.hasOwn(INTERVAL_FUNCTIONS, key) ? INTERVAL_FUNCTIONS[key] : undefined;
   if (relation) {
     arity(2);
-    const [a, b] = [asInterval(at(0)), asInterval(at(1))];
-    const template = relation({ start: '%1', end: '%2' }, { start: '%3', end: '%4' });
-    return { type: 'boolean', ...fill(`(${template})`, [a.start, a.end, b.start, b.end]) };
+    const within = at(1);
+    if (key === 'during' && !isInterval(within))
+      throw badRequest('during takes an interval as its second argument: an instant has nothing inside it');
+    return betweenTimes(relation, asInterval(at(0)), asInterval(within));
   }
   switch (key) {
     case 'endswith':

@@ -23,6 +23,8 @@ export interface EntityProperty {
   readonly name: string;
   readonly type: PropertyType;
   readonly mandatory: boolean;
+  /** TM_Period: always written as two times, even when they are the same. */
+  readonly period?: boolean;
   /** Made by the service from the observations (Datastream phenomenonTime, resultTime, observedArea). */
   readonly derived?: boolean;
 }
@@ -129,8 +131,8 @@ export const ENTITY_TYPES: readonly EntityType[] = [
       p('observationType', 'string', true),
       p('unitOfMeasurement', 'json', true),
       p('observedArea', 'geometry', false, true),
-      p('phenomenonTime', 'interval', false, true),
-      p('resultTime', 'interval', false, true),
+      { ...p('phenomenonTime', 'interval', false, true), period: true },
+      { ...p('resultTime', 'interval', false, true), period: true },
       p('properties', 'json'),
     ],
     navigation: [
@@ -175,7 +177,7 @@ export const ENTITY_TYPES: readonly EntityType[] = [
       p('result', 'any', true),
       p('resultTime', 'instant'),
       p('resultQuality', 'any'),
-      p('validTime', 'interval'),
+      { ...p('validTime', 'interval'), period: true },
       p('parameters', 'json'),
     ],
     navigation: [

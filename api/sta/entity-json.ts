@@ -24,11 +24,11 @@ function iso(t: number): string {
 const short = new Map<string, Json>();
 function parsed(value: unknown): Json {
   if (typeof value !== 'string') return null;
-  if (value.length > 200) return JSON.parse(value) as Json;
+  if (value.length > 200) return parseExact(value);
   let json = short.get(value);
   if (json === undefined) {
     if (short.size > 5000) short.clear();
-    short.set(value, (json = JSON.parse(value) as Json));
+    short.set(value, (json = parseExact(value)));
   }
   return json;
 }
@@ -39,7 +39,10 @@ export function propertyValue(type: EntityType, property: EntityProperty, row: R
   const value = row[property.name];
   switch (property.type) {
     case 'interval': {
-      const text = formatInterval(row[`${property.name}_start`], row[`${property.name}_end`]);
+      const [start, end] = [row[`${property.name}_start`], row[`${property.name}_end`]];
+      if (property.period)
+        return typeof start === 'number' && typeof end === 'number' ? `${iso(start)}/${iso(end)}` : undefined;
+      const text = formatInterval(start, end);
       return text ?? (property.name === 'phenomenonTime' && type.name === 'Observation' ? null : undefined);
     }
     case 'instant':
@@ -53,12 +56,30 @@ export function propertyValue(type: EntityType, property: EntityProperty, row: R
   }
 }
 
-/** `n` number, `s` text, `b` truth value, `z` null, `j` any other JSON. */
-export type ResultType = 'n' | 's' | 'b' | 'z' | 'j';
+/** `n` number, `s` text, `b` truth value, `z` null, `i` a whole number beyond ±2⁵³ as text, `j` any other JSON. */
+export type ResultType = 'n' | 's' | 'b' | 'z' | 'i' | 'j';
+
+/** `JSON.rawJSON` of ES2026, which the type library does not know yet: a number that is written out as it was read. */
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON: (text: string) => { rawJSON: string };
+  isRawJSON: (value: unknown) => value is { rawJSON: string };
+};
+
+/** Parses JSON; whole numbers that no double holds keep their digits. @throws SyntaxError */
+export function parseExact(text: string): Json {
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as Json;
+  return JSON.parse(text, function keep(_key: string, value: unknown, context?: { source?: string }): unknown {
+    const source = context?.source;
+    return typeof value === 'number' && !Number.isSafeInteger(value) && source && /^-?\d{16,100}$/.test(source)
+      ? rawJSON(source)
+      : value;
+  } as (key: string, value: unknown) => unknown) as Json;
+}
 
 export function resultValue(row: Row): Json {
   const { result, result_type: type } = row;
   if (type === 'b') return result === 1;
+  if (type === 'i') return rawJSON(String(result));
   if (type === 'j') return parsed(result);
   if (type === 'z') return null;
   return result as Json;
@@ -68,6 +89,7 @@ export function resultColumns(value: Json): { result: number | string | null; re
   if (value === null) return { result: null, result_type: 'z' };
   if (typeof value === 'number') return { result: value, result_type: 'n' };
   if (typeof value === 'string') return { result: value, result_type: 's' };
+  if (isRawJSON(value)) return { result: value.rawJSON, result_type: 'i' };
   if (typeof value === 'boolean') return { result: Number(value), result_type: 'b' };
   return { result: JSON.stringify(value), result_type: 'j' };
 }

@@ -86,7 +86,7 @@ type Token =
   | { readonly t: 'string'; readonly value: string; readonly at: number }
   | { readonly t: 'time'; readonly start: number; readonly end: number | null; readonly at: number }
   | { readonly t: 'typed'; readonly type: string; readonly value: string; readonly at: number }
-  | { readonly t: '(' | ')' | ',' | '/'; readonly at: number };
+  | { readonly t: '(' | ')' | ',' | '/' | '[' | ']'; readonly at: number };
 
 /** A blank before the zone is a plus that was sent without being encoded. */
 const TIME = /\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2}| \d{2}:\d{2})?)?/y;
@@ -138,7 +138,7 @@ function tokenize(text: string): Token[] {
     const c = text[at] as string;
     if (c === ' ' || c === '\t' || c === '\n' || c === '\r') {
       at++;
-    } else if (c === '(' || c === ')' || c === ',' || c === '/') {
+    } else if (c === '(' || c === ')' || c === ',' || c === '/' || c === '[' || c === ']') {
       tokens.push({ t: c, at });
       at++;
     } else if (c === "'") {
@@ -307,6 +307,7 @@ class Parser {
       return { kind: 'call', name: text, args };
     }
     const steps = [text];
+    this.indexes(steps);
     while (this.peek()?.t === '/') {
       this.at++;
       const step = this.peek();
@@ -316,8 +317,21 @@ class Parser {
       else if (step?.t === 'string') steps.push(step.value);
       else this.fail('a property name');
       this.at++;
+      this.indexes(steps);
     }
     return { kind: 'path', steps };
+  }
+
+  /** `[0][1]` behind a name: places in arrays. */
+  indexes(steps: string[]): void {
+    while (this.peek()?.t === '[') {
+      this.at++;
+      const index = this.peek();
+      if (index?.t !== 'number' || !Number.isInteger(index.value) || index.value < 0) this.fail('a place in the array');
+      steps.push(String(index.value));
+      this.at++;
+      this.take(']', '"]"');
+    }
   }
 }
 

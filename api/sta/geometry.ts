@@ -68,11 +68,43 @@ export const PREDICATES: Readonly<Record<string, Predicate>> = {
 
 export const relate = (a: Geometry, b: Geometry, pattern: string): boolean => matrixOf(a, b).matches(pattern);
 export const distance = (a: Geometry, b: Geometry): number => DistanceOp.distance(a, b) as number;
-export const length = (a: Geometry): number => a.getLength();
+/** Of lines; points and areas have none, as in PostGIS. */
+export const length = (a: Geometry): number => (dimension(a) === 1 ? a.getLength() : 0);
 export const isPattern = (text: string): boolean => /^[TF*012]{9}$/i.test(text);
 
-/** Longitude and latitude bounds of a geometry, null when it is empty. */
-export function bounds(geometry: Geometry): [number, number, number, number] | null {
-  const e = geometry.getEnvelopeInternal();
-  return e.isNull() ? null : [e.getMinX(), e.getMinY(), e.getMaxX(), e.getMaxY()];
+/** West, south, east, north. */
+export type Bounds = readonly [number, number, number, number];
+
+/** Bounds of a GeoJSON text, null where it is no geometry or empty. */
+export function boundsOf(text: string | null | undefined): Bounds | null {
+  const e = text ? readGeoJson(text)?.getEnvelopeInternal() : undefined;
+  return !e || e.isNull() ? null : [e.getMinX(), e.getMinY(), e.getMaxX(), e.getMaxY()];
+}
+
+export const joined = (a: Bounds | null, b: Bounds | null): Bounds | null =>
+  a && b ? [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])] : (a ?? b);
+
+/** Bounds as GeoJSON text: a rectangle, or the line or point that it has shrunk to. */
+export function boundsJson([w, s, e, n]: Bounds): string {
+  if (w === e && s === n) return JSON.stringify({ type: 'Point', coordinates: [w, s] });
+  if (w === e || s === n)
+    return JSON.stringify({
+      type: 'LineString',
+      coordinates: [
+        [w, s],
+        [e, n],
+      ],
+    });
+  return JSON.stringify({
+    type: 'Polygon',
+    coordinates: [
+      [
+        [w, s],
+        [e, s],
+        [e, n],
+        [w, n],
+        [w, s],
+      ],
+    ],
+  });
 }

@@ -1,6 +1,9 @@
 /** RFC 6902 on an entity's JSON; only what the entity itself holds can be patched. */
 import { badRequest } from './problem.ts';
-import type { Json } from './entity-json.ts';
+import { parseExact, type Json } from './entity-json.ts';
+
+/** Numbers that no double holds come through. */
+const copy = (value: Json): Json => parseExact(JSON.stringify(value));
 
 type Container = { [key: string]: Json } | Json[];
 const isContainer = (value: Json | undefined): value is Container => typeof value === 'object' && value !== null;
@@ -55,7 +58,7 @@ function addAt(document: Json, path: readonly string[], value: Json, replace: bo
 /** A changed copy. @throws StaProblem 400 for a malformed patch or a failed test */
 export function applyPatch(document: Json, patch: Json): Json {
   if (!Array.isArray(patch)) throw badRequest('JSON Patch: the body must be an array of operations');
-  const result = structuredClone(document);
+  const result = copy(document);
   for (const step of patch) {
     if (!isContainer(step) || Array.isArray(step)) throw badRequest('JSON Patch: each operation is an object');
     const path = pointer(step['path']);
@@ -65,7 +68,7 @@ export function applyPatch(document: Json, patch: Json): Json {
       case 'replace':
         if (value === undefined) throw badRequest('JSON Patch: "value" is missing');
         if (step['op'] === 'replace') getAt(result, path);
-        addAt(result, path, structuredClone(value), step['op'] === 'replace');
+        addAt(result, path, copy(value), step['op'] === 'replace');
         break;
       case 'remove':
         removeAt(result, path);
@@ -73,7 +76,7 @@ export function applyPatch(document: Json, patch: Json): Json {
       case 'copy':
       case 'move': {
         const from = pointer(step['from']);
-        const moved = structuredClone(getAt(result, from));
+        const moved = copy(getAt(result, from));
         if (step['op'] === 'move') removeAt(result, from);
         addAt(result, path, moved, false);
         break;

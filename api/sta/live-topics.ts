@@ -3,6 +3,8 @@
  * path behind `v1.1/`: a set (hears of entities made or changed in it), one entity, or one of its properties; `?$select=` and
  * `?$expand=` shape what is sent. Nothing is looked up or written out for topics that nobody subscribes to.
  */
+import type { SQLInputValue } from 'node:sqlite';
+import type { Sql } from './compile.ts';
 import { entity, type EntityType } from './entities.ts';
 import { propertyValue, type Json, type Row } from './entity-json.ts';
 import { isCollection, parsePath, type EntityId, type PathStep, type ResourcePath } from './path.ts';
@@ -124,7 +126,8 @@ export class LiveTopics {
         if (error instanceof StaProblem) return null;
         throw error;
       });
-      if (found?.row?.['id'] !== id) continue;
+      if (!found || !(found.row ? found.row['id'] === id : typeof id === 'number' && isIn(ctx, type, found.where, id)))
+        continue;
       const json = await this.#payload(ctx, type, row, watched);
       if (json !== null) out.set(watched.topic, json);
     }
@@ -164,6 +167,14 @@ export class LiveTopics {
   }
 }
 
+/** Is that entity in the set that a path leads to? */
+const isIn = (ctx: ReadContext, type: EntityType, where: Sql | null, id: number): boolean =>
+  where !== null &&
+  prepared(ctx.db, `SELECT 1 FROM "${type.table}" t WHERE t.id = ? AND ${where.sql}`).get(
+    id,
+    ...(where.params as SQLInputValue[]),
+  ) !== undefined;
+
 /** `{"name": …}`, or null where there is no such thing. */
 function propertyJson(type: EntityType, row: Row, path: ResourcePath): string | null {
   const [first, ...inside] = path.property as [string, ...string[]];
@@ -174,7 +185,7 @@ function propertyJson(type: EntityType, row: Row, path: ResourcePath): string | 
       typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, key)
         ? value[key]
         : undefined;
-  return value === undefined ? null : JSON.stringify({ [path.property?.at(-1) ?? first]: value });
+  return value === undefined ? null : JSON.stringify({ [path.propertyName || first]: value });
 }
 
 /** The entity as it stands, for a change that is told by id. */

@@ -9,6 +9,7 @@ import { licence } from '../../registry/licences.ts';
 import { publicPlace, publicPlaces, publicProperties } from '../../registry/place.ts';
 import type { Registry, Thing } from '../../registry/registry.ts';
 import { boxDatastreamId, LEVELS, placeId, type ObservationLevel } from './box-ids.ts';
+import { boundsJson, boundsOf, joined, type Bounds } from './geometry.ts';
 import { prepared } from './read.ts';
 
 /** What the mirror is told of a datastream in the store. */
@@ -176,7 +177,21 @@ export class BoxMirror {
         thing.num,
         placeId(thing.num, places.length - 1),
       );
+    prepared(this.#db, 'UPDATE datastream SET "observedArea" = ? WHERE thing_id = ?').run(
+      this.#area(thing.num),
+      thing.num,
+    );
     return true;
+  }
+
+  /** Round all places that a Thing has had. */
+  #area(thing: number): string | null {
+    const places = prepared(
+      this.#db,
+      'SELECT l.location FROM historical_location h JOIN location l ON l.id = h.id WHERE h.thing_id = ?',
+    ).all(thing) as { location: string }[];
+    const area = places.reduce<Bounds | null>((sum, p) => joined(sum, boundsOf(p.location)), null);
+    return area && boundsJson(area);
   }
 
   #sensor(model: string): number {
@@ -226,12 +241,17 @@ export class BoxMirror {
         if (!thing) return;
         if (!prepared(this.#db, 'SELECT 1 FROM thing WHERE id = ?').get(s.thingNum)) this.#writeThing(thing);
         const properties = JSON.stringify({ level, datastreams: ids, licence: thing.licence });
-        const exists = prepared(this.#db, 'UPDATE datastream SET properties = ? WHERE id = ?').run(properties, id);
+        const area = this.#area(s.thingNum);
+        const exists = prepared(this.#db, 'UPDATE datastream SET properties = ?, "observedArea" = ? WHERE id = ?').run(
+          properties,
+          area,
+          id,
+        );
         if (exists.changes === 0)
           prepared(
             this.#db,
-            `INSERT INTO datastream (id, name, description, "observationType", "unitOfMeasurement", properties, thing_id, sensor_id, observed_property_id, "phenomenonTime_start", "phenomenonTime_end", "resultTime_start", "resultTime_end")
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+            `INSERT INTO datastream (id, name, description, "observationType", "unitOfMeasurement", properties, "observedArea", thing_id, sensor_id, observed_property_id, "phenomenonTime_start", "phenomenonTime_end", "resultTime_start", "resultTime_end")
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           ).run(
             id,
             `${thing.name || thing.id} ${p.key} ${level}`,
@@ -239,6 +259,7 @@ export class BoxMirror {
             MEASUREMENT,
             JSON.stringify({ name: p.unitLabel || p.unit, symbol: p.unitLabel, definition: `ucum:${p.unit}` }),
             properties,
+            area,
             s.thingNum,
             this.#sensor(sensorFor(thing, s.key)),
             this.#observedProperty(s.key),
@@ -251,8 +272,8 @@ export class BoxMirror {
       }
       prepared(
         this.#db,
-        `UPDATE datastream SET "phenomenonTime_start" = min("phenomenonTime_start", ?), "phenomenonTime_end" = max("phenomenonTime_end", ?), "resultTime_end" = max("resultTime_end", ?) WHERE id = ?`,
-      ).run(s.firstTime, s.lastTime, s.lastResultTime, id);
+        `UPDATE datastream SET "phenomenonTime_start" = min("phenomenonTime_start", ?), "phenomenonTime_end" = max("phenomenonTime_end", ?), "resultTime_end" = max("resultTime_end", ?) WHERE id = ? AND ("phenomenonTime_start" > ? OR "phenomenonTime_end" < ? OR "resultTime_end" < ?)`,
+      ).run(s.firstTime, s.lastTime, s.lastResultTime, id, s.firstTime, s.lastTime, s.lastResultTime);
     }
   }
 }

@@ -20,6 +20,8 @@ export interface ResourcePath {
   readonly steps: readonly PathStep[];
   /** Of one entity: a property, and the way into its json. */
   readonly property: readonly string[] | null;
+  /** The last step of that way as it was written: `intArray[1]`. */
+  readonly propertyName: string;
   readonly value: boolean;
   readonly ref: boolean;
   readonly count: boolean;
@@ -38,6 +40,8 @@ const SEGMENT = /^([A-Za-z]+)(?:\((.*)\))?$/s;
 function parseId(text: string): EntityId {
   const t = text.trim().replace(/^(?:@iot\.)?id\s*=\s*/, '');
   if (/^-?\d{1,15}$/.test(t)) return Number(t);
+  // A number that no entity has: not found, rather than misunderstood.
+  if (/^-?\d{1,30}$/.test(t)) return t;
   const quoted = /^'((?:[^']|'')*)'$/s.exec(t);
   if (quoted) return (quoted[1] as string).replaceAll("''", "'");
   throw badRequest(`"${text}" is no id: expected a whole number or 'text'`);
@@ -53,6 +57,12 @@ function segments(path: string): string[] {
     else parts[parts.length - 1] += c;
   }
   return parts.filter((s, i) => s !== '' || (i > 0 && i < parts.length - 1));
+}
+
+/** `intArray[0][1]` is three steps into a json value. */
+function indexed(step: string): string[] {
+  const m = /^([^[\]]+)((?:\[\d{1,9}\])+)$/.exec(step);
+  return m ? [m[1] as string, ...(m[2] as string).slice(1, -1).split('][')] : [step];
 }
 
 /** `path` comes after `/v1.1`, percent-encoded as sent. @throws StaProblem 400, 404 */
@@ -94,7 +104,8 @@ export function parsePath(path: string): ResourcePath {
   const value = tail === '$value';
   const ref = tail === '$ref';
   const count = tail === '$count';
-  const property = value || ref || count ? rest.slice(0, -1) : rest;
+  const written = value || ref || count ? rest.slice(0, -1) : rest;
+  const property = written.flatMap(indexed);
   const collection = last.id === null && (last.navigation === null || last.navigation.many);
   if (property.length > 0) {
     const first = (property[0] as string).replace(/^@iot\./, '');
@@ -111,5 +122,6 @@ export function parsePath(path: string): ResourcePath {
     property[0] = first;
   } else if (value) throw badRequest('$value goes with a property');
   if (count && !collection) throw badRequest('$count goes with a set');
-  return { steps, property: property.length > 0 ? property : null, value, ref, count };
+  const propertyName = (written.at(-1) ?? '').replace(/^@iot\./, '');
+  return { steps, property: property.length > 0 ? property : null, propertyName, value, ref, count };
 }

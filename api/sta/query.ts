@@ -84,10 +84,18 @@ interface Budget {
   expands: number;
 }
 
+/** Clients differ in how they write `$orderBy`. */
+const OPTION_NAMES = new Map(
+  ['$filter', '$orderby', '$top', '$skip', '$count', '$select', '$expand', '$resultFormat', '$skiptoken'].map(
+    (name) => [name.toLowerCase(), name],
+  ),
+);
+
 function parseOptions(options: readonly [string, string][], type: EntityType, depth: number, budget: Budget): Query {
   const query: { -readonly [K in keyof Query]: Query[K] } = { ...EMPTY_QUERY };
   const seen = new Set<string>();
-  for (const [name, value] of options) {
+  for (const [given, value] of options) {
+    const name = OPTION_NAMES.get(given.toLowerCase()) ?? given;
     if (!name.startsWith('$')) {
       if (depth > 0)
         throw badRequest(`"${name}" is not a query option; inside $expand(…) options are separated by ";"`);
@@ -210,7 +218,10 @@ export function parseQuery(raw: string, type: EntityType): Query {
     .filter((s) => s !== '')
     .map((s): [string, string] => {
       const eq = s.indexOf('=');
-      return [decode(eq < 0 ? s : s.slice(0, eq)), decode(eq < 0 ? '' : s.slice(eq + 1))];
+      if (eq >= 0) return [decode(s.slice(0, eq)), decode(s.slice(eq + 1))];
+      // Some clients encode the whole option, its = too.
+      const [name = '', value = ''] = decode(s).split(/=(.*)/s);
+      return [name, value];
     });
   return parseOptions(options, type, 0, { expands: 0 });
 }

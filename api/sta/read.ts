@@ -426,5 +426,5 @@ function readProperty(ctx: ReadContext, type: EntityType, row: Row, path: Resour
     if (json === undefined) throw notFound(`${path.property?.join('/')} does not exist`);
   }
   if (json === undefined || (json === null && path.value)) return { kind: 'nothing' };
-  return path.value ? { kind: 'value', json } : { kind: 'property', name: path.property?.at(-1) ?? first, json };
+  return path.value ? { kind: 'value', json } : { kind: 'property', name: path.propertyName || first, json };
 }

@@ -5,7 +5,7 @@
 import { applyPatch } from './json-patch.ts';
 import { runBatch } from './batch.ts';
 import { ENTITY_TYPES, type EntityType } from './entities.ts';
-import { entityJson, entityUrl, type Json } from './entity-json.ts';
+import { entityJson, entityUrl, parseExact, type Json } from './entity-json.ts';
 import { csv, dataArray, geoJson, plain } from './formats.ts';
 import { isCollection, parsePath, type EntityId, type ResourcePath } from './path.ts';
 import { badRequest, StaProblem } from './problem.ts';
@@ -283,7 +283,7 @@ const isRecord = (value: unknown): value is { [key: string]: Json } =>
 
 function parseBody(request: StaRequest): Json {
   try {
-    return JSON.parse(request.body) as Json;
+    return parseExact(request.body);
   } catch (cause) {
     throw Object.assign(badRequest('the body is not JSON'), { cause });
   }

@@ -14,7 +14,7 @@ import {
 } from './entities.ts';
 import { resultColumns, type Json } from './entity-json.ts';
 import { isoTime } from './expression.ts';
-import { readGeoJson } from './geometry.ts';
+import { boundsJson, boundsOf, joined, readGeoJson, type Bounds } from './geometry.ts';
 import { badRequest, notFound, StaProblem } from './problem.ts';
 import { prepared, rowById } from './read.ts';
 
@@ -104,6 +104,8 @@ export class Writer {
   private made = 0;
   private readonly changes: Parameters<WriteContext['changed']>[0][] = [];
   private readonly touched = new Set<number>();
+  /** Datastreams whose observed area has to be found anew. */
+  private readonly shrunk = new Set<number>();
 
   constructor(ctx: WriteContext) {
     this.ctx = ctx;
@@ -121,6 +123,7 @@ export class Writer {
     try {
       result = work();
       for (const id of this.touched) this.spanOf(id);
+      for (const id of this.shrunk) this.areaOf(id);
       db.exec(commit);
     } catch (error) {
       db.exec(undo);
@@ -128,6 +131,7 @@ export class Writer {
       throw error;
     } finally {
       this.touched.clear();
+      this.shrunk.clear();
     }
     for (const change of this.changes.splice(0)) this.ctx.changed(change);
     return result;
@@ -170,7 +174,8 @@ export class Writer {
     parent?: { column: string; id: number },
   ): number {
     if (!isObject(value)) throw badRequest(`${where} must be a JSON object`);
-    if ('@iot.id' in value && Object.keys(value).every((k) => k.startsWith('@iot.'))) {
+    // A link: {"@iot.id": 1}, also as {"id": 1}.
+    if (('@iot.id' in value || 'id' in value) && Object.keys(value).every((k) => k === 'id' || k.startsWith('@iot.'))) {
       const id = this.existing(type, value, where);
       if (parent) {
         this.mayChange(type, id);
@@ -210,7 +215,10 @@ export class Writer {
       this.mayChange(entity('Thing'), values['thing_id']);
     if (type.name === 'Observation') this.mayChange(entity('Datastream'), values['datastream_id'] as number);
     const id = this.insert(type.table, values);
-    if (type.name === 'Observation') this.touched.add(values['datastream_id'] as number);
+    if (type.name === 'Observation') {
+      this.touched.add(values['datastream_id'] as number);
+      this.growArea(values['datastream_id'] as number, values['feature_id'] as number);
+    }
     this.changes.push({ type, id, what: 'created' });
     for (const [navigation, value] of relations)
       if (navigation.by.kind !== 'own') this.attach(type, id, navigation, value, depth);
@@ -323,6 +331,33 @@ export class Writer {
     );
   }
 
+  /** The observed area of a Datastream holds the places of all its Observations. */
+  private growArea(datastream: number, feature: number): void {
+    const area = boundsOf(
+      (
+        prepared(this.ctx.db, 'SELECT "observedArea" AS a FROM datastream WHERE id = ?').get(datastream) as
+          | { a: string | null }
+          | undefined
+      )?.a,
+    );
+    const place = boundsOf(
+      (prepared(this.ctx.db, 'SELECT feature AS f FROM feature WHERE id = ?').get(feature) as { f: string } | undefined)
+        ?.f,
+    );
+    const grown = joined(area, place);
+    if (grown && String(grown) !== String(area))
+      this.run('UPDATE datastream SET "observedArea" = ? WHERE id = ?', [boundsJson(grown), datastream]);
+  }
+
+  private areaOf(datastream: number): void {
+    const places = prepared(
+      this.ctx.db,
+      'SELECT f.feature AS f FROM feature f WHERE f.id IN (SELECT DISTINCT feature_id FROM observation WHERE datastream_id = ?) LIMIT 10000',
+    ).all(datastream) as { f: string }[];
+    const area = places.reduce<Bounds | null>((sum, { f }) => joined(sum, boundsOf(f)), null);
+    this.run('UPDATE datastream SET "observedArea" = ? WHERE id = ?', [area && boundsJson(area), datastream]);
+  }
+
   /** POST to a set reached through a relation: `Things(1)/Datastreams`. */
   createUnder(parent: { type: EntityType; id: number } | null, type: EntityType, body: Body): number {
     if (!parent) return this.create(type, body);
@@ -340,14 +375,15 @@ export class Writer {
   /** PATCH (`replace` false) and PUT (true: optional properties that are not given are emptied). */
   update(type: EntityType, id: number, body: Body, replace: boolean): void {
     this.mayChange(type, id);
-    if (!rowById(this.ctx.db, type, id)) throw notFound(`there is no ${type.name} ${id}`);
+    const before = rowById(this.ctx.db, type, id);
+    if (!before) throw notFound(`there is no ${type.name} ${id}`);
     const { own, relations } = split(type, body);
     const values: Columns = {};
     for (const property of type.properties) {
       if (property.derived && property.name !== 'observedArea') continue;
       const value = own.get(property);
       if (value !== undefined) Object.assign(values, columns(type, property, value));
-      else if (replace) {
+      else if (replace && !property.derived) {
         if (property.mandatory)
           throw badRequest(`${type.name}: "${property.name}" is missing; PUT replaces the whole entity, PATCH a part`);
         if (!(type.name === 'Observation' && property.name === 'phenomenonTime'))
@@ -372,7 +408,13 @@ export class Writer {
         ...Object.values(values),
         id,
       ]);
-    if (type.name === 'Observation') this.touched.add(rowById(this.ctx.db, type, id)?.['datastream_id'] as number);
+    if (type.name === 'Observation') {
+      const now = rowById(this.ctx.db, type, id)?.['datastream_id'] as number;
+      for (const stream of new Set([now, before['datastream_id'] as number])) {
+        this.touched.add(stream);
+        if (relations.size > 0) this.shrunk.add(stream);
+      }
+    }
     if (type.name === 'HistoricalLocation') {
       const row = rowById(this.ctx.db, type, id);
       this.followHistory(id, row?.['thing_id'] as number, row?.['time'] as number);
@@ -385,7 +427,10 @@ export class Writer {
     this.mayChange(type, id);
     const row = rowById(this.ctx.db, type, id);
     if (!row) throw notFound(`there is no ${type.name} ${id}`);
-    if (type.name === 'Observation') this.touched.add(row['datastream_id'] as number);
+    if (type.name === 'Observation') {
+      this.touched.add(row['datastream_id'] as number);
+      this.shrunk.add(row['datastream_id'] as number);
+    }
     this.removeAll(type, 'SELECT ?', [id]);
   }
 
@@ -410,8 +455,10 @@ export class Writer {
       for (const { d } of prepared(
         this.ctx.db,
         `SELECT DISTINCT datastream_id AS d FROM observation WHERE feature_id IN (${ids})`,
-      ).all(...params) as { d: number }[])
+      ).all(...params) as { d: number }[]) {
         this.touched.add(d);
+        this.shrunk.add(d);
+      }
     for (const [child, column] of below[type.name] ?? [])
       this.removeAll(entity(child), `SELECT id FROM "${entity(child).table}" WHERE ${column} IN (${ids})`, params);
     if (type.name === 'Location')

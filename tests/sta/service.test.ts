@@ -145,7 +145,7 @@ describe('$filter', () => {
     ["not name eq 'lamp 1'", ['lamp 2', 'lamp 3']],
     ["properties/city eq 'Taipei'", ['lamp 2']],
     ['properties/floor ge 2', ['lamp 2', 'lamp 3']],
-    ["properties/floor eq '2'", []],
+    ["properties/floor eq '2'", ['lamp 2']],
     ['properties/isOutdoor eq true and id eq 1', ['lamp 1']],
     ["properties/'a.b'/deep/1 eq 20 and id eq 3", ['lamp 3']],
     ['properties/none eq null and id eq 1', ['lamp 1']],
