@@ -9,6 +9,7 @@ import type { Gatekeeper } from './gatekeeper.ts';
 import type { LatestTable } from './latest.ts';
 import type { LocalTime } from './localtime.ts';
 import type { ModelNames } from './models.ts';
+import type { Presence } from './presence.ts';
 import type { ApiLogger, ApiOptions } from './options.ts';
 import type { ThingCache } from './things.ts';
 
@@ -25,6 +26,7 @@ export interface Context {
   readonly registry: Registry;
   readonly store: ObservationStore;
   readonly latest: LatestTable;
+  readonly presence: Presence;
   readonly things: ThingCache;
   readonly models: ModelNames;
   readonly gatekeeper: Gatekeeper;

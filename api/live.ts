@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { observationText, type Level } from './observation.ts';
 import type { Bbox } from './parameters.ts';
 import { rowView, slotView } from './rows.ts';
+import { presenceView } from './thing-view.ts';
 
 export interface StreamFilter {
   readonly properties: ReadonlySet<PropertyKey> | null;
@@ -87,6 +88,20 @@ export class LiveStream {
       }
     }
     for (const [client, text] of outgoing) this.#send(client, text);
+  }
+
+  /** A box was heard of without a reading: told to those who follow it by its id, and to nobody else. */
+  presence(num: number): void {
+    let text = '';
+    for (const client of this.#clients) {
+      if (!client.filter.things?.has(num)) continue;
+      if (text === '') {
+        const thing = this.#context.registry.byNum(num);
+        if (!thing) return;
+        text = `event: presence\ndata: ${JSON.stringify({ id: thing.id, ...presenceView(this.#context, num) })}\n\n`;
+      }
+      this.#send(client, text);
+    }
   }
 
   /** Begins to stream; with an id, first what that client missed. Resolves when it is up to date or gone. */

@@ -160,6 +160,10 @@ export interface Api {
   readonly server: Server;
   /** Rows that the store has just taken: into the table of latest values and out to the streams. */
   live(rows: ObservationColumns): void;
+  /** Boxes of which something came that was no reading, by number, and when. */
+  heard(boxes: ReadonlyMap<number, number>): void;
+  /** What a box said on its status topic, or its last will for it. */
+  status(box: string, status: string): void;
   /** Ends streams, lets running requests finish (bounded), closes the port. */
   close(): Promise<void>;
 }

@@ -82,6 +82,10 @@ export const thing = z.strictObject({
   licence: z.string().nullable(),
   lastSeen: rfc3339.nullable().describe('When its newest reading was received'),
   lastSeenLocal: rfc3339.nullable(),
+  lastContact: rfc3339
+    .nullable()
+    .describe('When anything came from it, a heartbeat or a refused packet too; since the start of the server'),
+  connection: z.enum(['online', 'offline']).nullable().describe('As its status topic or last will says; null: it never said'), // prettier-ignore
   health: z
     .enum(['ok', 'suspect', 'offline', 'unknown'])
     .describe('suspect: the newest values carry flags 3 or 4; offline: silent for an hour; unknown: not heard lately'),

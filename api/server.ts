@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS, manners, methodsOf, requestId } from './manners.ts';
 import { ModelNames } from './models.ts';
 import type { Api, ApiLogger, ApiOptions } from './options.ts';
 import { pages } from './pages.ts';
+import { Presence } from './presence.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
 import { claimRoutes } from './routes/claim.ts';
 import { firmwareRoutes } from './routes/firmware.ts';
@@ -84,6 +85,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     registry: options.registry,
     store: options.store,
     latest: options.latest,
+    presence: new Presence(),
     things: new ThingCache(options.registry),
     models: new ModelNames(options.store),
     gatekeeper,
@@ -187,6 +189,18 @@ export async function startApi(options: ApiOptions): Promise<Api> {
           () => live.publish(rows, taken),
           (error: unknown) => logger.error({ error: String(error) }, 'model names could not be read'),
         );
+    },
+    heard(boxes) {
+      for (const [num, at] of boxes) {
+        context.presence.heard(num, at);
+        live.presence(num);
+      }
+    },
+    status(box, status) {
+      const thing = options.registry.get(box);
+      if (!thing) return;
+      context.presence.status(thing.num, status, clock());
+      live.presence(thing.num);
     },
     async close() {
       closing.abort(new Error('the server is stopping'));

@@ -23,6 +23,12 @@ export function healthOfThing(context: Context, thing: Thing): Health {
   return healthOf(context.latest.lastSeen(thing.num), hasSuspect(context, thing.num, keys), context.clock());
 }
 
+/** When anything came of a box, readings or not, and whether it says itself online. */
+export function presenceView(context: Context, num: number) {
+  const at = Math.max(context.latest.lastSeen(num) ?? 0, context.presence.lastHeard(num) ?? 0);
+  return { lastContact: at === 0 ? null : formatTime(at), connection: context.presence.connection(num) };
+}
+
 export function thingView(context: Context, t: Thing) {
   const place = publicPlace(t);
   const seen = context.latest.lastSeen(t.num);
@@ -43,6 +49,7 @@ export function thingView(context: Context, t: Thing) {
     licence: t.licence || null,
     lastSeen: seen === null ? null : formatTime(seen),
     lastSeenLocal: seen === null ? null : context.localTime(seen),
+    ...presenceView(context, t.num),
     health: healthOfThing(context, t),
     retired: t.retired,
     paused: t.paused === true,

@@ -211,7 +211,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           api?.live(rows);
           sta?.live(rows);
         },
-        onCommit: (commit) => metrics.committed(commit, Date.now()),
+        onCommit: (commit) => {
+          metrics.committed(commit, Date.now());
+          api?.heard(commit.heard);
+        },
         onTrim: (upTo) => {
           journal
             .trim(upTo)
@@ -338,6 +341,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         trustProxy: config.trustProxy !== false,
         log,
         ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
+        onStatus: (box, status) => api?.status(box, status),
         sensorThingsForAll: config.staScratch,
       });
       const started = broker;

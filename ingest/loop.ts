@@ -25,6 +25,8 @@ export interface Commit extends AppendResult {
   readonly rejects: readonly Reject[];
   /** Redelivered packets dropped before QC. */
   readonly redelivered: number;
+  /** Boxes of which something came that was no reading, by number, and when. */
+  readonly heard: ReadonlyMap<number, EpochMs>;
   /** Receive time of the newest packet. */
   readonly newest: EpochMs;
   /** Records that wait in the journal. */
@@ -125,6 +127,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
       rows,
       rejects: batch.rejects,
       redelivered: batch.duplicates,
+      heard: batch.heard,
       newest: batch.newest,
       backlog: Math.max(0, reader.lastSeq() - batch.seq),
     });

@@ -27,6 +27,8 @@ export interface CommitMessage {
   readonly duplicates: number;
   readonly conflicts: number;
   readonly rejects: Readonly<Record<string, number>>;
+  /** Boxes of which something came that was no reading, by number, and when. */
+  readonly heard: ReadonlyMap<number, EpochMs>;
   readonly newest: EpochMs;
   readonly backlog: number;
 }

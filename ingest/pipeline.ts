@@ -48,6 +48,8 @@ export interface Processed {
   readonly rejects: readonly Reject[];
   /** Packets that were a redelivery. */
   readonly duplicates: number;
+  /** Registered boxes of which something came that was no reading, by number, and when. */
+  readonly heard: ReadonlyMap<number, EpochMs>;
   /** Receive time of the newest packet [ms], for the lag. */
   readonly newest: EpochMs;
   /** What the stage did when it failed on a batch; '' = it did not. Values are then stored as not evaluated. */
@@ -158,6 +160,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     duplicates: number;
   }
 
+    readonly heard: Map<number, EpochMs>;
   const reject = (batch: Batch, packet: Packet, thing: string, code: string, detail: string): void => {
     batch.rejects.push({
       receivedAt: packet.receivedAt,
@@ -199,6 +202,9 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       if (decoded.code === NOT_A_READING) return;
       reject(batch, packet, box, decoded.code, decoded.detail);
       return;
+      // Alive all the same, and its owner is to see that.
+      const known = box === '' ? null : things.byId(box);
+      if (known?.ok) batch.heard.set(known.thing.num, packet.receivedAt);
     }
     if (decoded.readings.length === 0) {
       reject(batch, packet, box, 'no-values', 'the payload holds no reading');
@@ -348,7 +354,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
 
   return {
     process(records) {
-      const batch: Batch = { readings: [], stations: [], rejects: [], duplicates: 0 };
+      const batch: Batch = { readings: [], stations: [], rejects: [], heard: new Map(), duplicates: 0 };
       things.refresh(clock);
       for (const record of records) {
         let packet: Packet;
@@ -394,6 +400,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     },
     state: () => ({
       clock,
+        heard: batch.heard,
       advanced,
       stage: stage.snapshot(),
       recent: recent.state(),

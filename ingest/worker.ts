@@ -85,7 +85,7 @@ export async function runPipelineThread(
         maxUnclaimed: data.maxUnclaimed,
       }),
     folder,
-    onCommit({ seq, packets, rows, rejects, redelivered, stored, duplicates, conflicts, newest, backlog }) {
+    onCommit({ seq, packets, rows, rejects, redelivered, heard, stored, duplicates, conflicts, newest, backlog }) {
       tell(rows);
       send(
         {
@@ -97,6 +97,7 @@ export async function runPipelineThread(
           duplicates: duplicates + redelivered,
           conflicts,
           rejects: codes(rejects),
+          heard,
           newest,
           backlog,
         },

@@ -38,7 +38,8 @@ export function streamRoutes(app: App, context: Context, live: LiveStream): void
         summary: 'New values as they come in (Server-Sent Events)',
         description:
           '`event: observation`, `data:` a feature as in latest.geojson. Resumes after `Last-Event-ID`; `event: gap` says that rows between were ' +
-          'no longer kept and the newest of each datastream follows. A comment every 15 s keeps the connection open.',
+          'no longer kept and the newest of each datastream follows; `event: presence` (for boxes asked for by id) that something else came ' +
+          'from the box, or that it went online or offline. A comment every 15 s keeps the connection open.',
         tags: ['live'],
         querystring: query,
         response: {

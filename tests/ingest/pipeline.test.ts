@@ -29,6 +29,19 @@ describe('odd things in a reading that is kept', () => {
   });
 });
 
+describe('what is no reading', () => {
+  it('shows that the box is alive: a heartbeat without a reject, a refused packet with one', () => {
+    const { registry, send } = bench();
+    const { num } = registry.get('box-one-1') ?? { num: 0 };
+    const beat = send({ topic: 'boxes/box-one-1/tasmota/LWT', payload: Buffer.from('Online') });
+    expect(beat).toMatchObject({ rejects: [], readings: [], heard: new Map([[num, NOON]]) });
+    const wrong = send({ payload: Buffer.from('{'), receivedAt: NOON + MINUTE });
+    expect(wrong).toMatchObject({ rejects: [{ code: 'bad-json' }], heard: new Map([[num, NOON + MINUTE]]) });
+    // Whoever is not vouched for moves nothing.
+    expect(send({ topic: 'tele/tasmota_1/LWT', sender: '', payload: Buffer.from('Online') }).heard.size).toBe(0);
+  });
+});
+
 describe('clocks', () => {
   it.each([
     ['now', 0, 'box'],
