@@ -361,9 +361,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     }
 
     if (store) {
-      const control: Control = await startControl(
-        folder.control,
-        handlers(
+      const control: Control = await startControl(folder.control, {
+        ...handlers(
           store,
           pipeline as PipelineThread,
           registry,
@@ -371,7 +370,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           new Dumps(folder.dumps, store.store, registry, Date.now, revisionLedger(folder.revisions)),
           again as RecomputeStart | null as RecomputeStart,
         ),
-      );
+        'key-ended': async ({ box }) => {
+          if (typeof box === 'string') broker?.drop(box);
+        },
+      });
       closers.push(() => control.close());
     }
     const failed = store?.died ?? new Promise<never>(() => undefined);

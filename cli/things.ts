@@ -2,12 +2,15 @@
 import { parseArgs } from 'node:util';
 import { formatTime } from '../model/time.ts';
 import type { Exposure, NewThing, Registry, Thing, ThingKind } from '../registry/registry.ts';
+import { askServer } from './control.ts';
 import { CONFIG_HELP, configFrom, configOption, print } from './command.ts';
 import { makeDataFolder } from './folder.ts';
 import { importFleet, labelPage } from './fleet.ts';
 import type { Parts } from './parts.ts';
 import { UsageError } from './terminal.ts';
 
+/** Actions after which the former key opens nothing. */
+const KEY_ENDS = new Set(['rotate-key', 'retire', 'forget']);
 const EXPOSURES = ['outdoor', 'indoor', 'mobile', 'unknown'];
 const options = {
   ...configOption,
@@ -101,7 +104,8 @@ export function runThings(kind: ThingKind) {
       ...(values.attribution === undefined ? {} : { attribution: values.attribution }),
     };
     const config = configFrom(values);
-    const registry = parts.openRegistry(makeDataFolder(config.dataDir).registry, { maxUnclaimed: config.maxUnclaimed });
+    const folder = makeDataFolder(config.dataDir);
+    const registry = parts.openRegistry(folder.registry, { maxUnclaimed: config.maxUnclaimed });
     try {
       if (action === 'import') {
         if (kind !== 'box' || !id) throw new UsageError('lamppost box import FILE: a CSV with one line a box');
@@ -120,7 +124,10 @@ export function runThings(kind: ThingKind) {
         );
         return 0;
       }
-      return act(registry, kind, action, id, given, values);
+      const code = act(registry, kind, action, id, given, values);
+      // Whoever is connected with a key that has ended is to go now, not at the next reconnect.
+      if (id && KEY_ENDS.has(action)) await askServer(folder.control, { command: 'key-ended', box: id });
+      return code;
     } catch (error) {
       if ((error as Error).name === 'InvalidThing') throw new UsageError((error as Error).message);
       throw error;

@@ -10,3 +10,4 @@ declare module 'virtual:villages' {
   const places: PlaceRow[];
   export default places;
 }
+declare module 'esp-web-tools/dist/web/install-button.js';

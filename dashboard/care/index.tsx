@@ -5,26 +5,11 @@ import { isVKey, v } from '../i18n/volunteers.ts';
 import { call, Refused } from '../register/calls.ts';
 import { Field, Secret } from '../register/fields.tsx';
 import { lang } from '../state/app.ts';
+import { Claim, type ClaimableBox } from './claim.tsx';
 import { Owner } from './owner.tsx';
+import { keep, kept } from './tokens.ts';
 
 type Errand = { readonly kind: 'owner' | 'handover' | 'confirm'; readonly code: string } | null;
-
-const TOKEN = 'lamppost.owner.';
-function tokenOf(id: string): string {
-  try {
-    return sessionStorage.getItem(TOKEN + id) ?? '';
-  } catch {
-    return '';
-  }
-}
-function keepToken(id: string, token: string): void {
-  try {
-    if (token === '') sessionStorage.removeItem(TOKEN + id);
-    else sessionStorage.setItem(TOKEN + id, token);
-  } catch {
-    return; // Storage may be switched off; then the owner link is opened anew.
-  }
-}
 
 /** What stands behind the #, taken out of the address at once: a link that is passed on or photographed then holds no secret. */
 function errandOf(): Errand {
@@ -171,12 +156,19 @@ function Errands({
   );
 }
 
-export function Care({ id, kind, onChange }: { id: string; kind: 'box' | 'station'; onChange?: () => void }) {
+export interface CaredBox extends ClaimableBox {
+  readonly kind: 'box' | 'station';
+  readonly claimed: boolean;
+  readonly retired: boolean;
+}
+
+export function Care({ box, onChange }: { box: CaredBox; onChange: () => void }) {
+  const { id, kind } = box;
   void lang.value;
   const [errand] = useState(errandOf);
-  const [token, setToken] = useState(() => (errand?.kind === 'owner' ? errand.code : tokenOf(id)));
+  const [token, setToken] = useState(() => (errand?.kind === 'owner' ? errand.code : kept('owner', id)));
   useEffect(() => {
-    if (token !== '') keepToken(id, token);
+    if (token !== '') keep('owner', id, token);
   }, [token]);
   return (
     <>
@@ -186,13 +178,22 @@ export function Care({ id, kind, onChange }: { id: string; kind: 'box' | 'statio
           <Owner
             id={id}
             token={token}
-            onChange={onChange ?? (() => undefined)}
+            onChange={onChange}
             onLeave={() => {
-              keepToken(id, '');
+              keep('owner', id, '');
               setToken('');
             }}
           />
         </div>
+      )}
+      {kind === 'box' && !box.claimed && !box.retired && token === '' && (
+        <Claim
+          box={box}
+          onOwner={(t) => {
+            setToken(t);
+            onChange();
+          }}
+        />
       )}
       {kind === 'box' && token === '' && <Report id={id} />}
     </>

@@ -4,7 +4,8 @@ import { ago, dayAndClock } from '../i18n/index.ts';
 import { isVKey, v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
 import { call, Refused, type FieldErrors } from '../register/calls.ts';
-import { Alive, RefusalItem, type Refusal } from '../register/alive.tsx';
+import { Alive } from '../register/alive.tsx';
+import { Refusals, type Refusal } from '../register/refusals.tsx';
 import { Choice, Field, Secret } from '../register/fields.tsx';
 import { decimal } from '../register/form.tsx';
 import { Label, printLabels } from '../register/label.tsx';
@@ -488,15 +489,7 @@ function Incoming({ box, token }: PartProps) {
         <summary>
           {v('own.rejects')} ({rejects.length})
         </summary>
-        {rejects.length === 0 ? (
-          <p>{v('own.rejects.none')}</p>
-        ) : (
-          <ul class="refused">
-            {rejects.map((r) => (
-              <RefusalItem key={r.id} r={r} />
-            ))}
-          </ul>
-        )}
+        {rejects.length === 0 ? <p>{v('own.rejects.none')}</p> : <Refusals refusals={rejects} />}
       </details>
       <Said say={say} />
     </>

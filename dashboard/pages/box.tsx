@@ -108,7 +108,7 @@ export default function BoxPage({ params: [id = ''] }: PageProps) {
                 <EmbedCode id={id} property={key} />
               </div>
             </div>
-            <Care id={d.id} kind={d.kind} onChange={retry} />
+            <Care box={d} onChange={retry} />
           </>
         )}
       </main>

@@ -4,7 +4,7 @@ import '../style/volunteers.css';
 import { Reports } from '../care/owner.tsx';
 import { ago } from '../i18n/index.ts';
 import { v } from '../i18n/volunteers.ts';
-import { RefusalItem, type Refusal } from '../register/alive.tsx';
+import { Refusals, type Refusal } from '../register/refusals.tsx';
 import { call, type Refused } from '../register/calls.ts';
 import { Field } from '../register/fields.tsx';
 import { Label, printLabels } from '../register/label.tsx';
@@ -166,15 +166,7 @@ export default function FleetPage() {
             </section>
           ))}
           <h2>{v('fleet.rejects')}</h2>
-          {rejects.length === 0 ? (
-            <p>{v('own.rejects.none')}</p>
-          ) : (
-            <ul>
-              {rejects.map((r) => (
-                <RefusalItem key={r.id} r={r} />
-              ))}
-            </ul>
-          )}
+          {rejects.length === 0 ? <p>{v('own.rejects.none')}</p> : <Refusals refusals={rejects} />}
           <div class="labels aside" aria-hidden="true">
             {found.slice(0, LABELS).map((r) => (
               <Label key={r.id} id={r.id} name={r.name} origin={location.origin} />

@@ -6,6 +6,7 @@ import { v } from '../i18n/volunteers.ts';
 import { Alive } from '../register/alive.tsx';
 import type { Registered } from '../register/calls.ts';
 import { Secret } from '../register/fields.tsx';
+import { flashedIn, WaitForBox } from '../register/flashed.tsx';
 import { RegisterForm } from '../register/form.tsx';
 import { Label, printLabels } from '../register/label.tsx';
 import { Setup } from '../register/setup.tsx';
@@ -39,12 +40,20 @@ function keep(done: Done | null): void {
 
 export default function RegisterPage() {
   const [done, setDone] = useState<Done | null>(kept);
+  const [flashed] = useState(() => flashedIn(location.search));
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (!done) return;
     heading.current?.focus();
     scrollTo(0, 0);
   }, [done?.box.id]);
+  if (!done && flashed) {
+    return (
+      <Page title={t('register.title')}>
+        <WaitForBox {...flashed} />
+      </Page>
+    );
+  }
   if (!done) {
     return (
       <Page title={t('register.title')} lead={v('reg.lead')}>

@@ -3,10 +3,16 @@ import { useEffect, useState } from 'preact/hooks';
 import { REASONS } from '../../model/flags.ts';
 import { isPropertyKey, property, type PropertyKey } from '../../model/properties.ts';
 import { ago, clock, num, words } from '../i18n/index.ts';
-import { isVKey, v } from '../i18n/volunteers.ts';
+import { v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
 import { call } from './calls.ts';
+import { Refusals, type Refusal } from './refusals.tsx';
 import { useServerConfig } from './setup.tsx';
+
+interface Presence {
+  readonly lastContact: string | null;
+  readonly connection: 'online' | 'offline' | null;
+}
 
 interface Heard {
   readonly property: PropertyKey;
@@ -18,42 +24,12 @@ interface Heard {
   readonly at: number;
 }
 
-export interface Refusal {
-  readonly id: number;
-  readonly receivedAt: string;
-  readonly topic: string;
-  readonly code: string;
-  readonly detail: string;
-  readonly payload: string;
-}
-
 const REASON_WORDS = new Map(REASONS.map((r) => [r.code as string, r]));
 /** Asked for while nothing has come yet [ms]; refusals do not come by the stream. */
 const ASK_EVERY = 3000;
 /** As everywhere: after an hour a box counts as silent. */
 const SILENT_MS = 3_600_000;
 const LATE_MS = 5 * 60_000;
-
-export function RefusalItem({ r }: { r: Refusal }) {
-  const key = `fix.${r.code}`;
-  return (
-    <li>
-      <p>
-        <b>{isVKey(key) ? v(key) : v('fix.other')}</b>
-      </p>
-      <p class="small">
-        {clock(Date.parse(r.receivedAt))} · <code>{r.code}</code> · {r.detail}
-      </p>
-      <details>
-        <summary>{v('alive.what')}</summary>
-        <p class="small">
-          <code>{r.topic}</code>
-        </p>
-        <pre>{r.payload.slice(0, 600)}</pre>
-      </details>
-    </li>
-  );
-}
 
 export const reasonWords = (code: string): string => {
   const r = REASON_WORDS.get(code.slice(code.indexOf('.') + 1));
@@ -86,6 +62,7 @@ export function Alive({
   const [heard, setHeard] = useState<ReadonlyMap<PropertyKey, Heard>>(new Map());
   const [refused, setRefused] = useState<readonly Refusal[]>([]);
   const [away, setAway] = useState(false);
+  const [presence, setPresence] = useState<Presence>({ lastContact: null, connection: null });
   const config = useServerConfig();
 
   useEffect(() => {
@@ -94,6 +71,7 @@ export function Alive({
       const h = featureOf((e as MessageEvent<string>).data);
       if (h) setHeard((old) => new Map(old).set(h.property, h));
     });
+    stream.addEventListener('presence', (e) => setPresence(JSON.parse((e as MessageEvent<string>).data) as Presence));
     stream.addEventListener('open', () => setAway(false));
     stream.addEventListener('error', () => setAway(true));
     return () => stream.close();
@@ -102,9 +80,14 @@ export function Alive({
   useEffect(() => {
     let stopped = false;
     const load = async (): Promise<void> => {
-      const box = await call<{ lastSeen: string | null; latest: Record<string, unknown>[] }>('GET', `boxes/${id}`, '');
+      const box = await call<Presence & { lastSeen: string | null; latest: Record<string, unknown>[] }>(
+        'GET',
+        `boxes/${id}`,
+        '',
+      );
       const at = box.lastSeen === null ? Date.now() : Date.parse(box.lastSeen);
       const known = box.latest.flatMap((o) => heardOf(o, at) ?? []);
+      if (!stopped) setPresence(box);
       if (!stopped) setHeard((now) => new Map([...known.map((h) => [h.property, h] as const), ...now]));
     };
     load().catch(() => undefined); // The stream says when the server is away.
@@ -149,6 +132,10 @@ export function Alive({
           {silent ? v('alive.silent', { age: ago(Date.now() - newest.at) }) : v(alive ? 'alive.yes' : 'alive.wait')}
         </b>
       </p>
+      {presence.connection !== null && <p class="small">{v(`alive.${presence.connection}`)}</p>}
+      {presence.lastContact !== null && (!alive || silent) && (
+        <p data-contact="yes">{v('alive.contact', { age: ago(Date.now() - Date.parse(presence.lastContact)) })}</p>
+      )}
       {away && <p role="alert">{v('alive.stream')}</p>}
       {newest && (
         <>
@@ -205,11 +192,7 @@ export function Alive({
       {wrong.length > 0 && (
         <div class="refused" role="alert">
           <p>{v('alive.refused')}</p>
-          <ul>
-            {wrong.map((r) => (
-              <RefusalItem key={r.id} r={r} />
-            ))}
-          </ul>
+          <Refusals refusals={wrong} />
         </div>
       )}
       {!alive && (

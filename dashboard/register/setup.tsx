@@ -4,6 +4,7 @@ import { v } from '../i18n/volunteers.ts';
 import { KINDS, snippets, type Board, type Kind, type Snippet } from '../snippets/index.ts';
 import { serverConfig, type ServerConfig } from './calls.ts';
 import { Copy } from './fields.tsx';
+import { Flash, useFirmware } from './flash.tsx';
 
 export interface SetupBox {
   readonly id: string;
@@ -67,6 +68,7 @@ export function Setup({ box, first }: { box: SetupBox; first: Kind }) {
   const [kind, setKind] = useState(first);
   const [board, setBoard] = useState<Board>('esp32');
   const config = useServerConfig();
+  const firmware = useFirmware();
   const url = (config?.url ?? location.origin).replace(/\/$/, '');
   const made = snippets(kind, { ...box, url, host: new URL(url).hostname, mqttPort: config?.mqtt.port ?? 1883 }, board);
   return (
@@ -84,7 +86,8 @@ export function Setup({ box, first }: { box: SetupBox; first: Kind }) {
       </label>
       {kind === 'esphome' && (
         <>
-          <p>{v('done.flash.none')}</p>
+          {firmware?.length === 0 && <p>{v('done.flash.none')}</p>}
+          {firmware && firmware.length > 0 && <Flash firmware={firmware} />}
           <label class="vfield">
             <span>{v('done.board')}</span>
             <select name="board" value={board} onChange={(e) => setBoard(e.currentTarget.value as Board)}>

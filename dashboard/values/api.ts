@@ -18,6 +18,7 @@ export interface BoxDetails {
   readonly lat: number | null;
   readonly lon: number | null;
   readonly claimed: boolean;
+  readonly retired: boolean;
   readonly exposure: string;
   readonly sensors: readonly string[];
   readonly properties: readonly string[];

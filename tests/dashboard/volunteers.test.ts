@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Read as text: the module itself follows the language of a browser. */
 const source = readFileSync(new URL('../../dashboard/i18n/volunteers.ts', import.meta.url), 'utf8');
@@ -18,5 +18,24 @@ describe('words of volunteers', () => {
     // Full-width punctuation between Chinese characters.
     expect(/[一-鿿][,:;?!][一-鿿]/.test(zh)).toBe(false);
     if (!/Webhook/.test(zh)) expect(/[一-鿿]/.test(zh)).toBe(true);
+  });
+});
+
+/** Where packets are refused: every code that stands there. */
+const folders = ['ingest', 'ingest/decoders'].map((f) => new URL(`../../${f}/`, import.meta.url));
+const codes = new Set(
+  folders.flatMap(
+    (folder) =>
+    readdirSync(folder)
+      .filter((f) => f.endsWith('.ts'))
+      .flatMap((f) => [...readFileSync(new URL(f, folder), 'utf8').matchAll(/(?:rejected\(|code: |reject\([^'`;]*?)'([a-z]+(?:-[a-z]+)*)'/g)].map((m) => m[1] as string)), // prettier-ignore
+  ),
+);
+describe('a refusal is told in the language of the reader', () => {
+  it('of every code there is', () => {
+    expect(codes.size).toBeGreaterThan(20);
+    // Passed over in silence, so nobody reads of it.
+    codes.delete('not-a-reading');
+    expect([...codes].filter((code) => !rows.some(([key]) => key === `fix.${code}`)).sort()).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { startChild, type ChildServer } from './server.ts';
+import { runCommand, startChild, type ChildServer } from './server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -56,4 +56,14 @@ it.each([
   expect(theirs.connected).toBe(true);
   await theirs.publishAsync(`boxes/${other.id}/json`, '{"pm25":5}', { qos: 1 });
   await theirs.endAsync();
+});
+
+it.each(['rotate-key', 'retire', 'forget'])('so does the operator, by lamppost box %s', async (action) => {
+  const box = (await (await call('POST', 'boxes', '', { name: 'z', lat: 25, lon: 121.5 })).json()) as Box;
+  const mine = await connect(box.id, box.key);
+  const closed = new Promise<void>((done) => void mine.once('close', () => done()));
+  const { code, err } = await runCommand(['box', action, box.id], { LAMPPOST_DATA_DIR: folder });
+  expect([code, err]).toEqual([0, '']);
+  await closed;
+  await expect(connect(box.id, box.key)).rejects.toThrow();
 });
