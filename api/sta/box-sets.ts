@@ -82,7 +82,7 @@ export class BoxSets {
     } catch (error) {
       if (Date.now() - started < PATIENCE - 50) throw error;
       const slow = `the question took longer than ${PATIENCE / 1000} s; narrow it by phenomenonTime or Datastream`;
-      throw Object.assign(new StaProblem(503, slow), { cause: error });
+      throw Object.assign(badRequest(slow), { cause: error });
     }
   }
 

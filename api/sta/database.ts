@@ -78,7 +78,7 @@ function addTick(db: DatabaseSync, patience: number): void {
   let calls = 0;
   db.function('sta_tick', (_id: unknown) => {
     if ((++calls & 255) === 0 && performance.now() > clock.end)
-      throw new StaProblem(503, `the query took longer than ${patience / 1000} s and was ended; narrow its filter`);
+      throw new StaProblem(400, `the query took longer than ${patience / 1000} s and was ended; narrow its filter`);
     return 1;
   });
 }

@@ -56,6 +56,8 @@ export interface ReadContext {
   readonly base: string;
   readonly now: number;
   readonly foreign: ForeignObservations | null;
+  /** When it is enough [performance.now]. */
+  readonly until?: number;
 }
 
 export interface Collection {
@@ -262,6 +264,10 @@ export async function expanded(
   query: Query,
   budget: Budget,
 ): Promise<{ [key: string]: Json }> {
+  if (performance.now() > (ctx.until ?? Infinity))
+    throw badRequest(
+      'the query takes too long; ask for less at once: a smaller $top, fewer expansions, a narrower filter',
+    );
   const fresh = type.name === 'Datastream' && ctx.foreign ? ctx.foreign.fresh(row) : row;
   const json = entityJson(type, fresh, ctx.base, query.select);
   const id = row['id'] as EntityId;

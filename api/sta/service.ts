@@ -11,6 +11,7 @@ import { isCollection, parsePath, type EntityId, type ResourcePath } from './pat
 import { badRequest, StaProblem } from './problem.ts';
 import { problem, type StaRequest, type StaResponse } from './response.ts';
 import { parseQuery } from './query.ts';
+import { changeReference } from './references.ts';
 import { read, resolve, rowById, type ForeignObservations, type ReadContext } from './read.ts';
 import { createObservations, Writer, type WriteContext } from './write.ts';
 import type { DatabaseSync } from 'node:sqlite';
@@ -73,11 +74,14 @@ const MQTT_REQUIREMENTS = [
   'receive-updates-via-mqtt/receive-updates',
 ].map((r) => `http://www.opengis.net/spec/iot_sensing/1.1/req/${r}`);
 
+/** Time for one request [ms] before it is told to ask for less; its last statement may go on for a while. */
+const REQUEST_MS = 9000;
+
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 
 export function createStaService(options: StaServiceOptions): StaService {
   const { db, base, clock, scratch, foreign } = options;
-  const readContext = (): ReadContext => ({ db, base, now: clock(), foreign });
+  const readContext = (): ReadContext => ({ db, base, now: clock(), foreign, until: performance.now() + REQUEST_MS });
   /** Inside a change set: what subscribers are to hear when all of it is kept. */
   let held: Parameters<WriteContext['changed']>[0][] | null = null;
   const changed: WriteContext['changed'] = (change) => {
@@ -201,6 +205,12 @@ export function createStaService(options: StaServiceOptions): StaService {
   const write = async (request: StaRequest): Promise<StaResponse> => {
     if (!request.mayWrite)
       throw new StaProblem(401, 'writing needs a writer’s token: Authorization: Bearer <token of scope sta-write>');
+    if (/\$ref\/?$/i.test(request.path)) {
+      await changeReference(readContext(), writer(), request.method, parsePath(request.path), request.query, () =>
+        parseBody(request),
+      );
+      return { status: 204, headers: {}, body: '' };
+    }
     if (request.method === 'POST') {
       const body = parseBody(request);
       if (/^\/?CreateObservations$/.test(request.path)) return json(201, createObservations(writer(), body, base));

@@ -282,6 +282,51 @@ export class Writer {
       this.run('INSERT OR IGNORE INTO thing_location (thing_id, location_id) VALUES (?, ?)', [thing, l]);
   }
 
+  private locationsOf(thing: number): number[] {
+    const rows = prepared(this.ctx.db, 'SELECT location_id AS l FROM thing_location WHERE thing_id = ?').all(thing);
+    return (rows as { l: number }[]).map((r) => r.l);
+  }
+
+  /** One more on a to-many relation. */
+  addLink(type: EntityType, id: number, navigation: Navigation, other: number): void {
+    this.mayChange(type, id);
+    const target = entity(navigation.target);
+    this.existing(target, { '@iot.id': other }, `${type.name}.${navigation.name}`);
+    const by = navigation.by;
+    if (by.kind === 'other') {
+      const inverse = target.navigation.find((n) => n.by.kind === 'own' && n.by.column === by.column);
+      if (inverse) this.update(target, other, { [inverse.name]: { '@iot.id': id } }, false);
+      return;
+    }
+    if (type.name === 'Thing' && target.name === 'Location')
+      this.locate(id, [...new Set([...this.locationsOf(id), other])]);
+    else if (type.name === 'Location' && target.name === 'Thing')
+      this.locate(other, [...new Set([...this.locationsOf(other), id])]);
+    else this.link(navigation, id, [other]);
+    this.changes.push({ type, id, what: 'updated' });
+  }
+
+  /** One less. @throws StaProblem 400 where the other cannot be without it, 404 where there is no such link */
+  removeLink(type: EntityType, id: number, navigation: Navigation, other: number): void {
+    this.mayChange(type, id);
+    const { by, target } = navigation;
+    if (by.kind !== 'link')
+      throw badRequest(`a ${target} must have its ${type.name}; give it another one, or delete it`);
+    const known = prepared(this.ctx.db, `SELECT 1 FROM ${by.table} WHERE ${by.here} = ? AND ${by.there} = ?`).get(
+      id,
+      other,
+    );
+    if (!known) throw notFound(`${type.name} ${id} has no ${target} ${other}`);
+    const [thing, location] = type.name === 'Thing' ? [id, other] : [other, id];
+    if (by.table === 'thing_location')
+      this.locate(
+        thing,
+        this.locationsOf(thing).filter((l) => l !== location),
+      );
+    else this.run(`DELETE FROM ${by.table} WHERE ${by.here} = ? AND ${by.there} = ?`, [id, other]);
+    this.changes.push({ type, id, what: 'updated' });
+  }
+
   private completeObservation(values: Columns): void {
     if (values['phenomenonTime_start'] === undefined || values['phenomenonTime_start'] === null) {
       values['phenomenonTime_start'] = this.ctx.now;
