@@ -240,16 +240,33 @@ function canairio(request: PushRequest): PushPacket | PushProblem {
   };
 }
 
+/** SigFox callback: `device_id` and the 12 bytes of the frame as 24 hexadecimal digits in `data`. */
+function sigfox(request: PushRequest): PushPacket | PushProblem {
+  const fields = queryFields(request.rawQuery || Buffer.from(request.body).toString('utf8'));
+  const id = level(fields.get('device_id') ?? fields.get('device') ?? '');
+  const data = (fields.get('data') ?? '').trim();
+  if (id === '') return problem(400, 'The query has no device_id=');
+  if (!/^[0-9a-f]{24}$/i.test(data)) return problem(400, 'data= must be 24 hexadecimal digits');
+  return {
+    ok: true,
+    format: 'sigfox',
+    batch: false,
+    nativeTopic: `sigfox/${id}`,
+    payload: Buffer.from(data),
+    credential: basic(request),
+  };
+}
+
 const AIRROHR_OK = jsonAnswer(201, { status: 'created' });
 const LASS_OK = text(200, 'OK');
 
 /** Both methods at one path, as the scripts of the portal take them. */
-const upload = (path: string, network: string): PushEndpoint[] =>
+const upload = (path: string, network: string, toPacket = lassUpload(network)): PushEndpoint[] =>
   (['GET', 'POST'] as const).map((method) => ({
     name: `${network} upload`,
     method,
     url: path,
-    toPacket: lassUpload(network),
+    toPacket,
     ok: LASS_OK,
   }));
 
@@ -279,6 +296,7 @@ export const pushEndpoints: readonly PushEndpoint[] = [
   ...upload('/Upload/PiM25.php', 'PiM25'),
   ...upload('/Upload/waterbox_tw.php', 'WaterBox_TW'),
   ...upload('/api/v1/upload/', 'PM25'),
+  ...upload('/Upload/SigFox.php', 'SigFox', sigfox),
   { name: 'CanAirIO', method: 'POST', url: '/write', toPacket: canairio, ok: { status: 204, headers: {}, body: '' } },
 ];
 

@@ -11,6 +11,7 @@ import { maps } from './maps.ts';
 import { opensensemap } from './opensensemap.ts';
 import { purpleair } from './purpleair.ts';
 import { sensorthings } from './sensorthings.ts';
+import { sigfox } from './sigfox.ts';
 import { smartcitizen } from './smartcitizen.ts';
 import { tasmota } from './tasmota.ts';
 import type { PayloadWriter } from './writer.ts';
@@ -30,6 +31,7 @@ export const PAYLOAD_WRITERS: readonly PayloadWriter[] = [
   tasmota,
   smartcitizen,
   canairio,
+  sigfox,
   sensorthings,
 ];
 

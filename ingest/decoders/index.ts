@@ -17,6 +17,7 @@ import { opensensemap } from './opensensemap.ts';
 import { purpleair } from './purpleair.ts';
 import { sensorCommunity } from './sensor-community.ts';
 import { sensorthings } from './sensorthings.ts';
+import { sigfox } from './sigfox.ts';
 import { smartcitizen } from './smartcitizen.ts';
 import { tasmota } from './tasmota.ts';
 
@@ -32,6 +33,7 @@ export const decoders: readonly Decoder[] = [
   jsonBatches(purpleair),
   esphome,
   jsonBatches(tasmota),
+  sigfox,
   smartcitizen,
   canairio,
   sensorthings,
