@@ -33,6 +33,7 @@ export function frameRoutes(app: App, context: Context): void {
   const kept = new Map<string, { hour: Hour; until: EpochMs }>();
   /** One question at a time: a play-back may wait, ingest may not. */
   let queue: Promise<unknown> = Promise.resolve();
+  const settled = context.clock() + 15 * MINUTE;
 
   async function ask(
     bulk: BulkStore,
@@ -79,8 +80,8 @@ export function frameRoutes(app: App, context: Context): void {
       let end = t + HOUR;
       while (end < to && end < t + AT_ONCE * HOUR && !((kept.get(name(end))?.until ?? 0) > now)) end += HOUR;
       for (const hour of await ask(bulk, num, lvl, t, end, null)) {
-        // The present hour changes at once; the past only when boxes send late, or when it is computed anew.
-        kept.set(name(t), { hour, until: now + (t + 2 * HOUR > now ? MINUTE : 15 * MINUTE) });
+        // The present hour changes at once; the past only when boxes send late (many do when a server comes up), or when it is computed anew.
+        kept.set(name(t), { hour, until: now + (t + 2 * HOUR > now || now < settled ? MINUTE : 15 * MINUTE) });
         t += HOUR;
       }
     }

@@ -16,6 +16,8 @@ const MAX_HOURS = 72;
 /** Slots asked of the store in one question. */
 const AT_ONCE = 18;
 const MAX_BOXES = 20_000;
+/** Boxes have sent what they had kept for a server that was away. */
+const SETTLES = 15 * MINUTE;
 /** Slots kept; one is a few hundred bytes. */
 const MAX_KEPT = 4000;
 
@@ -27,6 +29,7 @@ export function hotspotRoutes(app: App, context: Context): void {
   /** One question at a time: the map may wait, ingest may not. */
   let queue: Promise<unknown> = Promise.resolve();
   const pm25 = property('pm25');
+  const settled = context.clock() + SETTLES;
 
   async function ask(bulk: BulkStore, lvl: Level, from: EpochMs, to: EpochMs): Promise<Map<EpochMs, SlotValue[]>> {
     const column = lvl === 'raw' ? 'raw' : 'corrected';
@@ -89,8 +92,8 @@ export function hotspotRoutes(app: App, context: Context): void {
       for (; t < end; t += SLOT_MS)
         kept.set(name(t), {
           spots: spots(slots.get(t) ?? []),
-          // The present changes at once, the last hours when boxes send late.
-          until: now + (t + 2 * SLOT_MS > now ? MINUTE : t + 6 * HOUR > now ? 15 * MINUTE : 6 * HOUR),
+          // The present changes at once, the past when boxes send late: many do when a server comes up.
+          until: now + (t + 2 * SLOT_MS > now || now < settled ? MINUTE : t + 6 * HOUR > now ? 10 * MINUTE : HOUR),
         });
       t -= SLOT_MS;
     }

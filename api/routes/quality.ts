@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { BoxHealth, StationVerdict } from '../../calibration/stage.ts';
 import { FLAG } from '../../model/flags.ts';
 import type { App, Context } from '../context.ts';
-import { thingId } from '../parameters.ts';
+import { bbox, thingId } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { problemAnswers } from '../schemas.ts';
 import { thingAt } from './boxes.ts';
@@ -94,7 +94,40 @@ export function stationWords(v: StationVerdict): { zh: string; en: string } {
   return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
 }
 
+/** Boxes that are asked about at once. */
+const MAX_IN_AREA = 2000;
+
 export function qualityRoutes(app: App, context: Context): void {
+  app.get(
+    '/api/v1/quality',
+    {
+      schema: {
+        operationId: 'listBoxQuality',
+        summary: 'Health and site class of the boxes of an area, judged every night',
+        description: `At most ${MAX_IN_AREA} boxes; those that no night has judged yet are left out.`,
+        tags: ['boxes'],
+        querystring: z.strictObject({ bbox }),
+        response: { 200: z.strictObject({ items: z.array(quality), next: z.null() }), ...problemAnswers },
+      },
+    },
+    async (request, reply) => {
+      const things = context.registry.list({ bbox: request.query.bbox, limit: MAX_IN_AREA + 1 });
+      if (things.length > MAX_IN_AREA)
+        throw new Problem('too-large', `More than ${MAX_IN_AREA} boxes in the bbox: give a smaller one`);
+      const boxes = things.filter((t) => t.kind === 'box' && !t.retired);
+      const found = await Promise.all(boxes.map(async (t) => (await context.options.quality?.(t.num)) ?? null));
+      reply.header('cache-control', 'public, max-age=300');
+      return {
+        items: boxes.flatMap((t, i) => {
+          const judged = found[i];
+          if (!judged) return [];
+          const { follows: _, ...shown } = judged;
+          return [{ id: t.id, ...shown, words: qualityWords(judged) }];
+        }),
+        next: null,
+      };
+    },
+  );
   app.get(
     '/api/v1/boxes/:id/quality',
     {

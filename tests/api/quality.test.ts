@@ -60,3 +60,13 @@ it('says of a reference station whether it is believed', async () => {
   });
   expect((await w.get(`/api/v1/stations/${w.ids.school}/quality`)).status).toBe(404);
 });
+
+it('tells of all judged boxes of an area at once; stations and boxes that no night has judged are left out', async () => {
+  const { follows: _, ...shown } = judged;
+  const { items } = await w.json<{ items: { id: string }[] }>('/api/v1/quality?bbox=118,21,123,26');
+  expect(items.map((i) => i.id)).toEqual([w.ids.school]);
+  expect(items[0]).toMatchObject({ ...shown, words: { en: expect.stringContaining('Health 61 of 100') as string } });
+  expect(await w.json('/api/v1/quality?bbox=0,0,1,1')).toEqual({ items: [], next: null });
+  for (const query of ['', '?bbox=here', '?bbox=1,2,3'])
+    expect((await w.get(`/api/v1/quality${query}`)).status, query).toBe(400);
+});
