@@ -152,7 +152,7 @@ export interface Registry {
   add(thing: NewThing, now: EpochMs): { thing: Thing; key: string; ownerToken: string };
   /** Adds many in one transaction, without owner tokens; keys as given (tests, fleets) or made. */
   addMany(things: Iterable<NewThing & { key?: string }>, now: EpochMs): { id: string; key: string }[];
-  /** The box first met on an open topic under that native id, claimed since or not; never made. */
+  /** The box first met on an open topic under that native id, claimed since or not, or one registered with it; never made. */
   known(format: string, nativeId: string): Thing | null;
   /** The unclaimed box of that native id, made when new; null when `maxUnclaimed` is reached. */
   unclaimed(format: string, nativeId: string, now: EpochMs): Thing | null;

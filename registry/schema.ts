@@ -51,6 +51,8 @@ const MIGRATIONS: readonly string[] = [
      hash BLOB PRIMARY KEY, num INTEGER NOT NULL, code TEXT NOT NULL, expires INTEGER NOT NULL, heard INTEGER NOT NULL, since INTEGER,
      proven INTEGER NOT NULL) WITHOUT ROWID;
    CREATE INDEX claims_thing ON claims (num);`,
+  // Boxes that were registered under the name they have in their own network.
+  `CREATE INDEX things_native ON things (native_id) WHERE native_id <> '' AND open_key IS NULL;`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

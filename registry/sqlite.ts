@@ -357,7 +357,14 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
         db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA shrink_memory`);
       }
     },
-    known: (format, nativeId) => one(select('open_key = ?').get(`${format}\n${nativeId}`)),
+    known: (format, nativeId) =>
+      one(
+        select('open_key = ?').get(`${format}\n${nativeId}`) ??
+          select("native_id = ? AND native_id <> '' AND open_key IS NULL AND format = ? AND retired = 0").get(
+            nativeId,
+            format,
+          ),
+      ),
     unclaimed(format, nativeId, now) {
       const openKey = `${format}\n${nativeId}`;
       const known = select('open_key = ?').get(openKey);

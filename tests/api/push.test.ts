@@ -55,6 +55,11 @@ test('AirGradient asks for its settings: known or not', async () => {
   expect((await open.get('/sensors/airgradient:84fce612f5b8/one/config')).status).toBe(400);
   open.registry.unclaimed('airgradient', '84fce612f5b8', 1);
   expect((await open.get('/sensors/airgradient:84fce612f5b8/one/config')).status).toBe(200);
+  // One that its operator registered under its serial number is known as well, until it is retired.
+  const { thing } = open.registry.add({ format: 'airgradient', nativeId: 'ecda3b1eaaaf' }, 1);
+  expect((await open.get('/sensors/airgradient:ecda3b1eaaaf/one/config')).status).toBe(200);
+  open.registry.retire(thing.id, 2);
+  expect((await open.get('/sensors/airgradient:ecda3b1eaaaf/one/config')).status).toBe(400);
 });
 
 test('openSenseMap posts do not shadow the page of a box', async () => {

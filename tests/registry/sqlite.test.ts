@@ -329,7 +329,7 @@ test('a file of the first version is brought up to date with everything in it', 
   registry.close();
   const first = new DatabaseSync(path);
   first.exec(
-    `DROP TABLE events; DROP INDEX things_retired; DROP TABLE contacts; DROP TABLE handovers; DROP TABLE alerts; DROP TABLE feedback; DROP TABLE claims;
+    `DROP TABLE events; DROP INDEX things_retired; DROP INDEX things_native; DROP TABLE contacts; DROP TABLE handovers; DROP TABLE alerts; DROP TABLE feedback; DROP TABLE claims;
      ALTER TABLE things DROP COLUMN paused; PRAGMA user_version = 1`,
   );
   first.close();
