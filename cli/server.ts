@@ -24,6 +24,7 @@ import { encodePacket, type Packet } from '../model/packet.ts';
 import { DAY, HOUR, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
+import { openAccessLog } from './access-log.ts';
 import { startCare } from './care.ts';
 import {
   askServer,
@@ -332,6 +333,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         registry,
         accept,
         host: config.mqttHost,
+      // Connections that are refused: the only place where addresses are written down.
+      const access = openAccessLog(join(folder.root, 'access'), log);
+      const prune = async (): Promise<void> => void access.prune(Date.now());
+      void prune();
+      every(HOUR, prune, watch.signal);
         port: config.mqttPort,
         ...(config.mqttTlsPort === null
           ? {}
@@ -339,8 +345,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openTopics: config.openTopics,
         adminToken: config.adminToken,
         trustProxy: config.trustProxy !== false,
-        log,
-        ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
+        log: access.log,
         onStatus: (box, status) => api?.status(box, status),
         sensorThingsForAll: config.staScratch,
       });
