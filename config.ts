@@ -196,6 +196,14 @@ export const SETTINGS = {
     allowed: 'a whole number from 0 to 30000000',
     read: asNumber,
   }),
+  maxRejects: setting({
+    env: 'LAMPPOST_MAX_REJECTS',
+    schema: z.int().min(1000).max(100_000_000),
+    byDefault: 500_000,
+    doc: 'Most rejects that are kept for their owners and the operator, with up to 4 KiB of each payload; the oldest go, and `lamppost_rejects_dropped_total` counts them.',
+    allowed: 'a whole number from 1000 to 100000000',
+    read: asNumber,
+  }),
   staScratch: flag(
     'LAMPPOST_STA_SCRATCH',
     'An empty instance that anyone may write and delete through SensorThings, for conformance runs. Refuses to start on a folder with real boxes.',

@@ -7,6 +7,7 @@ import { isMainThread, parentPort, workerData, type MessagePort } from 'node:wor
 import type { Command } from './cli/command.ts';
 import type { Parts } from './cli/parts.ts';
 import { PUBLISHED_CARDS } from './calibration/correction/published.ts';
+import { QUANTITY_CARDS } from './calibration/quantities/quantities.ts';
 import { ConfigError, type Config } from './config.ts';
 import { UsageError } from './cli/terminal.ts';
 import type { StaThreadData } from './api/sta/thread.ts';
@@ -47,7 +48,7 @@ const parts: Parts = {
     const worker =
       config.store === 'influxdb'
         ? await startInfluxWorker(folder, { ...influxAddress(config), ...(log ? { log } : {}) })
-        : await startStoreWorker(folder, log ? { log } : {});
+        : await startStoreWorker(folder, { maxRejects: config.maxRejects, ...(log ? { log } : {}) });
     const store = connectStore(worker.connect());
     return {
       store,
@@ -75,7 +76,10 @@ const parts: Parts = {
     const { startBroker } = await import('./broker/broker.ts');
     return startBroker(options);
   },
-  publishedModel: (id) => (Object.hasOwn(PUBLISHED_CARDS, id) ? (PUBLISHED_CARDS[id] ?? null) : null),
+  publishedModel(id) {
+    const cards = { ...PUBLISHED_CARDS, ...QUANTITY_CARDS };
+    return Object.hasOwn(cards, id) ? (cards[id] ?? null) : null;
+  },
   async startSta(options) {
     const { startSta } = await import('./api/sta/host.ts');
     return startSta(options);

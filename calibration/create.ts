@@ -4,6 +4,7 @@
 import { deserialize, serialize } from 'node:v8';
 import { Correction, type CorrectionOptions, type CorrectionState } from './correction/correction.ts';
 import { createQc, type QcState } from './qc/qc.ts';
+import { Quantities, type QuantitiesState } from './quantities/quantities.ts';
 import type { CalibrationStage } from './stage.ts';
 
 export type StageOptions = CorrectionOptions;
@@ -11,19 +12,23 @@ export type StageOptions = CorrectionOptions;
 export function createStage(options: StageOptions = {}): CalibrationStage {
   const qc = createQc();
   const correction = new Correction(options);
+  const quantities = new Quantities();
   return {
     setBox: (box) => {
       qc.setBox(box);
       correction.setBox(box);
+      quantities.setBox(box);
     },
     setStation: (station) => {
       qc.setStation(station);
       correction.setStation(station);
+      quantities.setStation(station);
     },
     setColocations: (pairs) => correction.setColocations(pairs),
     check: (readings) => qc.check(readings),
-    correct: (readings) => correction.correct(readings),
+    correct: (readings) => quantities.correct(correction.correct(readings)),
     reference: (values) => correction.reference(values),
+    weather: (values) => quantities.weather(values),
     advance: (now) => {
       qc.advance(now);
       correction.advance(now);
@@ -33,11 +38,12 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     get cards() {
       return correction.cards;
     },
-    snapshot: () => serialize({ qc: qc.state(), correction: correction.state() }),
+    snapshot: () => serialize({ qc: qc.state(), correction: correction.state(), quantities: quantities.state() }),
     restore: (bytes) => {
-      const found = deserialize(bytes) as { qc: QcState; correction: CorrectionState };
+      const found = deserialize(bytes) as { qc: QcState; correction: CorrectionState; quantities?: QuantitiesState };
       qc.restoreState(found.qc);
       correction.restoreState(found.correction);
+      if (found.quantities) quantities.restoreState(found.quantities);
     },
   };
 }

@@ -6,6 +6,7 @@
 import type { CheckedReading, CorrectedReading, RawReading } from '../model/observation.ts';
 import type { EpochMs } from '../model/time.ts';
 import type { BoxHealth } from './qc/nightly.ts';
+import type { StationWeather } from './quantities/weather.ts';
 
 export type { BoxHealth, SiteClass } from './qc/nightly.ts';
 
@@ -57,6 +58,9 @@ export interface StationVerdict {
   readonly clockMs: number;
 }
 
+/** One hour mean of the weather at a reference station; `time` = start of the hour. */
+export type { StationWeather } from './quantities/weather.ts';
+
 /** What the card of every fitted model says at least. */
 export interface StageCard {
   readonly id: string;
@@ -80,6 +84,8 @@ export interface CalibrationStage {
   correct(readings: readonly CheckedReading[]): CorrectedReading[];
   /** Reference values that have become known. */
   reference(values: readonly ReferenceValue[]): void;
+  /** Hours of temperature and humidity at reference stations that have become known. */
+  weather(values: readonly StationWeather[]): void;
   /** Work that is due at `now`: network field, nightly fits. Called at least every few minutes of data time. */
   advance(now: EpochMs): void;
   /** What the nights say of a box: health score with its parts, site class, drift; null = no night has judged it yet. */

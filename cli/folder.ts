@@ -1,8 +1,8 @@
 /** Where everything lies in the data folder. */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 export interface DataFolder {
   readonly root: string;
@@ -49,10 +49,25 @@ export function dataFolder(root: string): DataFolder {
   };
 }
 
+/**
+ * Makes a folder and those above it, one at a time: where making one ends with ENOENT although the one above is there, as below
+ * /proc, `mkdirSync(…, { recursive: true })` of Node 24 tries for ever.
+ */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const above = dirname(path);
+  if (above !== path) makeFolder(above);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 /** @throws Error that says what to do when the folder cannot be made */
 export function makeDataFolder(root: string): DataFolder {
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeFolder(resolve(root));
   } catch (cause) {
     throw new Error(
       `cannot make the data folder ${root}: ${(cause as Error).message}; set LAMPPOST_DATA_DIR to a folder this user may write`,

@@ -65,6 +65,7 @@ export function createMetrics(sources: MetricSources): ServerMetrics {
   gauge('journal_last_seq', 'Number of the newest journal record', () => sources.journal()?.lastSeq);
   gauge('store_rows', 'Values in the store', () => sources.store()?.rows);
   gauge('store_bytes', 'Size of the store', () => sources.store()?.bytes);
+  gauge('rejects_dropped_total', 'Rejects that had to go because there were more than maxRejects', () => sources.store()?.rejectsDropped); // prettier-ignore
   gauge('store_ok', '1 = the store works', () => (sources.store() ? Number(sources.store()?.ok) : null));
   gauge('mqtt_connections', 'Open MQTT connections', () => sources.broker()?.connections ?? 0);
   gauge('mqtt_pending_bytes', 'Bytes of publishes that are not yet durable', () => sources.broker()?.pendingBytes);

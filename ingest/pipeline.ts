@@ -19,7 +19,7 @@ import type { Reject } from '../store/store.ts';
 import { judgeClock } from './clock.ts';
 import { NOT_A_READING, type DecodedReading, type Decoder } from './decoder.ts';
 import { fingerprint, recentPackets, type RecentPacketsState } from './duplicates.ts';
-import { referenceHours, type StationHours } from './reference-hours.ts';
+import { addWeather, closeWeather, referenceHours, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
 import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
 
 /** Payload kept with a reject [bytes]. */
@@ -63,6 +63,8 @@ export interface PipelineState {
   readonly recent: RecentPacketsState;
   readonly things: ThingColumns;
   readonly hours: Map<string, StationHours>;
+  /** Absent in states of older versions. */
+  readonly weather?: Record<(typeof WEATHER_KEYS)[number], Map<string, StationHours>>;
 }
 
 export interface Pipeline {
@@ -148,6 +150,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   const things = thingDirectory(registry, stage, parts.maxUnclaimed);
   const recent = recentPackets();
   const hours = referenceHours();
+  const weather = weatherHours();
   /** Receive time of the last remark by thing number. Not in the snapshot: after a restart a remark may come twice. */
   const remarked = new Map<number, EpochMs>();
   let clock: EpochMs = 0;
@@ -157,10 +160,10 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     readonly readings: RawReading[];
     readonly stations: RawReading[];
     readonly rejects: Reject[];
+    readonly heard: Map<number, EpochMs>;
     duplicates: number;
   }
 
-    readonly heard: Map<number, EpochMs>;
   const reject = (batch: Batch, packet: Packet, thing: string, code: string, detail: string): void => {
     batch.rejects.push({
       receivedAt: packet.receivedAt,
@@ -199,12 +202,12 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   ): void => {
     const decoded = decoder.decode(packet.payload, packet.topic);
     if (!decoded.ok) {
-      if (decoded.code === NOT_A_READING) return;
-      reject(batch, packet, box, decoded.code, decoded.detail);
-      return;
       // Alive all the same, and its owner is to see that.
       const known = box === '' ? null : things.byId(box);
       if (known?.ok) batch.heard.set(known.thing.num, packet.receivedAt);
+      if (decoded.code === NOT_A_READING) return;
+      reject(batch, packet, box, decoded.code, decoded.detail);
+      return;
     }
     if (decoded.readings.length === 0) {
       reject(batch, packet, box, 'no-values', 'the payload holds no reading');
@@ -335,9 +338,12 @@ export function createPipeline(parts: PipelineParts): Pipeline {
         const pm25 = reading.values.find((v) => v.property === 'pm25');
         const [low, high] = property('pm25').gross;
         if (pm25 && pm25.raw >= low && pm25.raw <= high) hours.add(reading.thing, reading.phenomenonTime, pm25.raw);
+        addWeather(weather, reading.thing, reading.phenomenonTime, reading.values);
       }
       const closed = hours.close(clock);
       if (closed.length > 0) stage.reference(closed);
+      const around = closeWeather(weather, clock);
+      if (around.length > 0) stage.weather(around);
       if (clock - advanced >= ADVANCE_EVERY) {
         advanced = clock;
         stage.advance(clock);
@@ -394,18 +400,19 @@ export function createPipeline(parts: PipelineParts): Pipeline {
         readings,
         rejects: batch.rejects,
         duplicates: batch.duplicates,
+        heard: batch.heard,
         newest: clock,
         problem,
       };
     },
     state: () => ({
       clock,
-        heard: batch.heard,
       advanced,
       stage: stage.snapshot(),
       recent: recent.state(),
       things: things.state(),
       hours: hours.state(),
+      weather: { temperature: weather.temperature.state(), humidity: weather.humidity.state() },
     }),
     restore(state) {
       stage.restore(state.stage);
@@ -414,6 +421,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       recent.restore(state.recent);
       things.restore(state.things);
       hours.restore(state.hours);
+      for (const key of WEATHER_KEYS) if (state.weather) weather[key].restore(state.weather[key]);
     },
   };
 }

@@ -19,7 +19,7 @@ import { DAY, HOUR, type EpochMs } from '../model/time.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
 import type { ObservationStore } from '../store/store.ts';
 import { columnsOf, modelNumbers } from './columns.ts';
-import { referenceHours, type StationHours } from './reference-hours.ts';
+import { addWeather, closeWeather, referenceHours, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
 import { type BoxDayChange, type Product, type Revision, RevisionWriter } from './revisions.ts';
 import { hash32, stageBox } from './things.ts';
 
@@ -40,6 +40,7 @@ export interface RecomputeState {
   readonly stage: Uint8Array;
   readonly confirmation: ConfirmationState;
   readonly hours: Map<string, StationHours>;
+  readonly weather: Record<(typeof WEATHER_KEYS)[number], Map<string, StationHours>>;
   /** What the stage was told of each thing, as a hash. */
   readonly told: Map<number, number>;
 }
@@ -183,11 +184,13 @@ export async function recompute(options: RecomputeOptions): Promise<RecomputeRes
   const stage = options.createStage();
   const models = modelNumbers(store);
   const hours = referenceHours();
+  const weather = weatherHours();
   const confirmation = new Confirmation();
   const learntFrom = resume?.learntFrom ?? from - (options.leadIn ?? LEAD_IN);
   if (resume) {
     stage.restore(resume.stage);
     hours.restore(resume.hours);
+    for (const key of WEATHER_KEYS) weather[key].restore(resume.weather[key]);
     confirmation.restore(resume.confirmation);
   }
   const writer = options.revisions === undefined ? null : new RevisionWriter(options.revisions);
@@ -247,6 +250,8 @@ export async function recompute(options: RecomputeOptions): Promise<RecomputeRes
       while (end < settled.length && settled[end]?.phenomenonTime === time) end++;
       const closed = hours.close(time);
       if (closed.length > 0) stage.reference(closed);
+      const around = closeWeather(weather, time);
+      if (around.length > 0) stage.weather(around);
       stage.advance(time);
       const corrected = stage.correct(settled.slice(i, end));
       i = end;
@@ -266,6 +271,7 @@ export async function recompute(options: RecomputeOptions): Promise<RecomputeRes
       if (thing.kind === 'station') {
         const pm25 = reading.values.find((v) => v.property === 'pm25');
         if (pm25) hours.add(thing.id, time, pm25.raw);
+        addWeather(weather, thing.id, time, reading.values);
       } else raw.push({ ...reading, thing: thing.id });
     }
     if (raw.length > 0) await correct(confirmation.push(stage.check(raw)));
@@ -319,6 +325,7 @@ export async function recompute(options: RecomputeOptions): Promise<RecomputeRes
     stage: stage.snapshot(),
     confirmation: confirmation.state(),
     hours: hours.state(),
+    weather: { temperature: weather.temperature.state(), humidity: weather.humidity.state() },
     told,
   });
   const sha256 = hash.digest('hex');

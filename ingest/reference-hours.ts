@@ -6,7 +6,9 @@
  * A station that sends hourly sends after the end, so its hour closes at once; so does an hour that arrives late as a whole.
  * An hour that was closed is not opened again: what models have seen does not change. Hours begin on the UTC hour.
  */
-import type { ReferenceValue } from '../calibration/stage.ts';
+import type { ReferenceValue, StationWeather } from '../calibration/stage.ts';
+import type { RawValue } from '../model/observation.ts';
+import { property } from '../model/properties.ts';
 import { HOUR, MINUTE, type EpochMs } from '../model/time.ts';
 
 export const REFERENCE_STEP = HOUR;
@@ -31,6 +33,25 @@ export interface ReferenceHours {
   state(): Map<string, StationHours>;
   restore(state: Map<string, StationHours>): void;
 }
+
+/** What of a station's weather is averaged into hours like its PM2.5. */
+export const WEATHER_KEYS = ['temperature', 'humidity'] as const;
+export type WeatherHours = Record<(typeof WEATHER_KEYS)[number], ReferenceHours>;
+export const weatherHours = (): WeatherHours => ({ temperature: referenceHours(), humidity: referenceHours() });
+
+/** Takes in the weather of a reading of a station that can be a measurement. */
+export function addWeather(hours: WeatherHours, station: string, time: EpochMs, values: readonly RawValue[]): void {
+  for (const key of WEATHER_KEYS) {
+    const v = values.find((x) => x.property === key);
+    const [low, high] = property(key).plausible;
+    if (v && v.raw >= low && v.raw <= high) hours[key].add(station, time, v.raw);
+  }
+}
+
+export const closeWeather = (hours: WeatherHours, now: EpochMs): StationWeather[] =>
+  WEATHER_KEYS.flatMap((key) =>
+    hours[key].close(now).map(({ station, time, pm25: value }) => ({ station, time, property: key, value })),
+  );
 
 export function referenceHours(): ReferenceHours {
   let stations = new Map<string, StationHours>();
