@@ -2,11 +2,13 @@
  * What this server offers, for catalogues and for harvesters: DCAT-AP 3 (`/catalog.jsonld`), DCAT-US (`/data.json`), the
  * fields of data.gov.tw, and one address each from which WAQI and OpenAQ can take current values.
  */
-import { property, PROPERTIES } from '../model/properties.ts';
-import { formatTime, HOUR } from '../model/time.ts';
+import { propertyOf, thingNumOf } from '../model/datastream.ts';
+import { property, PROPERTIES, PROPERTY_SLOTS, roundTo } from '../model/properties.ts';
+import { formatTime, HOUR, SECOND } from '../model/time.ts';
 import { LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Thing } from '../registry/registry.ts';
+import type { BulkStore } from '../store/store.ts';
 import type { App, Context } from './context.ts';
 
 const TITLE = 'Lamppost: air quality of community sensor boxes';
@@ -315,10 +317,69 @@ const waqi = (list: readonly Current[]): object => ({
   ),
 });
 
-/** Locations and measurements as an adapter of OpenAQ wants them: raw physical units, station level, stable provider name. */
-const openAq = (list: readonly Current[]): object => {
+interface HourMean extends Omit<Current, 'values'> {
+  readonly values: (Current['values'][number] & { readonly count: number })[];
+}
+
+interface HarvestedHour {
+  readonly from: number;
+  readonly to: number;
+  readonly list: readonly HourMean[];
+}
+
+/** null where the store cannot be asked for means of many boxes. Raw means of the last full hour of outdoor boxes with a licence, of values that quality control does not doubt. */
+async function lastHour(context: Context): Promise<HarvestedHour | null> {
+  const { store } = context;
+  if (!('sql' in store)) return null;
+  const to = Math.floor(context.clock() / HOUR) * HOUR;
+  const from = to - HOUR;
+  const { columns, rows } = await (store as BulkStore).sql({
+    text: `SELECT datastream, avg(raw), count(*) FROM observation
+           WHERE flag IN (1, 2) AND NOT isnan(raw) AND datastream % ${PROPERTY_SLOTS} IN (${HARVESTED.map((key) => property(key).num).join(', ')})
+           GROUP BY datastream ORDER BY datastream`,
+    from,
+    to,
+    timeoutMs: 20 * SECOND,
+    maxRows: MAX_HARVESTED * HARVESTED.length,
+  });
+  const [streams = [], means = [], counts = []] = columns;
+  const byThing = new Map<number, HourMean['values']>();
+  for (let i = 0; i < rows; i++) {
+    const stream = Number(streams[i]);
+    const p = property(propertyOf(stream));
+    const thing = thingNumOf(stream);
+    const value = roundTo(Number(means[i]), p.resolution / 10);
+    const mean = { property: p.key, unit: p.unitLabel, value, time: formatTime(to), count: Number(counts[i]) };
+    const known = byThing.get(thing);
+    if (known) known.push(mean);
+    else byThing.set(thing, [mean]);
+  }
+  const list: HourMean[] = [];
+  for await (const t of things(context)) {
+    const values = byThing.get(t.num);
+    const place = publicPlace(t);
+    if (!values || !place || t.exposure === 'indoor' || t.licence === '') continue;
+    const { num, id, name, kind, licence, attribution } = t;
+    list.push({ thing: num, id, name: name || id, lat: place.lat, lon: place.lon, kind, licence, attribution, values });
+    if (list.length >= MAX_HARVESTED) break;
+  }
+  return { from, to, list };
+}
+
+/** Locations and hour means as an adapter of OpenAQ wants them: raw physical units, station level, stable provider name, `timestamp` the end of the hour. */
+const openAq = (hour: HarvestedHour | null, newest: readonly Current[]): object => {
+  const list: readonly (Omit<Current, 'values'> & {
+    readonly values: readonly (Current['values'][number] & { readonly count?: number })[];
+  })[] = hour?.list ?? newest;
   return {
-    meta: { provider: 'lamppost', sourceName: 'lamppost', matchingMethod: 'ingest-id', level: 'raw' },
+    meta: {
+      provider: 'lamppost',
+      sourceName: 'lamppost',
+      matchingMethod: 'ingest-id',
+      level: 'raw',
+      averagingSeconds: hour ? HOUR / SECOND : null,
+      ...(hour ? { datetimeFrom: formatTime(hour.from), datetimeTo: formatTime(hour.to) } : {}),
+    },
     locations: list.map((c) => ({
       location_id: c.id,
       label: c.name,
@@ -331,12 +392,23 @@ const openAq = (list: readonly Current[]): object => {
       systems: [
         {
           system_id: c.id,
-          sensors: c.values.map((v) => ({ sensor_id: `${c.id}-${v.property}`, parameter: v.property, units: v.unit })),
+          sensors: c.values.map((v) => ({
+            sensor_id: `${c.id}-${v.property}`,
+            parameter: v.property,
+            units: v.unit,
+            ...(hour ? { averaging_interval_secs: HOUR / SECOND } : {}),
+          })),
         },
       ],
     })),
     measurements: list.flatMap((c) =>
-      c.values.map((v) => ({ sensor_id: `${c.id}-${v.property}`, timestamp: v.time, measure: v.value, flags: {} })),
+      c.values.map((v) => ({
+        sensor_id: `${c.id}-${v.property}`,
+        timestamp: v.time,
+        measure: v.value,
+        count: v.count,
+        flags: {},
+      })),
     ),
   };
 };
@@ -345,6 +417,7 @@ const openAq = (list: readonly Current[]): object => {
 export function catalogueRoutes(app: App, context: Context): () => Promise<Extent> {
   const extent = once(context, 60 * MINUTES, () => extentOf(context));
   const list = once(context, MINUTES, () => current(context));
+  const hour = once(context, 5 * MINUTES, () => lastHour(context));
   const answer = (path: string, type: string, make: (base: string) => object | Promise<object>): void => {
     app.get(path, { schema: { hide: true } }, async (request, reply) =>
       reply
@@ -357,6 +430,6 @@ export function catalogueRoutes(app: App, context: Context): () => Promise<Exten
   answer('/data.json', 'application/json', async (base) => dataJson(base, await extent()));
   answer('/catalog/data-gov-tw.json', 'application/json', (base) => govTw(context, base));
   answer('/harvest/waqi.json', 'application/json', async () => waqi(await list()));
-  answer('/harvest/openaq.json', 'application/json', async () => openAq(await list()));
+  answer('/harvest/openaq.json', 'application/json', async () => openAq(await hour(), await list()));
   return extent;
 }

@@ -49,6 +49,7 @@ const WORDS: Record<Language, Words> = {
       ['一個感測盒的歷史', '/api/docs', 'CSV、NDJSON 不限列數;小時、八小時、日、月平均'],
       ['感測盒與測站', '/api/v1/boxes', '位置、感測器、授權、狀態'],
       ['整天整批', '/dumps/manifest.json', '每日一個 Parquet、一個 csv.gz,附核對碼與修訂版次;支援分段下載'],
+      ['一個盒子逐月', '/dumps/boxes/{id}/manifest.json', '每個完整月份一個 Parquet、一個 csv.gz;{id} 是盒子代號,見 /dumps/boxes.csv'],
       ['OGC SensorThings 1.1', '/sta/v1.1', '與民生公共物聯網同一標準;也可用 MQTT 訂閱'],
       ['即時', '/api/v1/stream?property=pm25', 'Server-Sent Events,可續傳;MQTT 主題 v1.1/Observations'],
       ['目錄', '/catalog.jsonld', 'DCAT-AP;也有政府資料開放平臺欄位'],
@@ -85,6 +86,7 @@ const WORDS: Record<Language, Words> = {
       ['History of a box', '/api/docs', 'CSV and NDJSON without a row limit; hour, 8 h, day and month means'],
       ['Boxes and stations', '/api/v1/boxes', 'place, sensors, licence, health'],
       ['Whole days', '/dumps/manifest.json', 'a Parquet and a csv.gz a day, with checksums and revisions; ranges work'],
+      ['One box by month', '/dumps/boxes/{id}/manifest.json', 'a Parquet and a csv.gz for each full month; {id} is the box, see /dumps/boxes.csv'],
       ['OGC SensorThings 1.1', '/sta/v1.1', 'the standard Civil IoT Taiwan uses; also over MQTT'],
       ['Live', '/api/v1/stream?property=pm25', 'Server-Sent Events that resume; MQTT topic v1.1/Observations'],
       ['Catalogue', '/catalog.jsonld', 'DCAT-AP, and the fields of data.gov.tw'],
@@ -150,10 +152,11 @@ export function dataPage(app: App, context: Context, extent: ReturnType<typeof c
     const language = languageOf(request.url.split('?')[1] ?? '', request.headers['accept-language'] ?? '');
     const w = WORDS[language];
     const today = new Date(context.clock()).toISOString().slice(0, 10);
+    const anyBox = context.registry.list({ limit: 50 }).find((t) => publicPlace(t) !== null)?.id ?? '{id}';
     const list = (items: readonly string[]): string => `<ul>${items.map((i) => `<li>${escape(i)}`).join('')}</ul>`;
     const body = `<header>${w.nav.map(([href, text]) => `<a href="${href}">${escape(text)}</a>`).join('')}</header>
 <main><h1>${escape(w.title)}</h1><p>${escape(w.lead)}
-<h2>${escape(w.what)}</h2><table>${w.ways.map(([what, href, how]) => `<tr><td><a href="${escape(href)}">${escape(what)}</a><td>${escape(how)}`).join('')}</table>
+<h2>${escape(w.what)}</h2><table>${w.ways.map(([what, href, how]) => `<tr><td><a href="${escape(href.replace('{id}', anyBox))}">${escape(what)}</a><td>${escape(how)}`).join('')}</table>
 <h2>${escape(w.examples)}</h2>${pageExamples(context, base)
       .map(
         (e) =>

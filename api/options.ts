@@ -96,6 +96,8 @@ export interface ApiOptions {
   readonly dashboard?: string;
   /** Folder served at `/dumps/`, '' = none. */
   readonly dumps?: string;
+  /** The manifest of a box's files by month, which are written when it is asked for; null = no such box. */
+  readonly boxDumps?: (id: string) => Promise<object | 'busy' | null>;
   /** Folder of firmware images to flash from the browser (`routes/firmware.ts`), '' = none. */
   readonly firmware?: string;
   /** What `/api/v1/config` tells the web pages besides (public!). */

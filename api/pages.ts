@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { catalogueRoutes } from './catalogue.ts';
 import type { App, Context } from './context.ts';
 import { dataPage } from './data-page.ts';
+import { Problem } from './problem.ts';
 
 const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Lamppost</title>
 <h1>Lamppost</h1><p>The web pages are not built. The data are there all the same:</p>
@@ -29,6 +30,24 @@ export async function pages(
       if (request.headers.range !== undefined && request.url.startsWith('/dumps/'))
         request.headers['x-no-compression'] = '1';
     });
+    const { boxDumps } = context.options;
+    if (boxDumps)
+      app.get<{ Params: { id: string } }>(
+        '/dumps/boxes/:id/manifest.json',
+        { schema: { hide: true } },
+        async (request, reply) => {
+          const manifest = await boxDumps(request.params.id);
+          if (manifest === null) throw new Problem('not-found', `there is no box ${request.params.id}`);
+          if (manifest === 'busy')
+            throw new Problem('unavailable', 'the files of many boxes are being written; try again in a minute', {
+              headers: { 'retry-after': '60' },
+            });
+          return reply
+            .type('application/json; charset=utf-8')
+            .header('cache-control', 'no-cache')
+            .send(JSON.stringify(manifest, null, 1));
+        },
+      );
     await app.register(fastifyStatic, {
       root: dumps,
       prefix: '/dumps/',

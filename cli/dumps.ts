@@ -13,9 +13,9 @@ import { LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
 import type { PlacesQuery } from '../store/places.ts';
-import type { RevisionReader } from '../api/options.ts';
+import type { RevisionEntry, RevisionReader } from '../api/options.ts';
 import { revisionView, type RevisionView } from '../api/revision-view.ts';
-import type { BulkStore, DumpThing } from '../store/store.ts';
+import { StoreCannot, type BulkStore, type DumpThing } from '../store/store.ts';
 
 export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
 export type DumpFormat = (typeof DUMP_FORMATS)[number];
@@ -52,6 +52,8 @@ export interface Manifest {
   readonly updated: string;
   /** UTC day of the last nightly look. */
   readonly checked: string;
+  /** Where the files of one box by month are named; `{box}` is its id. */
+  readonly byBox: string;
   readonly columns: string;
   readonly licences: typeof LICENCES;
   /** Changelog of values: each run of quality control and correction over history, and how much it moved. */
@@ -59,27 +61,41 @@ export interface Manifest {
   readonly files: readonly DumpFile[];
 }
 
-const PROMISE =
+export const PROMISE =
   'A file named here is never changed and stays at its address for at least five years. What is learned later comes as a new revision (.r2, .r3 …), named here beside the old one with current = true.';
 
-async function sha256(file: string): Promise<string> {
+export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return hash.digest('hex');
 }
 
-function write(file: string, text: string): void {
+export function write(file: string, text: string): void {
   writeFileSync(`${file}.tmp`, text);
   renameSync(`${file}.tmp`, file);
 }
 
-const dumpThing = ({ num, id, licence, attribution }: Thing): DumpThing => ({ num, id, licence, attribution });
+export const dumpThing = ({ num, id, licence, attribution }: Thing): DumpThing => ({ num, id, licence, attribution });
+
+/** Which edition the values of a span are: of everything, or of one box. */
+export function editionOf(
+  revisions: readonly RevisionEntry[],
+  from: number,
+  to: number,
+  box = '',
+): Pick<DumpFile, 'product' | 'valueRevision'> {
+  const newest = revisions.findLast((r) => r.from < to && r.to > from && (box === '' || r.box === '' || r.box === box));
+  if (!newest) return { product: 'live', valueRevision: 0 };
+  const whole = (newest.box === '' || newest.box === box) && newest.from <= from && newest.to >= to;
+  return { product: whole ? newest.product : 'mixed', valueRevision: newest.number };
+}
 
 export class Dumps {
   readonly #folder: string;
   readonly #store: BulkStore;
   readonly #registry: Registry;
   readonly #clock: () => number;
+  #cannot = false;
   readonly #revisions: Pick<RevisionReader, 'list'> | null;
 
   constructor(
@@ -104,6 +120,7 @@ export class Dumps {
       promise: PROMISE,
       updated: known?.updated ?? '',
       checked: known?.checked ?? '',
+      byBox: 'boxes/{box}/manifest.json',
       columns: 'csv-metadata.json',
       licences: LICENCES,
       revisions: (this.#revisions?.list() ?? []).map(revisionView),
@@ -137,6 +154,17 @@ export class Dumps {
 
   /** Once a UTC day: days without a file, and those looked at again. */
   async nightly(): Promise<void> {
+    if (this.#cannot) return;
+    try {
+      await this.#nightly();
+    } catch (error) {
+      // A store in InfluxDB makes no dumps: that is known from the documentation, not an error a night.
+      if (!(error instanceof StoreCannot)) throw error;
+      this.#cannot = true;
+    }
+  }
+
+  async #nightly(): Promise<void> {
     const now = this.#clock();
     const today = startOfDay(now);
     const { checked } = this.manifest();
@@ -160,14 +188,6 @@ export class Dumps {
     });
     const first = answer.columns[0]?.[0];
     return typeof first === 'number' ? startOfDay(first) : null;
-  }
-
-  #edition(start: number): Pick<DumpFile, 'product' | 'valueRevision'> {
-    const touching = (this.#revisions?.list() ?? []).filter((r) => r.from < start + DAY && r.to > start);
-    const newest = touching.at(-1);
-    if (!newest) return { product: 'live', valueRevision: 0 };
-    const whole = newest.box === '' && newest.from <= start && newest.to >= start + DAY;
-    return { product: whole ? newest.product : 'mixed', valueRevision: newest.number };
   }
 
   /** What a day's rows say, in any order, and the licences under which they say it. */
@@ -218,7 +238,7 @@ export class Dumps {
       bytes,
       sha256: await sha256(path),
       created: formatTime(this.#clock()),
-      ...this.#edition(start),
+      ...editionOf(this.#revisions?.list() ?? [], start, start + DAY),
       fingerprint,
     };
     const manifest = this.manifest();

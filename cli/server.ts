@@ -34,6 +34,7 @@ import {
   type ControlHandler,
   type ControlRequest,
 } from './control.ts';
+import { BoxDumps } from './box-dumps.ts';
 import { Dumps, type DumpFormat } from './dumps.ts';
 import { makeDataFolder, type DataFolder } from './folder.ts';
 import { createLog, type Log } from './log.ts';
@@ -258,6 +259,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         stopped.signal,
       );
       const dumps = new Dumps(folder.dumps, opened.store, registry, Date.now, revisions);
+      const boxDumps = new BoxDumps(folder.dumps, opened.store, registry, Date.now, revisions);
       every(
         NIGHTLY_LOOK_EVERY,
         () => dumps.nightly().catch((error: unknown) => log.error({ error: String(error) }, 'the nightly dump failed')),
@@ -317,6 +319,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         openPush: config.openPush,
         dashboard: await pages,
         dumps: folder.dumps,
+        boxDumps: (id) => boxDumps.manifest(id),
         health: () => [...health(journal, pipeline, storeHealth), ...stationParts(pipeline), ...feedParts(feeds)],
         stationVerdicts: () => pipeline?.stations() ?? [],
         quality: async (thingNum) => pipeline?.health(thingNum) ?? null,

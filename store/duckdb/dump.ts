@@ -44,7 +44,15 @@ const reasons = `array_to_string(list_transform(list_filter(
     [${REASONS.map((r) => `{bit: ${1 << r.bit}, code: ${quote(r.code)}}`).join(', ')}],
     r -> (o.reasons & r.bit) <> 0), r -> p.key || '.' || r.code), ';')`;
 
-function select(source: string, parquet: boolean): string {
+/** Few Things lie close together in the files: what is elsewhere need not be read. */
+function near(things: readonly DumpThing[]): string {
+  const nums = things.map((t) => t.num);
+  return nums.length === 0 || nums.length > 1000
+    ? ''
+    : `WHERE o.datastream BETWEEN ${Math.min(...nums) * PROPERTY_SLOTS} AND ${(Math.max(...nums) + 1) * PROPERTY_SLOTS - 1}`;
+}
+
+function select(source: string, parquet: boolean, things: readonly DumpThing[]): string {
   const when = (name: string): string => (parquet ? `make_timestamp(o."${name}" * 1000)` : time(name));
   return `
     SELECT t.id AS box, p.key AS property, p.unit AS unit, ${when('phenomenonTime')} AS "phenomenonTime",
@@ -56,6 +64,7 @@ function select(source: string, parquet: boolean): string {
     JOIN temp.dumped t ON t.num = o.datastream // ${PROPERTY_SLOTS}
     JOIN ${properties} p(num, key, unit) ON p.num = o.datastream % ${PROPERTY_SLOTS}
     LEFT JOIN model m ON m.num = o.model
+    ${near(things)}
     ORDER BY box, p.num, o."phenomenonTime"`;
 }
 
@@ -114,5 +123,5 @@ export async function dump(view: View, query: DumpQuery): Promise<{ rows: number
   if (isPlacesQuery(query)) return dumpPlaces(view, query);
   await listThings(view.connection, query.things);
   const source = observations(view.folder, view.manifest, { span: query });
-  return copy(view.connection, select(source, query.file.endsWith('.parquet')), query.file, options);
+  return copy(view.connection, select(source, query.file.endsWith('.parquet'), query.things), query.file, options);
 }

@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LatestTable, startApi, type Api } from '../../api/server.ts';
+import { BoxDumps, type BoxManifest } from '../../cli/box-dumps.ts';
 import { DUMP_COLUMNS, Dumps, type Manifest } from '../../cli/dumps.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
@@ -20,6 +21,7 @@ let store: DuckStore;
 let api: Api;
 const registry = openRegistry(':memory:');
 let dumps: Dumps;
+let boxDumps: BoxDumps;
 let num = 0;
 let id = '';
 
@@ -35,6 +37,7 @@ beforeAll(async () => {
   );
   await store.append(columns([...rows, { num, time: TODAY + MINUTE, raw: 1 }]), [], 0);
   dumps = new Dumps(folder, store, registry, () => now);
+  boxDumps = new BoxDumps(folder, store, registry, () => now);
   api = await startApi({
     registry,
     store,
@@ -42,6 +45,7 @@ beforeAll(async () => {
     accept: async () => {},
     port: 0,
     dumps: folder,
+    boxDumps: (box) => boxDumps.manifest(box),
     clock: () => now,
   });
 });
@@ -164,4 +168,80 @@ it('a range of a text file is of its own bytes, whatever the client can unpack',
   expect((await fetch(`${api.url}/dumps/observations-2026-11-20.parquet`)).headers.get('cache-control')).toContain(
     'immutable',
   );
+});
+
+it('the files of a box by month are made when they are asked for, and revised when more is known', async () => {
+  const before = now;
+  now = Date.UTC(2026, 11, 2, 3);
+  const other = registry.add({ name: 'other', lat: 25, lon: 121, licence: 'CC0-1.0' }, TODAY).thing;
+  await store.append(
+    columns([
+      { num, time: Date.UTC(2026, 9, 31, 23), raw: 5 },
+      { num: other.num, time: Date.UTC(2026, 9, 31, 23), raw: 6 },
+      { num, time: now, raw: 7 },
+    ]),
+    [],
+    0,
+  );
+  const asked = async (box: string): Promise<Response> => fetch(`${api.url}/dumps/boxes/${box}/manifest.json`);
+  const first = (await (await asked(id)).json()) as BoxManifest;
+  expect(first).toMatchObject({ box: id, licence: 'CC0-1.0', attribution: 'school', pending: [] });
+  expect(first.files.map((f) => [f.month, f.format, f.current])).toEqual([
+    ['2026-10', 'csv.gz', true],
+    ['2026-10', 'parquet', true],
+    ['2026-11', 'csv.gz', true],
+    ['2026-11', 'parquet', true],
+  ]);
+  for (const f of first.files) {
+    const response = await fetch(`${api.url}/dumps/boxes/${id}/${f.file}`);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    expect(bytes.length).toBe(f.bytes);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(f.sha256);
+    expect(response.headers.get('cache-control')).toContain('immutable');
+  }
+  const october = gunzipSync(readFileSync(join(folder, 'boxes', id, `observations-${id}-2026-10.csv.gz`))).toString();
+  expect(october.trim().split('\n')).toHaveLength(2);
+  expect(october).toContain(`${id},`);
+  expect(october).not.toContain(other.id);
+
+  // Late data: the old file stays, a revision stands beside it; the month without news is left alone.
+  await store.append(columns([{ num, time: Date.UTC(2026, 9, 30), raw: 4 }]), [], 0);
+  now += DAY;
+  const second = (await (await asked(id)).json()) as BoxManifest;
+  expect(second.files.filter((f) => f.month === '2026-10').map((f) => [f.revision, f.current, f.rows])).toEqual([
+    [1, false, 1],
+    [1, false, 1],
+    [2, true, 2],
+    [2, true, 2],
+  ]);
+  expect(second.files.filter((f) => f.month === '2026-11')).toEqual(first.files.filter((f) => f.month === '2026-11'));
+  expect((await asked('no-such-box')).status).toBe(404);
+  now = before;
+});
+
+it('OpenAQ is given means of the last full hour, with its bounds', async () => {
+  const before = now;
+  now = Date.UTC(2026, 11, 10, 5, 20);
+  const hour = Date.UTC(2026, 11, 10, 4);
+  const values = [
+    [0, 10, 1],
+    [10, 14, 2],
+    [20, 900, 4],
+    [-5, 99, 1],
+    [61, 99, 1],
+  ] as const;
+  await store.append(columns(values.map(([m, raw, flag]) => ({ num, time: hour + m * MINUTE, raw, flag }))), [], 0);
+  const { meta, measurements } = (await (await fetch(`${api.url}/harvest/openaq.json`)).json()) as {
+    meta: object;
+    measurements: object[];
+  };
+  expect(meta).toMatchObject({
+    averagingSeconds: 3600,
+    datetimeFrom: '2026-12-10T04:00:00Z',
+    datetimeTo: '2026-12-10T05:00:00Z',
+  });
+  expect(measurements).toEqual([
+    { sensor_id: `${id}-pm25`, timestamp: '2026-12-10T05:00:00Z', measure: 12, count: 2, flags: {} },
+  ]);
+  now = before;
 });
