@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { StoreUnavailable } from '../store/store.ts';
 import type { ApiLogger } from './options.ts';
 
 /** Type URIs are `/problems/<name>` relative to the server; they never change meaning. */
@@ -24,6 +25,7 @@ export const PROBLEM_TYPES = {
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'The address or headers are too long'],
   internal: [500, 'Something failed on our side'],
+  'not-supported': [501, 'The kind of store behind this server cannot answer that'],
   unavailable: [503, 'Not available at the moment'],
 } as const satisfies Record<string, readonly [number, string]>;
 
@@ -67,6 +69,7 @@ const BY_STATUS: Record<number, ProblemType> = {
   415: 'unsupported-media-type',
   429: 'too-many-requests',
   431: 'headers-too-large',
+  501: 'not-supported',
   503: 'unavailable',
 };
 
@@ -125,6 +128,11 @@ export function toProblem(error: FastifyError): Problem {
       headers: { 'retry-after': '10' },
     });
   }
+  // What keeps the store away is for the log: it may name machines inside.
+  if ((error as Error) instanceof StoreUnavailable)
+    return new Problem('unavailable', 'The store of observations cannot be reached at the moment', {
+      headers: { 'retry-after': '30' },
+    });
   const status = error.statusCode ?? 500;
   const type = BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'bad-request' : 'internal');
   // What failed inside is for the log; it may name paths or statements.

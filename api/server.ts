@@ -1,11 +1,13 @@
 /** The HTTP side as a whole: design §7. A new API format is a folder or file with a `…Routes(app, context)` and a line in `startApi`. */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { DAY, SECOND } from '../model/time.ts';
+import { StoreUnavailable } from '../store/store.ts';
 import type { App, Checked, Context } from './context.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { Guesses } from './guesses.ts';
@@ -46,6 +48,8 @@ export { LatestTable } from './latest.ts';
 const SILENT: ApiLogger = { info() {}, warn() {}, error() {} };
 /** Running requests get this long at the end [ms]. */
 const GRACE = 3 * SECOND;
+/** How often a store that was away at the start is asked whether it has come [ms]. */
+const STORE_AGAIN = 2 * SECOND;
 
 const DESCRIPTION = `Open data of community sensor boxes and reference stations. Reading needs no key.
 A value always travels with its property, UCUM unit, level (raw or corrected), QARTOD flag, reasons, and, corrected, its model and 90 % interval; null is never 0.
@@ -154,7 +158,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     const path = request.url.split('?', 1)[0] as string;
     const answer = page(request, reply);
     if (answer) return answer;
-    const allowed = methods(path);
+    const allowed = methods.at(path);
     if (allowed.length > 0 && !allowed.includes(request.method)) {
       const allow = [...allowed, 'OPTIONS'].join(', ');
       return sendProblem(
@@ -167,19 +171,33 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   await app.listen({ host: options.host ?? '127.0.0.1', port: options.port });
   const { port } = app.server.address() as AddressInfo;
-  try {
-    await context.models.learn();
+  const fill = async (): Promise<void> => {
     options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? 7 * DAY)));
     warm = true;
+  };
+  const fillLater = async (): Promise<void> => {
+    while (!warm && !closing.signal.aborted) {
+      await delay(STORE_AGAIN, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+      await fill().catch(() => undefined);
+    }
+  };
+  try {
+    await context.models.learn();
+    await fill();
   } catch (error) {
-    await app.close();
-    throw new Error('the store could not be read at the start of the API', { cause: error });
+    // Boxes are acknowledged without it: a store on another machine may come later.
+    if (error instanceof StoreUnavailable) void fillLater();
+    else {
+      await app.close();
+      throw new Error('the store could not be read at the start of the API', { cause: error });
+    }
   }
 
   return {
     port,
     url: (options.publicUrl || `http://${options.host ?? '127.0.0.1'}:${port}`).replace(/\/+$/, ''),
     server: app.server,
+    routes: methods.routes,
     live(rows) {
       const taken = options.latest.apply(rows);
       if (taken.length === 0) return;

@@ -56,7 +56,11 @@ export function createMetrics(sources: MetricSources): ServerMetrics {
   gauge(
     'pipeline_backlog_records',
     'Records in the journal that are not yet stored',
-    () => sources.pipeline()?.backlog,
+    // The pipeline counts at commits, and none comes while the store is away.
+    () => {
+      const [pipeline, journal] = [sources.pipeline(), sources.journal()];
+      return pipeline && journal ? Math.max(0, journal.lastSeq - pipeline.seq) : pipeline?.backlog;
+    },
   );
   gauge('journal_bytes', 'Bytes of the journal that are not trimmed', () => sources.journal()?.bytes);
   gauge('journal_ok', '1 = the journal takes packets', () =>

@@ -148,10 +148,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       store = await parts.openStore(config, folder.store, (message) => log.warn({}, `store: ${message}`));
       closers.push(store.close);
     }
-    const journal = await parts.openJournal(
-      folder.journal,
-      store ? { startAfter: await store.store.checkpoint() } : {},
-    );
+    const checkpoint = (await store?.store.checkpoint()) ?? 0;
+    const journal = await parts.openJournal(folder.journal, store ? { startAfter: checkpoint } : {});
     closers.push(() => journal.close());
 
     const watch = new AbortController();
@@ -201,6 +199,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       every(STORE_HEALTH_EVERY, look, stopped.signal);
       pipeline = await startPipelineThread({
         entry: parts.entry,
+        checkpoint,
         data: {
           registryPath: folder.registry,
           journalFolder: folder.journal,

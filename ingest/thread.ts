@@ -16,6 +16,8 @@ export interface PipelineStatus {
 }
 
 export interface PipelineThreadOptions {
+  /** Up to where the journal is stored at the start. @default 0 */
+  readonly checkpoint?: number;
   /** The program whose worker side calls `runPipelineThread`. */
   readonly entry: URL;
   readonly data: Omit<PipelineThreadData, 'storePort' | 'role'>;
@@ -51,7 +53,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
   let stopping = false;
   let restartWait = 250;
   let timer: NodeJS.Timeout | undefined;
-  let status: PipelineStatus = { running: false, problem: '', seq: 0, backlog: 0, newest: 0 };
+  let status: PipelineStatus = { running: false, problem: '', seq: options.checkpoint ?? 0, backlog: 0, newest: 0 };
   let exited: Promise<void> = Promise.resolve();
   let nextId = 1;
   let verdicts: readonly StationVerdict[] = [];

@@ -7,7 +7,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { PROPERTIES } from '../../model/properties.ts';
 import type { Registry } from '../../registry/registry.ts';
-import type { BulkStore, ObservationColumns } from '../../store/store.ts';
+import { StoreCannot, StoreUnavailable, type BulkStore, type ObservationColumns } from '../../store/store.ts';
 import { LatestTable } from '../latest.ts';
 import { BoxObservations, type LatestRows } from './box-observations.ts';
 import { openDatabase } from './database.ts';
@@ -56,6 +56,8 @@ export interface StaThreadParts {
   readonly connectStore: (port: MessagePort) => BulkStore;
 }
 
+/** How often a store that is away is asked whether it has come. */
+const STORE_AGAIN_MS = 2000;
 /** How often the catalogue takes over what the registry and the latest values say. */
 const SYNC_EVERY_MS = 5000;
 /** Time a round may take [ms], so that a million boxes cost this thread little; how far a datastream reaches is always answered from memory. */
@@ -241,20 +243,34 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
       freshen();
       response = await serviceFor(base).handle(request);
     } catch (error) {
-      post({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      response = problem(500, 'the request failed inside the server; the operator can see why in the log');
+      if (!(error instanceof StoreCannot))
+        post({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      if (error instanceof StoreCannot) response = problem(501, error.message);
+      else if (error instanceof StoreUnavailable)
+        response = problem(503, 'the store of observations cannot be reached at the moment; try again');
+      else response = problem(500, 'the request failed inside the server; the operator can see why in the log');
     }
     post({ kind: 'response', id, response });
   };
 
+  let ended = false;
   const open = async (storePort: MessagePort): Promise<void> => {
     const registry = parts.openRegistry(data.registryPath, { readOnly: true });
     table.expect(registry.lastNum());
     const store = parts.connectStore(storePort);
     const observations = new BoxObservations(db, store, newestOf(table));
     boxes = { mirror: new BoxMirror(db, registry), observations, store, registry };
-    take(await store.latest(Date.now() - data.latestSpan));
-    await fill(store, boxes.mirror);
+    for (;;) {
+      try {
+        take(await store.latest(Date.now() - data.latestSpan));
+        await fill(store, boxes.mirror);
+        break;
+      } catch (error) {
+        // A store on another machine may come later than this thread.
+        if (!(error instanceof StoreUnavailable) || ended) throw error;
+        await delay(STORE_AGAIN_MS);
+      }
+    }
     services.clear();
   };
 
@@ -296,6 +312,7 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
         void begin(message.port);
         break;
       case 'close':
+        ended = true;
         clearInterval(timer);
         boxes?.registry.close();
         db.close();
