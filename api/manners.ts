@@ -163,16 +163,27 @@ async function rateLimits(app: App, gatekeeper: Gatekeeper, limits: RateLimits):
   });
 }
 
+export interface Route {
+  readonly method: string;
+  /** With `:name` for what varies. */
+  readonly url: string;
+}
+
 /** Addresses and their methods, so that a wrong method is told from a wrong address. Register before the routes. */
-export function methodsOf(app: App): (path: string) => string[] {
-  const routes: { pattern: RegExp; methods: string[] }[] = [];
+export function methodsOf(app: App): { readonly at: (path: string) => string[]; readonly routes: Route[] } {
+  const known: { pattern: RegExp; methods: string[] }[] = [];
+  const routes: Route[] = [];
   app.addHook('onRoute', ({ url, method }) => {
+    for (const m of [method].flat()) routes.push({ method: m, url });
     if (url.includes('*')) return;
     const source = url
       .split('/')
       .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replace(/:[A-Za-z]+/g, '[^/]+'))
       .join('/');
-    routes.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
+    known.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
   });
-  return (path) => [...new Set(routes.filter((r) => r.pattern.test(path)).flatMap((r) => r.methods))];
+  const at = (path: string): string[] => [
+    ...new Set(known.filter((r) => r.pattern.test(path)).flatMap((r) => r.methods)),
+  ];
+  return { at, routes };
 }

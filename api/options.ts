@@ -160,6 +160,8 @@ export interface Api {
   readonly url: string;
   /** For the WebSocket upgrade at `/mqtt`. */
   readonly server: Server;
+  /** Every address that is answered, with its method. */
+  readonly routes: readonly { readonly method: string; readonly url: string }[];
   /** Rows that the store has just taken: into the table of latest values and out to the streams. */
   live(rows: ObservationColumns): void;
   /** Boxes of which something came that was no reading, by number, and when. */

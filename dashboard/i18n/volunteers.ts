@@ -260,6 +260,7 @@ export const VOLUNTEERS = {
   'fleet.suspect': ['可疑', 'doubtful'],
   'fleet.offline': ['斷線', 'offline'],
   'fleet.unknown': ['未曾收到', 'not heard of'],
+  'fleet.contact': ['有動靜（{age}），沒有讀數', 'heard {age}, no reading'],
   'fleet.paused': ['暫停', 'paused'],
   'fleet.rejects': ['最近被拒絕的資料', 'Refused lately'],
 } as const satisfies Record<string, readonly [zh: string, en: string]>;

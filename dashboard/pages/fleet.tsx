@@ -17,6 +17,7 @@ interface Row {
   readonly sensors: readonly string[];
   readonly project: string;
   readonly lastSeen: string | null;
+  readonly lastContact: string | null;
   readonly health: 'ok' | 'suspect' | 'offline' | 'unknown';
   readonly paused: boolean;
 }
@@ -144,7 +145,13 @@ export default function FleetPage() {
                     <td class={r.health === 'ok' ? '' : 'error'}>
                       {v(r.paused ? 'fleet.paused' : `fleet.${r.health}`)}
                     </td>
-                    <td>{r.lastSeen === null ? '–' : ago(Date.now() - Date.parse(r.lastSeen))}</td>
+                    <td>
+                      {r.lastSeen !== null
+                        ? ago(Date.now() - Date.parse(r.lastSeen))
+                        : r.lastContact === null
+                          ? '–'
+                          : v('fleet.contact', { age: ago(Date.now() - Date.parse(r.lastContact)) })}
+                    </td>
                     <td>{reported.get(r.id)?.length ?? ''}</td>
                     <td>{r.sensors.join(', ')}</td>
                     <td>{r.project}</td>
@@ -166,7 +173,11 @@ export default function FleetPage() {
             </section>
           ))}
           <h2>{v('fleet.rejects')}</h2>
-          {rejects.length === 0 ? <p>{v('own.rejects.none')}</p> : <Refusals refusals={rejects} />}
+          {rejects.length === 0 ? (
+            <p>{v('own.rejects.none')}</p>
+          ) : (
+            <Refusals refusals={rejects} nameOf={(id) => rows.find((r) => r.id === id)?.name || id} />
+          )}
           <div class="labels aside" aria-hidden="true">
             {found.slice(0, LABELS).map((r) => (
               <Label key={r.id} id={r.id} name={r.name} origin={location.origin} />

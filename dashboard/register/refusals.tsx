@@ -26,7 +26,8 @@ export function grouped(refusals: readonly Refusal[]): { readonly newest: Refusa
   return [...groups.values()];
 }
 
-export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
+/** `nameOf`: for a list of many boxes, which one it is about. */
+export function Refusals({ refusals, nameOf }: { refusals: readonly Refusal[]; nameOf?: (id: string) => string }) {
   const english = lang.value === 'en';
   return (
     <ul class="refused">
@@ -38,6 +39,14 @@ export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
               <b>{isVKey(key) ? v(key) : v('fix.other')}</b>
             </p>
             <p class="small">
+              {nameOf && r.thing && (
+                <>
+                  <a href={`/boxes/${r.thing}?lang=${lang.value}`}>
+                    <bdi>{nameOf(r.thing)}</bdi>
+                  </a>
+                  {' · '}
+                </>
+              )}
               {clock(Date.parse(r.receivedAt))}
               {count > 1 && ` · ${v('fix.times', { n: count })}`}
               {english && ` · ${r.detail}`}
