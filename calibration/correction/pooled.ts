@@ -299,6 +299,12 @@ export function applyBetas(
 }
 
 const MIN_TO_JUDGE = 4;
+/** Of three, one is known to be off when it is a factor 2.5 from two that agree. */
+const OF_THREE = { apart: 0.9, agree: 0.3 };
+interface Judged {
+  readonly name: string;
+  readonly ratio: number;
+}
 /** Log-ratio that no difference of places or boxes explains. */
 const LEAST = 0.5;
 /** Judged by the latest pairs of each series: a station may begin to lie at any time, and may be put right. */
@@ -308,7 +314,7 @@ const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
 
 /**
  * Stations whose pairs lie far from all others, by their median log-ratio to the common model: a scale or unit error, a dead
- * analyser, a box in a cupboard. Needs four stations: of three, nobody knows which one is off. A station that does not move with its
+ * analyser, a box in a cupboard. Needs four stations, or three of which two agree closely. A station that does not move with its
  * boxes while the others do is known among three.
  */
 function outliers(model: PooledModel, series: readonly Pairs[], settings: CorrectionSettings): Set<string> {
@@ -334,6 +340,14 @@ function outliers(model: PooledModel, series: readonly Pairs[], settings: Correc
     const middle = median(judged.map((j) => j.ratio));
     const spread = 1.4826 * median(judged.map((j) => Math.abs(j.ratio - middle)));
     for (const j of judged) if (Math.abs(j.ratio - middle) > Math.max(LEAST, 4 * spread)) liars.add(j.name);
+  }
+  if (judged.length === 3) {
+    const [low, middle, high] = judged.toSorted((a, b) => a.ratio - b.ratio) as [Judged, Judged, Judged];
+    const [odd, gap, others] =
+      high.ratio - middle.ratio > middle.ratio - low.ratio
+        ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
+        : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
+    if (gap > OF_THREE.apart && others < OF_THREE.agree) liars.add(odd.name);
   }
   const moves = [...pairs]
     .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)
