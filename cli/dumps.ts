@@ -152,6 +152,14 @@ export class Dumps {
     return files;
   }
 
+  /** Before the first night there is a manifest too, and the boxes. */
+  async begin(): Promise<void> {
+    if (existsSync(join(this.#folder, 'manifest.json'))) return;
+    mkdirSync(this.#folder, { recursive: true });
+    this.#save(this.manifest());
+    await this.#writeThings();
+  }
+
   /** Once a UTC day: days without a file, and those looked at again. */
   async nightly(): Promise<void> {
     if (this.#cannot) return;
@@ -165,6 +173,7 @@ export class Dumps {
   }
 
   async #nightly(): Promise<void> {
+    await this.begin();
     const now = this.#clock();
     const today = startOfDay(now);
     const { checked } = this.manifest();

@@ -259,6 +259,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       );
       const dumps = new Dumps(folder.dumps, opened.store, registry, Date.now, revisions);
       const boxDumps = new BoxDumps(folder.dumps, opened.store, registry, Date.now, revisions);
+      void dumps
+        .begin()
+        .catch((error: unknown) => log.error({ error: String(error) }, 'the list of bulk files was not written'));
       every(
         NIGHTLY_LOOK_EVERY,
         () => dumps.nightly().catch((error: unknown) => log.error({ error: String(error) }, 'the nightly dump failed')),

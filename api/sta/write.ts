@@ -174,8 +174,8 @@ export class Writer {
     parent?: { column: string; id: number },
   ): number {
     if (!isObject(value)) throw badRequest(`${where} must be a JSON object`);
-    // A link: {"@iot.id": 1}, also as {"id": 1}.
-    if (('@iot.id' in value || 'id' in value) && Object.keys(value).every((k) => k === 'id' || k.startsWith('@iot.'))) {
+    // A link, {"@iot.id": 1}: ids are given here, so one that comes with its other properties is meant too.
+    if ('@iot.id' in value || ('id' in value && Object.keys(value).length === 1)) {
       const id = this.existing(type, value, where);
       if (parent) {
         this.mayChange(type, id);

@@ -57,6 +57,12 @@ afterAll(async () => {
 });
 const manifest = (): Manifest => JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
 
+it('a server that just began has a manifest without files, and its boxes', async () => {
+  await dumps.begin();
+  expect(manifest()).toMatchObject({ files: [], checked: '', byBox: 'boxes/{box}/manifest.json' });
+  expect((await fetch(`${api.url}/dumps/boxes.geojson`)).status).toBe(200);
+});
+
 it('the first night writes every full day, and the manifest tells the truth about each file', async () => {
   await dumps.nightly();
   const { files, checked, promise } = manifest();

@@ -328,6 +328,16 @@ describe('/req/create-update-delete', () => {
     expect((await send('DELETE', `/Things(${thing})`)).status).toBe(200);
     expect((await send('DELETE', `/Locations(${other})`)).status).toBe(200);
   });
+  it('link-to-existing-entities: an entity that comes with its id is linked, whatever else comes with it', async () => {
+    const sensor = await get('/Sensors(1)');
+    const body = { ...stream('linked'), Sensor: sensor, Thing: { '@iot.id': 1, name: 'T1', description: 'd' } };
+    const before = (await get('/Things?$count=true&$top=0'))['@iot.count'];
+    const id = await made('/Datastreams', body);
+    expect((await get(`/Datastreams(${id})/Sensor`))['@iot.id']).toBe(1);
+    expect((await get('/Things?$count=true&$top=0'))['@iot.count']).toBe(before);
+    expect((await send('POST', '/Datastreams', { ...body, Thing: { '@iot.id': 777, name: 'x' } })).status).toBe(400);
+    expect((await send('DELETE', `/Datastreams(${id})`)).status).toBe(200);
+  });
   it('PUT leaves what the service makes: observedArea', async () => {
     const { Sensor: _s, ObservedProperty: _o, ...whole } = stream('D1');
     expect((await send('PUT', '/Datastreams(1)', whole)).status).toBe(200);
