@@ -22,15 +22,15 @@ const zh: readonly Section[] = [
   {
     title: '檢查',
     text: [
-      '每筆讀數會問:數值可能嗎?是不是晶片的錯誤代碼?是不是長時間不動?突然跳一下,下一筆有沒有證實?兩個通道一致嗎?溫濕度晶片還活著嗎?和周圍的盒子合不合?每晚再看:它還跟著鄰居走嗎?是不是裝在室內?有沒有慢慢漂移?',
-      '好幾個盒子一起升高,是事件,不是故障,不會被刪掉。單獨一個盒子持續偏高,可能就在污染源旁邊,我們註明,而不說它壞了。無法做的檢查就說「未檢查」,不說「良好」。',
-      '在四個城市的真實資料裡混入 2 % 的假故障來測試:找到 85 %,標錯的好讀數是 0.26 %。孤單的盒子、被換掉位置的盒子、只高 1.5 倍的錯誤,仍然常常看不出來。',
+      '每筆讀數會問:數值可能嗎?是不是晶片的錯誤代碼?是不是長時間不動?突然跳一下,下一筆有沒有證實?兩個通道一致嗎?溫濕度晶片還活著嗎?和周圍的盒子合不合?每晚再看:它還跟著鄰居走嗎?是不是裝在室內?有沒有慢慢漂移?是不是一直差同一個倍數,像單位設錯?',
+      '好幾個盒子一起升高,是事件,不是故障,不會被刪掉。同一個盒子的一氧化碳或噪音一起跳動,也算事件。單獨一個盒子持續偏高,可能就在污染源旁邊,我們註明,而不說它壞了。無法做的檢查就說「未檢查」,不說「良好」。',
+      '在四個城市的真實資料裡混入 2 % 的假故障來測試:找到 85 %,標錯的好讀數是 0.26 %。把盒子改成 10 倍或 1/10 的單位,六十小時裡 98 % 和 93 % 的讀數會被擋下。孤單的盒子、被換掉位置的盒子、只高 1.5 倍的錯誤,仍然常常看不出來。',
     ],
   },
   {
     title: '校正',
     text: [
-      '能用就用最好的一級:(1)盒子自己曾在標準測站旁比對過;(2)附近測站這一小時的網絡校正;(3)同型感測器的共同模式;(4)文獻公式(Barkjohn 等 2021)。每晚重新擬合,新模式要勝過舊的才換上,而且有防護欄:不合理的結果寧可不給。',
+      '能用就用最好的一級:(1)盒子自己曾在標準測站旁比對過;(2)附近測站這一小時的網絡校正;(3)同型感測器的共同模式;(4)文獻公式(Barkjohn 等 2021)。每晚重新擬合,而且有防護欄:不合理的結果寧可不給。每個模式都有編號和說明卡,不會再改。',
       '不能校正時,校正值是空白,並寫明原因;空白不是零。',
     ],
     table: {
@@ -52,10 +52,31 @@ const zh: readonly Section[] = [
     ],
   },
   {
+    title: '標準測站也會出錯',
+    text: [
+      '測站會停滯、會送出錯誤代碼、時鐘會差幾個小時、也會整批偏高。我們先檢查測站再學習:與其他測站不符的不採用,時鐘不對的先修正,並且公開說出是哪一座。在維吉尼亞的資料裡,測站時鐘差了 5 小時;光是找出這件事,誤差就從 5.3 降到 1.9。',
+      '只有兩座測站而互相矛盾時,沒有人知道誰對。',
+    ],
+  },
+  {
+    title: '其他測項',
+    text: [
+      '氣溫和濕度:盒子在太陽下會發燙。15 公里內有測站時,我們學出這個盒子平常差多少、日曬時多差多少,再扣掉;濕度按「空氣裡的水氣不變」換算。二氧化碳:戶外空氣兩週內總會降到全球背景值,差太多就把零點移回來;感測器自己會校零的,不重複校。',
+      '噪音、水位、雨量等只檢查、不校正:噪音要帶校正器到現場,水位要對基準。沒有可靠的方法,就不假裝有。淹水的門檻是 10 公分和 30 公分;可疑的突升也會通報,註明「未證實」。',
+    ],
+  },
+  {
+    title: '即時值、修訂值、存檔值',
+    text: [
+      '即時值當下就公布,不等後面的讀數。一小時後重算一次(修訂值):突然跳一下的,這時看得出是真是假。隔天夜裡、以及三十天後再各算一次(存檔值):遲到的資料也算進去。',
+      '每個值都寫明是哪一種、第幾次修訂。每次重算動了多少個值、動多少、哪個盒子、哪一天,都公開在 /api/v1/revisions。原始值從來不變;同樣的資料重算,得到一模一樣的位元組。',
+    ],
+  },
+  {
     title: '不是什麼',
     text: [
       '這不是官方的空氣品質指標。地圖顏色借用指標的分級,但分鐘值不等於指標;指標有規定的平均時間。',
-      'PM2.5 以外的項目只檢查、不校正。沒有測站的地方,推估面會留白。',
+      '沒有測站的地方,推估面會留白。兩種不同氣候共用一個模式時,校正會比這裡寫的差。',
     ],
   },
   {
@@ -83,15 +104,15 @@ const en: readonly Section[] = [
   {
     title: 'Checked',
     text: [
-      'Each reading is asked: can this be? Is it an error code of the chip? Has it not moved for hours? Did it jump, and did the next one confirm it? Do two channels agree? Is the humidity chip alive? Does it fit the boxes around? And every night: does it still follow its neighbours, does it hang indoors, does it drift?',
-      'Several boxes that rise together are an event, not a fault, and are kept. One box that stays high alone may hang beside a source: we note that, and do not call it broken. A test that cannot run says “not evaluated”, never “good”.',
-      'With 2 % of false faults mixed into real data of four cities, 85 % were found and 0.26 % of good readings were flagged. Lone boxes, boxes swapped with each other, and errors of only 1.5 times often stay unseen.',
+      'Each reading is asked: can this be? Is it an error code of the chip? Has it not moved for hours? Did it jump, and did the next one confirm it? Do two channels agree? Is the humidity chip alive? Does it fit the boxes around? And every night: does it still follow its neighbours, does it hang indoors, does it drift, does it always read the same multiple of them as if its unit were wrong?',
+      'Several boxes that rise together are an event, not a fault, and are kept; so is a rise that carbon monoxide or noise in the same box share. One box that stays high alone may hang beside a source: we note that, and do not call it broken. A test that cannot run says “not evaluated”, never “good”.',
+      'With 2 % of false faults mixed into real data of four cities, 85 % were found and 0.26 % of good readings were flagged. Boxes set to ten times or a tenth of the unit had 98 % and 93 % of their readings stopped within sixty hours. Lone boxes, boxes swapped with each other, and errors of only 1.5 times often stay unseen.',
     ],
   },
   {
     title: 'Corrected',
     text: [
-      'The best level that is valid is used: (1) the box’s own time beside a reference station; (2) the network of stations nearby, this hour; (3) the common model of its kind of sensor; (4) a published equation (Barkjohn et al. 2021). Models are fitted anew every night, a new one has to beat the old one, and guard rails refuse what is not credible.',
+      'The best level that is valid is used: (1) the box’s own time beside a reference station; (2) the network of stations nearby, this hour; (3) the common model of its kind of sensor; (4) a published equation (Barkjohn et al. 2021). Models are fitted anew every night, and guard rails refuse what is not credible. Every model has a number and a card, and never changes.',
       'Where nothing may be used the corrected value is empty, with the reason. Empty is not zero.',
     ],
     table: {
@@ -113,10 +134,31 @@ const en: readonly Section[] = [
     ],
   },
   {
+    title: 'Reference stations err too',
+    text: [
+      'They stand still, send error codes, run on a wrong clock, or read too high for weeks. We check them before we learn from them: one that does not fit the others is left out, a wrong clock is put right first, and we say openly which station it is. In the Virginian data the station’s clock was five hours off; finding that alone took the error from 5.3 to 1.9.',
+      'Where there are only two stations and they contradict each other, nobody knows which is right.',
+    ],
+  },
+  {
+    title: 'Other quantities',
+    text: [
+      'Temperature and humidity: a box heats up in the sun. Where stations stand within 15 km we learn by how much this box is usually off and how much more in the sun, and take that away; humidity is worked out so that the water in the air stays the same. Carbon dioxide: outdoor air comes down to the background of the globe within two weeks; a zero that is far off is moved back, and a sensor that looks after its own zero is left alone.',
+      'Noise, water level, rain and the rest are checked, not corrected: noise needs a visit with a calibrator, water a levelled datum. Where there is no sound way we do not pretend. Floods count from 10 cm and from 30 cm; a doubtful jump is told as well, as “unconfirmed”.',
+    ],
+  },
+  {
+    title: 'Live, revised, archive',
+    text: [
+      'The live value is published at once and waits for nothing. An hour later it is worked out again (revised): by then one can tell whether a lone jump was real. The night after, and once more thirty days later, whole days are run again with what came in late (archive).',
+      'Every value says which it is and of which revision. How many values a run moved, by how much, of which box and on which day is public at /api/v1/revisions. Raw values never change; the same data run again give the same bytes.',
+    ],
+  },
+  {
     title: 'What it is not',
     text: [
       'It is not an official air quality index. The map borrows the index’s classes for its colours, but a value of a minute is no index: an index has averaging times by rule.',
-      'Quantities other than PM2.5 are checked, not corrected. Where there is no station the estimated field stays blank.',
+      'Where there is no station the estimated field stays blank. Where two climates share one model, it does worse than written here.',
     ],
   },
   {
