@@ -7,6 +7,7 @@ import { catalogueRoutes } from './catalogue.ts';
 import type { App, Context } from './context.ts';
 import { dataPage } from './data-page.ts';
 import { Problem } from './problem.ts';
+import { problemRoutes } from './routes/problems.ts';
 
 const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Lamppost</title>
 <h1>Lamppost</h1><p>The web pages are not built. The data are there all the same:</p>
@@ -23,6 +24,7 @@ export async function pages(
 ): Promise<(request: FastifyRequest, reply: FastifyReply) => FastifyReply | null> {
   const { dashboard = '', dumps = '' } = context.options;
   dataPage(app, context, catalogueRoutes(app, context));
+  problemRoutes(app);
   const built = dashboard !== '' && existsSync(join(dashboard, 'index.html'));
   if (dumps !== '') {
     // A range is of the file's own bytes, never of compressed ones.

@@ -27,6 +27,18 @@ const TITLES: Record<number, string> = {
   503: 'Not now',
 };
 
+/** The same types as everywhere else (`/problems`). */
+const TYPES: Record<number, string> = {
+  400: 'bad-request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  500: 'internal',
+  501: 'not-supported',
+  503: 'unavailable',
+};
+
 /** Headers that go with a status (RFC 9110 §15.5.6, §15.6.4). */
 const MORE: Record<number, Record<string, string>> = {
   401: { 'www-authenticate': 'Bearer' },
@@ -39,7 +51,7 @@ export const problem = (status: number, detail: string): StaResponse => ({
   status,
   headers: { 'content-type': 'application/problem+json; charset=utf-8', ...MORE[status] },
   body: JSON.stringify({
-    type: 'about:blank',
+    type: TYPES[status] ? `/problems/${TYPES[status]}` : 'about:blank',
     title: TITLES[status] ?? 'Error',
     status,
     detail,

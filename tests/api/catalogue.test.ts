@@ -78,3 +78,13 @@ it('/data speaks the language of the reader and carries its own description for 
   expect(JSON.parse(script)).toMatchObject({ '@type': 'Dataset', isAccessibleForFree: true });
   for (const tool of ['curl', 'Python', 'R', 'QGIS', 'Excel']) expect(html).toContain(`data-tool="${tool}"`);
 });
+
+it('the type of every problem is an address that explains it', async () => {
+  const { problems } = (await (await w.get('/problems')).json()) as { problems: { type: string; status: number }[] };
+  expect(problems.length).toBeGreaterThan(15);
+  for (const p of problems)
+    expect(await (await w.get(p.type)).json()).toMatchObject({ type: p.type, status: p.status });
+  const failed = (await (await w.get('/api/v1/boxes?limit=x')).json()) as { type: string };
+  expect((await w.get(failed.type)).status).toBe(200);
+  expect((await w.get('/problems/nothing')).status).toBe(404);
+});
