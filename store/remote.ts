@@ -11,6 +11,7 @@ import {
   type AppendResult,
   type BulkStore,
   type DumpQuery,
+  type Extents,
   type ObservationColumns,
   type RangeQuery,
   type Reject,
@@ -174,6 +175,10 @@ class RemoteStore implements BulkStore {
 
   async dump(query: DumpQuery): Promise<{ rows: number; bytes: number }> {
     return this.#ask('dump', [query]);
+  }
+
+  async extents(): Promise<Extents> {
+    return this.#ask('extents', []);
   }
 
   /** Ends this client; the store itself is ended by the thread that started it. */

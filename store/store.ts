@@ -108,6 +108,8 @@ export interface StoreHealth {
   readonly problem: string;
   readonly rows: number;
   readonly bytes: number;
+  /** Rejects that had to go because there were too many. */
+  readonly rejectsDropped?: number;
 }
 
 export interface RejectQuery {
@@ -141,6 +143,7 @@ export interface ObservationStore {
   /** Replaces flag, reasons, corrected, interval, level and model of rows that exist; unknown rows are ignored. */
   rewrite(rows: ObservationColumns): Promise<{ changed: number }>;
   rejects(query: RejectQuery): Promise<(Reject & { id: number })[]>;
+  /** Those that are kept; a store may bound them, the oldest go. */
   rejectCount(): Promise<number>;
   /** Empties the payloads of rejects received before that: they may hold what somebody's box should not have sent. Code and detail stay. */
   emptyRejects(before: EpochMs): Promise<void>;
@@ -224,6 +227,8 @@ export interface Extents {
 export interface BulkStore extends ObservationStore {
   sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer>;
   dump(query: DumpQuery): Promise<{ rows: number; bytes: number }>;
+  /** Of every datastream that has a row, without a look at history. */
+  extents(): Promise<Extents>;
 }
 
 export function allocateColumns(length: number): ObservationColumns {

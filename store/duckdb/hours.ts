@@ -47,7 +47,7 @@ function where(condition: string): string {
   return `(WHERE ${condition})`;
 }
 
-/** Roll-up rows of an encoded row file, straight from its steps. */
+/** Roll-up rows of encoded row files, straight from their steps; an hour of two files with different decimals has a row of each. */
 export function rollUp(encoded: string): string {
   const used = 'flag IN (1, 2)';
   // Where a single value of the hour is no decimal number, the whole hour is kept in doubles.
@@ -59,7 +59,7 @@ export function rollUp(encoded: string): string {
   const all = (column: string, exact: string): string => `coalesce(${column} / cf, ${exact})`;
   return `
     SELECT datastream, ("phenomenonTime" // ${HOUR_MS})::INTEGER AS hour, count(*)::INTEGER AS total,
-      any_value(decimals) AS decimals, any_value("correctedDecimals") AS "correctedDecimals",
+      decimals, "correctedDecimals",
       (count("rawSteps") FILTER ${where(used)} + ${oddRaw})::INTEGER AS "rawCount",
       ${pair('rawSum', `(sum("rawSteps") FILTER ${where(used)})::BIGINT`, `sum(coalesce(${raw}, "rawExact")) FILTER ${where(used)}`, oddRaw)},
       ${pair('rawMin', `min("rawSteps") FILTER ${where(used)}`, `min(coalesce(${raw}, "rawExact")) FILTER ${where(used)}`, oddRaw)},
@@ -71,7 +71,7 @@ export function rollUp(encoded: string): string {
       ${pair('belowSum', `sum(below)::BIGINT`, `sum(coalesce(below / cf, "correctedExact" - "lo90Exact"))`, oddCorrected)},
       ${pair('aboveSum', `sum(above)::BIGINT`, `sum(coalesce(above / cf, "hi90Exact" - "correctedExact"))`, oddCorrected)}
     FROM (SELECT *, power(10, decimals) AS f, power(10, "correctedDecimals") AS cf FROM ${encoded})
-    GROUP BY datastream, hour`;
+    GROUP BY datastream, hour, decimals, "correctedDecimals"`;
 }
 
 /** Partials out of roll-up rows; the WHERE clause of the caller restricts datastream and hour. */

@@ -10,14 +10,16 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSyn
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { DAY, dayName, type EpochMs } from '../../model/time.ts';
+import type { DatastreamId } from '../../model/datastream.ts';
+import { dayName, type EpochMs } from '../../model/time.ts';
 import { quote } from './database.ts';
 
-/** `days`: the observations of one UTC day; `hours`: the hour roll-ups of one UTC month. */
+/** `days`: observations of one UTC day; `hours`: hour roll-ups of one UTC month. Large days and months have several files. */
 export type PartKind = 'days' | 'hours';
 
 export interface Part {
   readonly kind: PartKind;
+  /** No row lies before. Inside the UTC day (days), the start of the UTC month (hours). */
   readonly start: EpochMs;
   /** exclusive */
   readonly end: EpochMs;
@@ -30,15 +32,37 @@ export interface Part {
   readonly crc: number;
   /** Why it is no longer read; '' = it is. */
   readonly lost: string;
+  /** Datastreams of its rows lie in lowest … highest. */
+  readonly lowest: DatastreamId;
+  readonly highest: DatastreamId;
+  /** Its rows of datastreams below this have been merged into another file and no longer count here; 0 = all count. */
+  readonly cut: DatastreamId;
+  /** Holds a range of datastreams of the whole day or month, as a merge made it. false = what was moved out of `recent` at one time. */
+  readonly merged: boolean;
+  /** Are its rows in the roll-ups of the month? (days only) */
+  readonly rolled: Rolled;
 }
+
+/** `stale`: the roll-ups hold former values of its day. */
+export type Rolled = 'yes' | 'no' | 'stale';
+
+/** What a part is known to be before it is written. */
+export interface PartPlan extends Pick<Part, 'kind' | 'start' | 'end' | 'version' | 'merged' | 'rolled'> {
+  /** Tells files of one day and generation apart. */
+  readonly index: number;
+}
+
+export const ANY_DATASTREAM = { lowest: 0, highest: 0x7fff_ffff } as const;
 
 /** What a reader of one generation reads. */
 export interface Manifest {
   readonly generation: number;
-  /** Readable day files, ascending. */
+  /** All of them. */
+  readonly parts: readonly Part[];
+  /** Readable files of observations, ascending by start. */
   readonly days: readonly Part[];
-  /** Readable roll-ups by start of the month. */
-  readonly months: ReadonlyMap<EpochMs, Part>;
+  /** Roll-ups by start of the month; a month of which one file is lost is not here. */
+  readonly months: ReadonlyMap<EpochMs, readonly Part[]>;
   /** Starts of days with recomputed values that wait in the table `amended`. */
   readonly amended: ReadonlySet<EpochMs>;
   readonly lost: readonly Part[];
@@ -55,12 +79,21 @@ export const endOfMonth = (t: EpochMs): EpochMs => {
 
 export function manifestOf(generation: number, parts: readonly Part[], amended: Iterable<EpochMs>): Manifest {
   const readable = parts.filter((p) => p.lost === '');
-  const days = readable.filter((p) => p.kind === 'days').sort((a, b) => a.start - b.start);
-  const months = new Map(readable.filter((p) => p.kind === 'hours').map((p) => [p.start, p]));
-  return { generation, days, months, amended: new Set(amended), lost: parts.filter((p) => p.lost !== '') };
+  const days = readable.filter((p) => p.kind === 'days').sort((a, b) => a.start - b.start || a.lowest - b.lowest);
+  const lost = parts.filter((p) => p.lost !== '');
+  const months = new Map<EpochMs, Part[]>();
+  for (const part of readable) {
+    if (part.kind !== 'hours' || lost.some((p) => p.kind === 'hours' && p.start === part.start)) continue;
+    const month = months.get(part.start);
+    if (month) month.push(part);
+    else months.set(part.start, [part]);
+  }
+  return { generation, parts, days, months, amended: new Set(amended), lost };
 }
 
-const PART_NAME = /^\d{4}-\d{2}(-\d{2})?\.\d+\.parquet(\.tmp)?$/;
+export const readableParts = (manifest: Manifest): Part[] => manifest.parts.filter((p) => p.lost === '');
+
+const PART_NAME = /^\d{4}-\d{2}(-\d{2})?\.\d+(-\d+)?\.parquet(\.tmp)?$/;
 
 export class PartFolder {
   readonly folder: string;
@@ -74,8 +107,9 @@ export class PartFolder {
     return join(this.folder, part.name);
   }
 
-  static nameOf(kind: PartKind, start: EpochMs, version: number): string {
-    return `${kind}/${dayName(start).slice(0, kind === 'days' ? 10 : 7)}.${version}.parquet`;
+  static nameOf({ kind, start, version, index }: Pick<PartPlan, 'kind' | 'start' | 'version' | 'index'>): string {
+    const when = dayName(start).slice(0, kind === 'days' ? 10 : 7);
+    return `${kind}/${when}.${version}${index === 0 ? '' : `-${index}`}.parquet`;
   }
 
   /** All files that look like ours, by name. */
@@ -87,19 +121,22 @@ export class PartFolder {
     );
   }
 
-  /** Makes a file with `write(temporary path)` and gives it its name once it is safe on disk. */
-  async make(kind: PartKind, start: EpochMs, version: number, write: (path: string) => Promise<number>): Promise<Part> {
-    const name = PartFolder.nameOf(kind, start, version);
+  /** Makes a file with `write(temporary path)`, which answers what is in it, and gives it its name once it is safe on disk. */
+  async make(
+    plan: PartPlan,
+    write: (path: string) => Promise<Pick<Part, 'rows' | 'lowest' | 'highest'>>,
+  ): Promise<Part> {
+    const { kind, start, end, version, merged, rolled } = plan;
+    const name = PartFolder.nameOf(plan);
     const path = join(this.folder, name);
     const temporary = `${path}.tmp`;
     try {
-      const rows = await write(temporary);
+      const written = await write(temporary);
       await sync(temporary);
       const { size, crc } = await checksum(temporary);
       renameSync(temporary, path);
       await sync(dirname(path));
-      const end = kind === 'days' ? start + DAY : endOfMonth(start);
-      return { kind, start, end, version, name, rows, bytes: size, crc, lost: '' };
+      return { kind, start, end, version, name, ...written, bytes: size, crc, lost: '', cut: 0, merged, rolled };
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;

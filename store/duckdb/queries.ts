@@ -11,10 +11,10 @@ import {
   type RangeQuery,
 } from '../store.ts';
 import { readColumns, readDoubles, SELECT_COLUMNS } from './chunks.ts';
-import { one } from './database.ts';
+import { numbers, one } from './database.ts';
 import { PARTIAL_COLUMNS, partialsOfHours, partialsOfRows } from './hours.ts';
-import { startOfMonth, type Manifest, type PartFolder } from './parts.ts';
-import { daysIn, literal, observations, ofDatastreams, within, type Span } from './source.ts';
+import { startOfMonth, type Manifest, type Part, type PartFolder } from './parts.ts';
+import { daysIn, fromParts, literal, mayHold, observations, ofDatastreams, within, type Span } from './source.ts';
 
 export interface View {
   readonly connection: DuckDBConnection;
@@ -41,12 +41,9 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
   let to = Math.min(query.to, view.last + 1);
   if (after && descending) to = Math.min(to, after.phenomenonTime + 1);
   if (after && !descending) from = Math.max(from, after.phenomenonTime);
-  const conditions = [ofDatastreams(query.datastreams)];
-  if (after)
-    conditions.push(
-      `("phenomenonTime", datastream) ${descending ? '<' : '>'} (${literal(after.phenomenonTime)}::BIGINT, ${literal(after.datastream)}::INTEGER)`,
-    );
-  const where = conditions.join(' AND ');
+  const where = after
+    ? `("phenomenonTime", datastream) ${descending ? '<' : '>'} (${literal(after.phenomenonTime)}::BIGINT, ${literal(after.datastream)}::INTEGER)`
+    : 'true';
   const blocks: ObservationColumns[] = [];
   let missing = query.limit;
   // First the day at the edge alone: one file.
@@ -56,7 +53,7 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     const span: Span = descending
       ? { from: Math.max(from, startOfDay(to - width)), to }
       : { from, to: Math.min(to, startOfDay(from + width - 1) + DAY) };
-    const source = observations(view.folder, view.manifest, { span, where });
+    const source = observations(view.folder, view.manifest, { span, where, datastreams: query.datastreams });
     const sql = `SELECT ${SELECT_COLUMNS} FROM (${source})
       ORDER BY "phenomenonTime" ${direction}, datastream ${direction} LIMIT ${literal(missing)}`;
     const block = await readColumns(await view.connection.run(sql));
@@ -77,29 +74,40 @@ const clip = (span: Span, view: View): Span => ({
 /** Hours come from roll-ups; what these do not cover (today, cut hours, days just recomputed) comes from rows. */
 function partialsByHour(view: View, span: Span, datastream: number): string {
   const { folder, manifest } = view;
-  const where = ofDatastreams([datastream]);
+  const datastreams = [datastream];
+  const where = ofDatastreams(datastreams);
   const first = Math.ceil(span.from / HOUR);
   const end = Math.floor(span.to / HOUR);
   const rows: string[] = [`SELECT * FROM recent WHERE ${within(span)} AND ${where}`];
-  const fromFiles = (part: Span, days = daysIn(manifest, part)): void => {
+  const fromFiles = (part: Span, days = daysIn(manifest, part, datastreams)): void => {
     if (days.length > 0 && part.from < part.to)
-      rows.push(observations(folder, manifest, { span: part, where, filesOnly: true, days }));
+      rows.push(observations(folder, manifest, { span: part, datastreams, filesOnly: true, days }));
   };
   const selects: string[] = [];
   if (first >= end) {
     fromFiles(span);
   } else {
     const whole = { from: first * HOUR, to: end * HOUR };
-    const byRows = daysIn(manifest, whole).filter(
-      (p) => manifest.amended.has(p.start) || !manifest.months.has(startOfMonth(p.start)),
+    const inWhole = daysIn(manifest, whole, datastreams);
+    // Days whose hours in the roll-ups are of former values.
+    const stale = new Set(manifest.amended);
+    for (const p of daysIn(manifest, whole)) if (p.rolled === 'stale') stale.add(startOfDay(p.start));
+    const byRows = inWhole.filter(
+      (p) => p.rolled === 'no' || stale.has(startOfDay(p.start)) || !manifest.months.has(startOfMonth(p.start)),
     );
     fromFiles({ from: span.from, to: whole.from });
     fromFiles(whole, byRows);
     fromFiles({ from: whole.to, to: span.to });
-    const months = [...manifest.months.values()].filter((p) => p.end > whole.from && p.start < whole.to);
-    const without = byRows.map((p) => ` AND hour NOT BETWEEN ${p.start / HOUR} AND ${p.start / HOUR + 23}`).join('');
-    if (months.length > 0)
-      selects.push(partialsOfHours(folder.table(months), `${where} AND hour >= ${first} AND hour < ${end}${without}`));
+    const months = [...manifest.months.values()]
+      .flat()
+      .filter((p) => p.end > whole.from && p.start < whole.to && mayHold(p, datastreams));
+    const without = [...stale]
+      .filter((d) => d + DAY > whole.from && d < whole.to)
+      .map((d) => ` AND hour NOT BETWEEN ${d / HOUR} AND ${d / HOUR + 23}`)
+      .join('');
+    const condition = `${where} AND hour >= ${first} AND hour < ${end}${without}`;
+    const files = fromParts(folder, months, '*', condition);
+    if (files.length > 0) selects.push(partialsOfHours(`(${files.join(' UNION ALL ')})`, 'true'));
   }
   selects.push(partialsOfRows(rows.map((r) => `(${r})`).join(' UNION ALL '), HOUR, 0));
   return selects.map((s) => `(${s})`).join(' UNION ALL ');
@@ -113,7 +121,7 @@ export async function aggregate(view: View, query: AggregateQuery): Promise<Aggr
     bins.unit === HOUR
       ? partialsByHour(view, span, query.datastream)
       : partialsOfRows(
-          observations(view.folder, view.manifest, { span, where: ofDatastreams([query.datastream]) }),
+          observations(view.folder, view.manifest, { span, datastreams: [query.datastream] }),
           bins.unit ?? (query.step as number),
           bins.unit === null ? bins.phase : 0,
         );
@@ -130,13 +138,31 @@ export async function aggregate(view: View, query: AggregateQuery): Promise<Aggr
   return combine(partials, bins, query.level);
 }
 
-export async function latest(view: View, since: EpochMs): Promise<ObservationColumns> {
+/** @param newest SQL of every datastream in question and the time of its newest row; null = to be found out from the rows */
+export async function latest(view: View, since: EpochMs, newest: string | null): Promise<ObservationColumns> {
   const span = clip({ from: since, to: Infinity }, view);
   if (!(span.from < span.to)) return allocateColumns(0);
-  const source = observations(view.folder, view.manifest, { span });
+  const { connection, folder, manifest } = view;
+  let days = daysIn(manifest, span);
+  if (newest !== null) {
+    // Only files that hold a newest row are read: mostly the last ones.
+    const hours = await numbers(
+      connection,
+      `SELECT "phenomenonTime" // ${HOUR} AS hour, min(datastream), max(datastream) FROM (${newest}) GROUP BY hour`,
+    );
+    days = days.filter((p) =>
+      hours.some(
+        ([hour = 0, lowest = 0, highest = 0]) =>
+          p.start < (hour + 1) * HOUR && p.end > hour * HOUR && p.lowest <= highest && p.highest >= lowest,
+      ),
+    );
+  }
+  const source = observations(folder, manifest, { span, days });
+  const wanted =
+    newest ?? `SELECT datastream, max("phenomenonTime") AS "phenomenonTime" FROM (${source}) GROUP BY datastream`;
   return readColumns(
-    await view.connection.run(
-      `WITH newest AS (SELECT datastream, max("phenomenonTime") AS "phenomenonTime" FROM (${source}) GROUP BY datastream)
+    await connection.run(
+      `WITH newest AS (${wanted})
        SELECT ${SELECT_COLUMNS} FROM (${source}) JOIN newest USING (datastream, "phenomenonTime") ORDER BY datastream`,
     ),
   );
@@ -146,7 +172,7 @@ export async function count(view: View, from: EpochMs, to: EpochMs): Promise<num
   const span = clip({ from, to }, view);
   if (!(span.from < span.to)) return 0;
   const days = daysIn(view.manifest, span);
-  const whole = days.filter((p) => p.start >= span.from && p.end <= span.to);
+  const whole = days.filter((p) => p.start >= from && p.end <= to);
   const cut = days.filter((p) => !whole.includes(p));
   const [rows = 0] = await one(
     view.connection,

@@ -26,6 +26,19 @@ export const MIGRATIONS: readonly string[] = [
   // 2. Conflicts know the box's number only. Recomputed values of rows in Parquet files wait here for compaction.
   `ALTER TABLE reject ADD COLUMN "thingNum" INTEGER DEFAULT 0;
    CREATE TABLE amended(${OBSERVATION});`,
+  // 3. Days and months of several files (parts.ts). How far each datastream reaches, so that a start need not read history;
+  //    a datastream may have several rows, which add up. Files made before are added when somebody asks (`extended`).
+  //    The table is made anew: DuckDB 1.5 does not commit several new columns of one with rows.
+  `CREATE TEMP TABLE former AS FROM part;
+   DROP TABLE part;
+   CREATE TABLE part(kind VARCHAR NOT NULL, "start" BIGINT NOT NULL, "end" BIGINT NOT NULL, version INTEGER NOT NULL,
+     name VARCHAR NOT NULL, "rows" BIGINT NOT NULL, bytes BIGINT NOT NULL, crc UINTEGER NOT NULL, lost VARCHAR NOT NULL,
+     lowest INTEGER NOT NULL, highest INTEGER NOT NULL, cut INTEGER NOT NULL, merged BOOLEAN NOT NULL,
+     rolled VARCHAR NOT NULL, extended BOOLEAN NOT NULL);
+   INSERT INTO part SELECT *, 0, 2147483647, 0, true, 'yes', false FROM former;
+   DROP TABLE former;
+   CREATE TABLE extent(datastream INTEGER NOT NULL, "first" BIGINT NOT NULL, "last" BIGINT NOT NULL,
+     "lastResult" BIGINT NOT NULL, corrected BOOLEAN NOT NULL);`,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -34,11 +34,32 @@ export const ofDatastreams = (ids: readonly number[]): string =>
       ? `datastream IN (${ids.map(literal).join(', ')})`
       : `datastream IN (SELECT unnest([${ids.map(literal).join(', ')}]))`;
 
-export const daysIn = (manifest: Manifest, span: Span): Part[] =>
-  manifest.days.filter((p) => p.end > span.from && p.start < span.to);
+/** May hold rows of one of these datastreams. */
+export const mayHold = (part: Part, ids: readonly number[] | undefined): boolean =>
+  ids === undefined || ids.some((id) => id >= Math.max(part.lowest, part.cut) && id <= part.highest);
+
+/** Files that may hold rows of the span (and of these datastreams). */
+export const daysIn = (manifest: Manifest, span: Span, ids?: readonly number[]): Part[] =>
+  manifest.days.filter((p) => p.end > span.from && p.start < span.to && mayHold(p, ids));
+
+/** Files whose rows below a datastream count elsewhere, by that datastream. */
+function byCut(parts: readonly Part[]): Map<number, Part[]> {
+  const groups = new Map<number, Part[]>();
+  for (const part of parts) groups.set(part.cut, [...(groups.get(part.cut) ?? []), part]);
+  return groups;
+}
+
+/** SELECTs of `columns` from those rows of files that count and meet the condition. */
+export const fromParts = (folder: PartFolder, parts: readonly Part[], columns: string, condition: string): string[] =>
+  [...byCut(parts)].map(
+    ([cut, group]) =>
+      `SELECT ${columns} FROM ${folder.table(group)} WHERE ${condition}${cut === 0 ? '' : ` AND datastream >= ${literal(cut)}`}`,
+  );
 
 export interface Source {
   readonly span: Span;
+  /** Only these datastreams. */
+  readonly datastreams?: readonly number[];
   /** Further condition on datastream or phenomenonTime. */
   readonly where?: string;
   /** Without the recent table: day files only. */
@@ -49,13 +70,14 @@ export interface Source {
 
 /** A SELECT of the columns of `COLUMN_NAMES`, in no order. */
 export function observations(folder: PartFolder, manifest: Manifest, source: Source): string {
-  const condition = `${within(source.span)} AND ${source.where ?? 'true'}`;
-  const days = source.days ?? daysIn(manifest, source.span);
-  const amended = days.filter((p) => manifest.amended.has(p.start));
-  const plain = days.filter((p) => !manifest.amended.has(p.start));
+  const ids = source.datastreams;
+  const condition = [within(source.span), ...(ids ? [ofDatastreams(ids)] : []), source.where ?? 'true'].join(' AND ');
+  const days = (source.days ?? daysIn(manifest, source.span)).filter((p) => mayHold(p, ids));
+  const amended = days.filter((p) => manifest.amended.has(startOfDay(p.start)));
+  const plain = days.filter((p) => !manifest.amended.has(startOfDay(p.start)));
   const selects: string[] = [];
   if (!source.filesOnly) selects.push(`SELECT ${columnList} FROM recent WHERE ${condition}`);
-  if (plain.length > 0) selects.push(`SELECT ${DECODED} FROM ${folder.table(plain)} WHERE ${condition}`);
+  selects.push(...fromParts(folder, plain, DECODED, condition));
   if (amended.length > 0) {
     const columns = COLUMN_NAMES.map((name) =>
       (KEPT as readonly string[]).includes(name)
@@ -63,7 +85,7 @@ export function observations(folder: PartFolder, manifest: Manifest, source: Sou
         : `CASE WHEN a.datastream IS NULL THEN d."${name}" ELSE a."${name}" END AS "${name}"`,
     );
     selects.push(`SELECT ${columns.join(', ')}
-      FROM (SELECT ${DECODED} FROM ${folder.table(amended)} WHERE ${condition}) d
+      FROM (${fromParts(folder, amended, DECODED, condition).join(' UNION ALL ')}) d
       LEFT JOIN (SELECT * FROM amended WHERE ${condition}) a USING (datastream, ${time})`);
   }
   return selects.length === 0

@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
 import type {
@@ -16,6 +17,7 @@ import type {
   ObservationColumns,
   BulkStore,
   DumpQuery,
+  Extents,
   RangeQuery,
   Reject,
   RejectQuery,
@@ -23,12 +25,27 @@ import type {
   SqlQuery,
   StoreHealth,
 } from '../store.ts';
-import { compactMonth, plan, readParts } from './compaction.ts';
+import { LIMITS, nextStep, type CompactionLimits, type Step } from './compaction.ts';
 import { Database, isFatal, numbers, one, quote, type DatabaseOptions } from './database.ts';
 import { Mutex } from '../mutex.ts';
-import { manifestOf, PartFolder, type Manifest, type Part } from './parts.ts';
+import { allExtended, extendFromParts, newestSince, readExtents, tidyExtents, unextended } from './extents.ts';
+import { manifestOf, PartFolder, readableParts, type Manifest, type Part } from './parts.ts';
 import { dump } from './dump.ts';
 import { sql } from './sql.ts';
+import {
+  amend,
+  forget,
+  list,
+  merge,
+  move,
+  rangesToMerge,
+  rangesToMove,
+  readParts,
+  sumUp,
+  whole,
+  type Change,
+  type Workshop,
+} from './steps.ts';
 import { aggregate, count, latest, range, slice, type View } from './queries.ts';
 import { readDoubles } from './chunks.ts';
 import { appendObservations, appendRejects, rewriteObservations, STAGED, type WriteView } from './write.ts';
@@ -37,6 +54,10 @@ import { Watermarks } from '../watermarks.ts';
 export interface DuckStoreOptions extends DatabaseOptions {
   /** Where things worth an operator's eye are told; default nowhere. */
   readonly log?: (message: string) => void;
+  /** Rejects that are kept; the oldest go. @default 500 000 */
+  readonly maxRejects?: number;
+  /** For tests: how large a step of compaction may be. */
+  readonly limits?: Partial<CompactionLimits>;
 }
 
 /** Manifests of this many generations back can still be asked for by a reader that has just begun. */
@@ -45,6 +66,10 @@ const GENERATIONS_KEPT = 32;
 const SCAN_ROWS = 50_000;
 
 const SQL_TIMEOUT = 10_000;
+const MAX_REJECTS = 500_000;
+/** A long step of compaction is followed by a pause of its own length, up to this [ms], so that it takes half of its threads at most. */
+const LONGEST_PAUSE = 30_000;
+const SHORT_STEP = 2000;
 /** Errors that lie in the question or in the load, not in the files. */
 const OWN_FAULT = /^(Parser|Binder|Catalog|Conversion|Out of Range|Out of Memory|Permission|INTERRUPT|FATAL|INTERNAL) /;
 /** All files are read after an unexplained error at most this often [ms]. */
@@ -82,6 +107,9 @@ export class DuckStore implements BulkStore {
   #verifyNext = 0;
   #lookedAt = -Infinity;
   #foundLast = false;
+  /** No row beyond this time lies in a file whose rows the watermarks do not know. */
+  #floor: EpochMs = -Infinity;
+  readonly #closing = new AbortController();
 
   private constructor(folder: string, options: DuckStoreOptions) {
     this.#folder = folder;
@@ -158,9 +186,14 @@ export class DuckStore implements BulkStore {
     }
     this.#watermarks = new Watermarks();
     const [ids, times] = await readDoubles(
-      await c.run('SELECT datastream::DOUBLE, max("phenomenonTime")::DOUBLE FROM recent GROUP BY datastream'),
+      await c.run(
+        `SELECT datastream::DOUBLE, max("last")::DOUBLE
+         FROM (SELECT datastream, "last" FROM extent UNION ALL SELECT datastream, "phenomenonTime" FROM recent) GROUP BY datastream`,
+      ),
     );
     if (ids && times) this.#watermarks.load(ids, times);
+    const unknown = new Set((await unextended(c, parts, Infinity)).map((p) => p.name));
+    this.#floor = Math.max(-Infinity, ...parts.filter((p) => unknown.has(p.name)).map((p) => p.end - 1));
   }
 
   /** Listed files that are gone or cut are set aside; lost ones that an operator has put back count again. */
@@ -303,7 +336,7 @@ export class DuckStore implements BulkStore {
     return this.#organising.run(async () => {
       const now = performance.now();
       const manifest = this.#manifests.get(this.#generation) as Manifest;
-      const all = [...manifest.days, ...manifest.months.values()];
+      const all = readableParts(manifest);
       const named = all.filter((p) => error.message.includes(p.name));
       if (named.length === 0) {
         // Another question may have found it meanwhile; reading everything again helps nobody.
@@ -327,7 +360,7 @@ export class DuckStore implements BulkStore {
       async ({ connection }) => {
         const lost = await this.#markLost(connection, part, wrong);
         await connection.run(`UPDATE generation SET num = ${generation}`);
-        const others = [...now.days, ...now.months.values(), ...now.lost].filter((p) => p.name !== part.name);
+        const others = now.parts.filter((p) => p.name !== part.name);
         this.#manifests.set(generation, manifestOf(generation, [...others, lost], now.amended));
       },
       () => generation,
@@ -362,24 +395,23 @@ export class DuckStore implements BulkStore {
 
   async append(rows: ObservationColumns, rejects: readonly Reject[], checkpoint: number): Promise<AppendResult> {
     return this.#write(async (view) => {
-      const manifest = this.#manifests.get(this.#generation) as Manifest;
-      const floor = (manifest.days.at(-1)?.end ?? -Infinity) - 1;
       const again = checkpoint > 0 && checkpoint <= this.#checkpoint;
       this.#watermarks.begin(rows.length);
       try {
-        const { result, conflicts, inserted } = await appendObservations(view, rows, this.#watermarks, floor);
+        const { result, conflicts, inserted } = await appendObservations(view, rows, this.#watermarks, this.#floor);
         const kept = again ? [] : [...rejects, ...conflicts];
         await appendRejects(view.connection, kept, this.#nextReject);
+        const dropped = await this.#dropRejects(view.connection, kept.length);
         if (checkpoint > this.#checkpoint) await view.connection.run(`UPDATE checkpoint SET seq = ${checkpoint}`);
-        return { result, kept: kept.length, inserted };
+        return { result, kept: kept.length, dropped, inserted };
       } catch (error) {
         this.#watermarks.rollBack();
         throw error;
       }
-    }).then(({ result, kept, inserted }) => {
+    }).then(({ result, kept, dropped, inserted }) => {
       this.#checkpoint = Math.max(this.#checkpoint, checkpoint);
       this.#nextReject += kept;
-      this.#rejects += kept;
+      this.#rejects += kept - dropped;
       this.#recentRows += result.stored;
       for (const i of inserted) {
         const t = rows.phenomenonTime[i] as number;
@@ -388,6 +420,15 @@ export class DuckStore implements BulkStore {
       }
       return result;
     });
+  }
+
+  /** The oldest go when there are too many, some at once so that it is done seldom. @returns how many went */
+  async #dropRejects(connection: DuckDBConnection, added: number): Promise<number> {
+    const most = this.#options.maxRejects ?? MAX_REJECTS;
+    if (added === 0 || this.#rejects + added <= most + Math.ceil(most / 20)) return 0;
+    const last = this.#nextReject + added - 1;
+    const { rowsChanged } = await connection.run(`DELETE FROM reject WHERE id <= ${last - most}`);
+    return rowsChanged;
   }
 
   async checkpoint(): Promise<number> {
@@ -418,7 +459,9 @@ export class DuckStore implements BulkStore {
   }
 
   async latest(since: EpochMs): Promise<ObservationColumns> {
-    return this.#read(async (view) => latest(view, since));
+    return this.#read(async (view) =>
+      latest(view, since, (await allExtended(view.connection)) ? newestSince(since) : null),
+    );
   }
 
   async count(from: EpochMs, to: EpochMs): Promise<number> {
@@ -507,34 +550,138 @@ export class DuckStore implements BulkStore {
     });
   }
 
-  async compact(now: EpochMs): Promise<void> {
-    await this.#organising.run(async () => {
-      const db = await this.#database();
-      const months = await this.#read(async ({ connection, manifest }) => plan(connection, manifest, startOfDay(now)));
-      for (const month of months) {
-        const generation = this.#generation + 1;
+  async extents(): Promise<Extents> {
+    for (;;) {
+      const more = await this.#organising.run(async () => {
+        const db = await this.#database();
+        const manifest = this.#manifests.get(this.#generation) as Manifest;
+        const parts = await unextended(db.organiser, manifest.days);
+        if (parts.length === 0) return false;
         await db.organiser.run('BEGIN');
         try {
-          const before = await this.#manifestOf(db.organiser);
-          const after = await compactMonth(db.organiser, this.#parts, before, month, generation);
-          this.#manifests.set(generation, after.manifest);
-          const moved = rowsOf(after.manifest.days) - rowsOf(before.days);
-          await this.#commitFiles(db.organiser, generation);
-          this.#recentRows -= moved;
-          this.#garbage.push(...after.replaced.map((p) => ({ name: p.name, generation })));
+          await extendFromParts(db.organiser, this.#parts, parts);
+          await db.organiser.run('COMMIT');
         } catch (error) {
           await db.organiser.run('ROLLBACK').catch(() => {});
-          this.#manifests.delete(generation);
-          this.#compactProblem = `days could not be moved into Parquet files and stay in the recent file: ${explain(error)}`;
           this.#giveUp(error);
           throw error;
         }
+        return true;
+      });
+      if (!more) break;
+    }
+    return this.#read(async ({ connection }) => readExtents(connection));
+  }
+
+  async compact(now: EpochMs): Promise<void> {
+    await this.#database();
+    const moved = new Set<EpochMs>();
+    let steps = 0;
+    try {
+      while (!this.#closed) {
+        const step = await this.#organising.run(async () =>
+          nextStep(
+            (await this.#database()).organiser,
+            this.#manifests.get(this.#generation) as Manifest,
+            now,
+            this.#limits,
+            moved,
+          ),
+        );
+        if (!step) break;
+        if (step.kind === 'whole') for (const { day } of step.days) moved.add(day);
+        if (step.kind === 'move') moved.add(step.day);
+        await this.#take(step);
+        steps++;
       }
       this.#compactProblem = '';
-      this.#collect();
-      if (months.length > 0) await this.#checkpointFile(db);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#compactProblem = `days could not be moved into Parquet files and stay in the recent file: ${explain(error)}`;
+      this.#giveUp(error);
+      throw error;
+    }
+    this.#collect();
+    await this.#organising.run(async () => {
+      if (this.#closed) return;
+      if (steps > 0) await this.#checkpointFile(await this.#database());
       await this.#verifyOne();
     });
+  }
+
+  get #limits(): CompactionLimits {
+    return { ...LIMITS, ...this.#options.limits };
+  }
+
+  async #take(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'whole':
+        return this.#change((shop) => whole(shop, step), true);
+      case 'amend':
+        return this.#change((shop) => amend(shop, step), true);
+      case 'rollUp':
+        return this.#change((shop) => sumUp(shop, step));
+      case 'forget':
+        return this.#change(async (shop) => forget(shop, step));
+      case 'move': {
+        const ranges = await this.#organising.run(async () =>
+          rangesToMove((await this.#database()).organiser, step, this.#limits),
+        );
+        for (const range of ranges) await this.#change((shop) => move(shop, step, range), true);
+        return;
+      }
+      case 'merge': {
+        const ranges = await this.#organising.run(async () =>
+          rangesToMerge(
+            { connection: (await this.#database()).organiser, folder: this.#parts, limits: this.#limits },
+            step.parts,
+          ),
+        );
+        const names = new Set(step.parts.map((p) => p.name));
+        for (const range of ranges)
+          await this.#change(async (shop) => {
+            // As they stand now: trimmed by the range before, or set aside meanwhile.
+            const parts = readableParts(shop.manifest).filter((p) => names.has(p.name) && p.cut <= range.lowest);
+            return parts.length === 0 ? { made: [], gone: [] } : merge(shop, parts, range);
+          });
+      }
+    }
+  }
+
+  /**
+   * One change of the list of files. What only reads files that never change does so before the transaction; then, where it was long,
+   * a pause in which everything else has the machine.
+   */
+  async #change(work: (shop: Workshop) => Promise<Change>, fromRecent = false): Promise<void> {
+    if (this.#closed) return;
+    const began = performance.now();
+    await this.#organising.run(async () => {
+      const { organiser: connection } = await this.#database();
+      const generation = this.#generation + 1;
+      const manifest = this.#manifests.get(this.#generation) as Manifest;
+      const shop: Workshop = { connection, folder: this.#parts, manifest, generation, limits: this.#limits };
+      let change: Change = { made: [], gone: [] };
+      try {
+        if (fromRecent) await connection.run('BEGIN');
+        change = await work(shop);
+        if (!fromRecent) await connection.run('BEGIN');
+        const after = await list(shop, change);
+        await tidyExtents(connection);
+        this.#manifests.set(generation, after);
+        await this.#commitFiles(connection, generation);
+        this.#recentRows -= rowsOf(after.days) - rowsOf(manifest.days);
+        this.#garbage.push(...change.gone.map((p) => ({ name: p.name, generation })));
+      } catch (error) {
+        await connection.run('ROLLBACK').catch(() => {});
+        this.#manifests.delete(generation);
+        for (const part of change.made) this.#parts.remove(part.name);
+        throw error;
+      }
+    });
+    this.#collect();
+    const took = performance.now() - began;
+    if (took > SHORT_STEP)
+      await delay(Math.min(took, LONGEST_PAUSE), undefined, { signal: this.#closing.signal }).catch(() => {});
   }
 
   /** Gives back the space of deleted rows. Not possible beside other transactions; then the next commit past the threshold does it. */
@@ -547,14 +694,14 @@ export class DuckStore implements BulkStore {
   /** Each compaction reads one file whole, in turn, so that damage is found before somebody asks. */
   async #verifyOne(): Promise<void> {
     const manifest = this.#manifests.get(this.#generation) as Manifest;
-    const all = [...manifest.days, ...manifest.months.values()];
+    const all = readableParts(manifest);
     const part = all[this.#verifyNext++ % Math.max(1, all.length)];
     if (part) await this.#checkPart(part);
   }
 
   async health(): Promise<StoreHealth> {
     const manifest = this.#manifests.get(this.#generation);
-    const parts = [...(manifest?.days ?? []), ...(manifest?.months.values() ?? [])];
+    const parts = manifest ? readableParts(manifest) : [];
     const lost = (manifest?.lost ?? []).map((p) => `parquet/${p.name} (${p.lost})`);
     const problems = [this.#problem, this.#compactProblem];
     if (lost.length > 0)
@@ -566,11 +713,18 @@ export class DuckStore implements BulkStore {
     let bytes = parts.reduce((n, p) => n + p.bytes, 0);
     for (const name of readdirSync(this.#folder).filter((n) => n.startsWith('observations.duckdb')))
       bytes += statSync(join(this.#folder, name)).size;
-    return { ok: problem === '', problem, rows: this.#recentRows + rowsOf(manifest?.days ?? []), bytes };
+    return {
+      ok: problem === '',
+      problem,
+      rows: this.#recentRows + rowsOf(manifest?.days ?? []),
+      bytes,
+      rejectsDropped: this.#nextReject - 1 - this.#rejects,
+    };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#closing.abort();
     await this.#organising.run(async () =>
       this.#writing.run(async () => {
         this.#closed = true;

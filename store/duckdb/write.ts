@@ -200,6 +200,11 @@ export async function rewriteObservations(
     `INSERT INTO amended SELECT d.datastream, d."phenomenonTime", d."resultTime", d.raw, ${ADDED.map((c) => `s."${c}"`).join(', ')}
      FROM (SELECT ${DECODED} FROM ${files} WHERE ${condition}) d JOIN temp.staged s USING (datastream, "phenomenonTime")`,
   );
+  // A datastream may have its first corrected value now.
+  await connection.run(
+    `INSERT INTO extent SELECT datastream, min("phenomenonTime"), max("phenomenonTime"), max("resultTime"), true
+     FROM amended SEMI JOIN temp.staged s USING (datastream, "phenomenonTime") WHERE NOT isnan(amended.corrected) GROUP BY datastream`,
+  );
   const days = amended.rowsChanged === 0 ? new Set<number>() : daysOf(rows.phenomenonTime.subarray(0, rows.length));
   return { changed: changed + amended.rowsChanged, days };
 }

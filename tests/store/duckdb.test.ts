@@ -1,15 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DuckStore } from '../../store/duckdb/store.ts';
-import { storeContract } from './contract.ts';
+import { DuckStore, type DuckStoreOptions } from '../../store/duckdb/store.ts';
+import { storeContract, type StoreHarness } from './contract.ts';
 
-storeContract('duckdb', async () => {
+const harness = (options: DuckStoreOptions, histories: number) => async (): Promise<StoreHarness> => {
   const folder = await mkdtemp(join(tmpdir(), 'lamppost-store-'));
   return {
-    open: async () => DuckStore.open(folder, { memoryMb: 400 }),
+    open: async () => DuckStore.open(folder, { memoryMb: 400, ...options }),
     durable: true,
-    histories: 25,
+    histories,
     cleanUp: async () => rm(folder, { recursive: true, force: true }),
   };
-});
+};
+
+storeContract('duckdb', harness({}, 25));
+
+// Steps so small that every test has days and months of several files, merged piece by piece.
+const limits = { fileRows: 200, flushRows: 20, smallDay: 50, monthRows: 40 };
+storeContract('duckdb in small steps', harness({ limits }, 15));

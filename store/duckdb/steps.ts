@@ -1,0 +1,299 @@
+/** How the steps of compaction (`compaction.ts`) are done: new files, and what changes in the list of files. */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
+import { hourRows, ranges, type CompactionLimits, type Range, type Step } from './compaction.ts';
+import { one, quote } from './database.ts';
+import { DECODED, encode, PARQUET } from './encoding.ts';
+import { extendFromRecent } from './extents.ts';
+import { rollUp } from './hours.ts';
+import {
+  ANY_DATASTREAM,
+  endOfMonth,
+  manifestOf,
+  startOfMonth,
+  type Manifest,
+  type Part,
+  type PartFolder,
+  type PartPlan,
+  type Rolled,
+} from './parts.ts';
+import { fromParts, observations, within, type Span } from './source.ts';
+
+export interface Change {
+  readonly made: readonly Part[];
+  /** Files that count no longer. */
+  readonly gone: readonly Part[];
+  /** Files of which only datastreams from `cut` on go on counting. */
+  readonly trimmed?: readonly Part[];
+  readonly rolled?: ReadonlyMap<string, Rolled>;
+  /** Days without recomputed values in waiting. */
+  readonly folded?: readonly EpochMs[];
+}
+
+/** What a step works with; `generation` is the one it makes. */
+export interface Workshop {
+  readonly connection: DuckDBConnection;
+  readonly folder: PartFolder;
+  readonly manifest: Manifest;
+  readonly generation: number;
+  readonly limits: CompactionLimits;
+}
+
+/** Writes one file; `layout` is how its columns lie. */
+export async function copy(
+  connection: DuckDBConnection,
+  select: string,
+  path: string,
+  layout: 'observations' | 'hours',
+): Promise<Pick<Part, 'rows' | 'lowest' | 'highest'>> {
+  const [rows = 0] = await one(connection, `COPY (${select}) TO ${quote(path)} ${PARQUET(layout)}`);
+  if (rows === 0) return { rows, ...ANY_DATASTREAM };
+  const [lowest = 0, highest = 0] = await one(
+    connection,
+    `SELECT min(stats_min_value::INTEGER), max(stats_max_value::INTEGER) FROM parquet_metadata(${quote(path)})
+     WHERE path_in_schema = 'datastream'`,
+  );
+  return { rows, lowest, highest };
+}
+
+const make = async (
+  { connection, folder, generation }: Workshop,
+  plan: Omit<PartPlan, 'version' | 'index'>,
+  select: string,
+  index = 0,
+): Promise<Part> =>
+  folder.make({ ...plan, version: generation, index }, async (path) =>
+    copy(connection, select, path, plan.kind === 'days' ? 'observations' : 'hours'),
+  );
+
+const inRange = ({ lowest, highest }: Range): string => `datastream BETWEEN ${lowest} AND ${highest}`;
+const inHours = (day: EpochMs): string => `hour BETWEEN ${day / HOUR} AND ${day / HOUR + 23}`;
+const HOURS_SORTED = 'ORDER BY datastream, hour';
+
+/** Inside a transaction: all that a day has into one file, day by day. */
+export async function whole(shop: Workshop, step: Extract<Step, { kind: 'whole' }>): Promise<Change> {
+  const { connection, folder, manifest } = shop;
+  const made: Part[] = [];
+  try {
+    for (const { day, parts } of step.days) {
+      const span: Span = { from: day, to: day + DAY };
+      const rolled = parts.every((p) => p.rolled === 'no') ? 'no' : 'stale';
+      const source = encode(observations(folder, manifest, { span, days: parts }));
+      made.push(await make(shop, { kind: 'days', start: span.from, end: span.to, merged: true, rolled }, source));
+      await extendFromRecent(connection, within(span));
+      await connection.run(`DELETE FROM recent WHERE ${within(span)}`);
+      await connection.run(`DELETE FROM amended WHERE ${within(span)}`);
+    }
+  } catch (error) {
+    for (const part of made) folder.remove(part.name);
+    throw error;
+  }
+  return { made, gone: step.days.flatMap((d) => d.parts), folded: step.days.map((d) => d.day) };
+}
+
+/** Ranges of datastreams that are moved one after the other. */
+export const rangesToMove = async (
+  connection: DuckDBConnection,
+  step: Extract<Step, { kind: 'move' }>,
+  limits: CompactionLimits,
+): Promise<Range[]> =>
+  ranges(
+    connection,
+    `SELECT datastream FROM recent WHERE ${within({ from: step.day, to: step.to })}`,
+    step.rows,
+    limits.fileRows,
+  );
+
+/** Inside a transaction: rows of a range out of `recent` into a file of their own. */
+export async function move(shop: Workshop, step: Extract<Step, { kind: 'move' }>, range: Range): Promise<Change> {
+  const { connection } = shop;
+  const condition = `${within({ from: step.day, to: step.to })} AND ${inRange(range)}`;
+  const [rows = 0, first = 0, last = 0] = await one(
+    connection,
+    `SELECT count(*), coalesce(min("phenomenonTime"), 0), coalesce(max("phenomenonTime"), 0) FROM recent WHERE ${condition}`,
+  );
+  if (rows === 0) return { made: [], gone: [] };
+  const part = await make(
+    shop,
+    { kind: 'days', start: first, end: last + 1, merged: false, rolled: 'no' },
+    encode(`SELECT * FROM recent WHERE ${condition}`),
+  );
+  await extendFromRecent(connection, condition);
+  await connection.run(`DELETE FROM recent WHERE ${condition}`);
+  return { made: [part], gone: [] };
+}
+
+/** Inside a transaction: recomputed values into a file of a large day. */
+export async function amend(shop: Workshop, step: Extract<Step, { kind: 'amend' }>): Promise<Change> {
+  const { connection, folder, manifest } = shop;
+  const { part } = step;
+  const day = startOfDay(part.start);
+  const span: Span = { from: day, to: day + DAY };
+  const { kind, start, end, merged } = part;
+  const made = await make(
+    shop,
+    { kind, start, end, merged, rolled: part.rolled === 'no' ? 'no' : 'stale' },
+    encode(observations(folder, manifest, { span, days: [part], filesOnly: true })),
+  );
+  await connection.run(
+    `DELETE FROM amended USING (SELECT datastream, "phenomenonTime" FROM ${folder.table([made])}) f
+     WHERE amended.datastream = f.datastream AND amended."phenomenonTime" = f."phenomenonTime"`,
+  );
+  const [left = 0] = await one(connection, `SELECT count(*) FROM amended WHERE ${within(span)}`);
+  return { made: [made], gone: [part], folded: left === 0 ? [day] : [] };
+}
+
+/** Ranges of datastreams that a merge takes one after the other. */
+export const rangesToMerge = async (
+  { connection, folder, limits }: Pick<Workshop, 'connection' | 'folder' | 'limits'>,
+  parts: readonly Part[],
+): Promise<Range[]> =>
+  ranges(
+    connection,
+    fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL '),
+    parts.reduce((n, p) => n + p.rows, 0),
+    limits.fileRows,
+    Math.max(...parts.map((p) => p.cut)),
+  );
+
+/** One range of datastreams out of several files into one; the files go on counting for what lies behind. */
+export async function merge(shop: Workshop, parts: readonly Part[], range: Range): Promise<Change> {
+  const { connection, folder } = shop;
+  const [{ kind, rolled }] = parts as [Part];
+  const last = range.highest === ANY_DATASTREAM.highest;
+  const start = Math.min(...parts.map((p) => p.start));
+  const rows = (columns: string): string => fromParts(folder, parts, columns, inRange(range)).join(' UNION ALL ');
+  const select = kind === 'days' ? encode(rows(DECODED)) : `SELECT * FROM (${rows('*')}) ${HOURS_SORTED}`;
+  const made = await make(
+    shop,
+    { kind, start, end: Math.max(...parts.map((p) => p.end)), merged: true, rolled },
+    select,
+  );
+  const used = made.rows === 0 ? [] : [made];
+  if (made.rows === 0) folder.remove(made.name);
+  if (last) return { made: used, gone: parts };
+  const counts = await Promise.all(
+    parts.map(async (p) =>
+      one(connection, `SELECT count(*) FROM (${fromParts(folder, [p], '1', inRange(range)).join('')})`),
+    ),
+  );
+  const trimmed = parts.map((p, i) => ({ ...p, cut: range.highest + 1, rows: p.rows - (counts[i]?.[0] ?? 0) }));
+  return { made: used, gone: trimmed.filter((p) => p.rows === 0), trimmed: trimmed.filter((p) => p.rows > 0) };
+}
+
+/** Hours of files of observations. */
+export async function sumUp(shop: Workshop, step: Extract<Step, { kind: 'rollUp' }>): Promise<Change> {
+  const { connection, folder, manifest, limits } = shop;
+  const { month, parts, stale } = step;
+  const before = manifest.months.get(month) ?? [];
+  const made: Part[] = [];
+  const gone: Part[] = [];
+  const plan = { kind: 'hours', start: month, end: endOfMonth(month), rolled: 'yes' } as const;
+  const rolled = new Map<string, Rolled>(parts.map((p) => [p.name, 'yes']));
+  const encoded = fromParts(folder, parts, '*', 'true').join(' UNION ALL ');
+  const fresh = rollUp(`(${encoded})`);
+  const kept = ['true', ...[...stale].map((d) => `NOT (${inHours(d)})`)].join(' AND ');
+  const old = (p: readonly Part[]): string => fromParts(folder, p, '*', kept).join(' UNION ALL ');
+  const [streams = 0] = await one(
+    connection,
+    `SELECT approx_count_distinct(datastream) FROM (${fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL ')})`,
+  );
+  const days = new Set(parts.map((p) => startOfDay(p.start))).size;
+  const rows = hourRows(
+    parts.reduce((n, p) => n + p.rows, 0),
+    streams,
+    days,
+  );
+  const stored = before.reduce((n, p) => n + p.rows, 0);
+  try {
+    if (before.length > 0 && stored + rows <= limits.monthRows) {
+      const all = `SELECT * FROM ((${old(before)}) UNION ALL (${fresh})) ${HOURS_SORTED}`;
+      made.push(await make(shop, { ...plan, merged: true }, all));
+      gone.push(...before);
+    } else {
+      if (stale.size > 0)
+        for (const part of before) {
+          const [former = 0] = await one(
+            connection,
+            `SELECT count(*) FROM ${folder.table([part])} WHERE ${[...stale].map(inHours).join(' OR ')}`,
+          );
+          if (former === 0) continue;
+          const { merged } = part;
+          made.push(await make(shop, { ...plan, merged }, `${old([part])} ${HOURS_SORTED}`, made.length));
+          gone.push(part);
+        }
+      const merged = before.length === 0;
+      made.push(await make(shop, { ...plan, merged }, `SELECT * FROM (${fresh}) ${HOURS_SORTED}`, made.length));
+    }
+  } catch (error) {
+    for (const part of made) folder.remove(part.name);
+    throw error;
+  }
+  return { made, gone, rolled };
+}
+
+/** The roll-ups of a month, lost ones included, count no longer. */
+export function forget({ manifest }: Workshop, step: Extract<Step, { kind: 'forget' }>): Change {
+  const days = manifest.days.filter((p) => startOfMonth(p.start) === step.month);
+  return {
+    made: [],
+    gone: manifest.parts.filter((p) => p.kind === 'hours' && p.start === step.month),
+    rolled: new Map(days.map((p) => [p.name, 'no'])),
+  };
+}
+
+/** Writes a change into the list of files, inside the transaction that is open. @returns the manifest that goes with it */
+export async function list({ connection, manifest, generation }: Workshop, change: Change): Promise<Manifest> {
+  const { made, gone, trimmed = [], rolled = new Map<string, Rolled>(), folded = [] } = change;
+  const sources = [...gone, ...trimmed].filter((p) => p.kind === 'days').map((p) => quote(p.name));
+  const [extended = 1] =
+    sources.length === 0
+      ? [1]
+      : await one(
+          connection,
+          `SELECT coalesce(bool_and(extended), true)::INTEGER FROM part WHERE name IN (${sources.join(', ')})`,
+        );
+  for (const part of made) await connection.run(insertPart(part, extended === 1));
+  for (const part of gone) await connection.run(`DELETE FROM part WHERE name = ${quote(part.name)}`);
+  for (const { name, cut, rows } of trimmed)
+    await connection.run(`UPDATE part SET cut = ${cut}, "rows" = ${rows} WHERE name = ${quote(name)}`);
+  for (const [name, state] of rolled)
+    await connection.run(`UPDATE part SET rolled = ${quote(state)} WHERE name = ${quote(name)}`);
+  await connection.run(`UPDATE generation SET num = ${generation}`);
+  const changed = new Map(trimmed.map((p) => [p.name, p]));
+  const away = new Set(gone.map((p) => p.name));
+  const parts = manifest.parts
+    .filter((p) => !away.has(p.name))
+    .map((p) => changed.get(p.name) ?? p)
+    .map((p) => (rolled.has(p.name) ? { ...p, rolled: rolled.get(p.name) as Rolled } : p));
+  const amended = [...manifest.amended].filter((day) => !folded.includes(day));
+  return manifestOf(generation, [...parts, ...made], amended);
+}
+
+/** @param extended whether the rows are in the table `extent` */
+export function insertPart(part: Part, extended: boolean): string {
+  const { kind, start, end, version, name, rows, bytes, crc, lost, lowest, highest, cut, merged, rolled } = part;
+  return `INSERT INTO part VALUES (${quote(kind)}, ${start}, ${end}, ${version}, ${quote(name)}, ${rows}, ${bytes}, ${crc}, ${quote(lost)},
+    ${lowest}, ${highest}, ${cut}, ${merged}, ${quote(rolled)}, ${extended || kind === 'hours'})`;
+}
+
+export async function readParts(connection: DuckDBConnection): Promise<Part[]> {
+  const rows = (await connection.runAndReadAll('SELECT * FROM part')).getRowObjectsJS();
+  const number = (row: Record<string, unknown>, name: string): number => Number(row[name]);
+  return rows.map((row) => ({
+    kind: row['kind'] === 'hours' ? 'hours' : 'days',
+    start: number(row, 'start'),
+    end: number(row, 'end'),
+    version: number(row, 'version'),
+    name: row['name'] as string,
+    rows: number(row, 'rows'),
+    bytes: number(row, 'bytes'),
+    crc: number(row, 'crc'),
+    lost: row['lost'] as string,
+    lowest: number(row, 'lowest'),
+    highest: number(row, 'highest'),
+    cut: number(row, 'cut'),
+    merged: row['merged'] === true,
+    rolled: row['rolled'] as Rolled,
+  }));
+}
