@@ -1,7 +1,9 @@
-/** What the pipeline notes among the registry's events: boxes that begin or cease to drift, correction models that were fitted. */
+/** What the pipeline notes among the registry's events: boxes that begin or cease to drift, water on the street, correction models that were fitted. */
+import { FLOOD, floodStep, newFlood, type FloodChange, type FloodState } from '../calibration/qc/flood.ts';
 import type { StageCard } from '../calibration/stage.ts';
 import { propertyOf, thingNumOf } from '../model/datastream.ts';
-import { reason } from '../model/flags.ts';
+import { FLAG, reason } from '../model/flags.ts';
+import { distanceM } from '../model/geo.ts';
 import { property, PROPERTY_SLOTS } from '../model/properties.ts';
 import type { EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -9,6 +11,11 @@ import type { ObservationColumns } from '../store/store.ts';
 
 const DRIFT = reason('drift');
 const PM25 = property('pm25').num;
+const WATER = property('water_level').num;
+const SPIKE = reason('spike');
+/** A gauge this near [m] with water in the last half hour supports another. */
+const NEAR_M = 2000;
+const NEAR_MS = 30 * 60_000;
 /** Events looked back on at the start to know who drifts already. */
 const LOOK_BACK = 10_000;
 
@@ -30,10 +37,49 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
     if (num !== undefined) drifting.set(num, time);
   }
 
+  /** By number of the gauge. Those that stood in water when the program ended are known from their events. */
+  const floods = new Map<number, FloodState>();
+  const wet = ['flood', 'flood-over'].flatMap((kind) => registry.events({ kind, limit: LOOK_BACK }));
+  const seen = new Set<string>();
+  for (const { kind, thing, detail } of wet.sort((a, b) => b.id - a.id)) {
+    if (seen.has(thing)) continue;
+    seen.add(thing);
+    const num = kind === 'flood' ? registry.get(thing)?.num : undefined;
+    if (num !== undefined)
+      floods.set(num, { ...newFlood(), level: detail.startsWith('level 2') ? 2 : 1, confirmed: !detail.includes('unconfirmed') }); // prettier-ignore
+  }
+
+  /** Whether a gauge nearby stands in water too. */
+  const supported = (num: number, time: EpochMs): boolean => {
+    const here = registry.byNum(num)?.place;
+    if (!here) return false;
+    for (const [other, state] of floods) {
+      if (other === num || !(state.depth >= FLOOD.levels[0]) || Math.abs(time - state.time) > NEAR_MS) continue;
+      const there = registry.byNum(other)?.place;
+      if (there && distanceM(here.lat, here.lon, there.lat, there.lon) <= NEAR_M) return true;
+    }
+    return false;
+  };
+  const water = (num: number, time: EpochMs, depth: number, flag: number, reasons: number): void => {
+    if (flag === FLAG.fail || flag === FLAG.missing) return;
+    let state = floods.get(num);
+    if (!state) floods.set(num, (state = newFlood()));
+    const near = depth >= FLOOD.levels[0] && supported(num, time);
+    const changes = floodStep(state, { time, depth, doubted: (reasons & SPIKE) !== 0, supported: near });
+    const thing = changes.length > 0 ? registry.byNum(num)?.id : undefined;
+    if (thing === undefined) return;
+    for (const change of changes)
+      registry.addEvent({ time, kind: change.kind, thing, property: 'water_level', detail: floodWords(change, depth) });
+  };
+
   return {
     rows(rows) {
       for (let i = 0; i < rows.length; i++) {
         const datastream = rows.datastream[i] as number;
+        if (datastream % PROPERTY_SLOTS === WATER) {
+          water(thingNumOf(datastream), rows.phenomenonTime[i] as number, rows.raw[i] as number, rows.flag[i] as number, rows.reasons[i] as number); // prettier-ignore
+          continue;
+        }
         if (datastream % PROPERTY_SLOTS !== PM25) continue;
         const num = thingNumOf(datastream);
         const drifts = ((rows.reasons[i] as number) & DRIFT) !== 0;
@@ -67,4 +113,12 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
       });
     },
   };
+}
+
+function floodWords(change: FloodChange, depth: number): string {
+  const cm = Math.round(100 * depth);
+  if (change.kind === 'flood-over') return `${cm} cm: no flood any more`;
+  if (change.kind === 'flood-rising')
+    return `rose by ${Math.round(100 * change.by)} cm within ten minutes, to ${cm} cm`;
+  return `level ${change.level}: ${cm} cm of water${change.confirmed ? '' : ', unconfirmed'}`;
 }

@@ -64,3 +64,30 @@ it('a model names its box, or nobody when it is of many', () => {
     { thing: 'box-one-1', detail: 'model ab: own fit of box-one-1 from 200 pairs' },
   ]);
 });
+
+it('water on the street is told by its levels, and a gauge that stood in water at a restart is not told twice', () => {
+  const depth = (minute: number, raw: number, flag = 1, reasons = 0) => ({
+    datastream: datastreamId(num, 'water_level'),
+    phenomenonTime: NOON + (minute * HOUR) / 60,
+    raw,
+    flag,
+    reasons,
+  });
+  const told = () =>
+    registry
+      .events({ limit: 10, thing: 'box-one-1' })
+      .filter((e) => e.kind.startsWith('flood'))
+      .map((e) => e.detail)
+      .reverse();
+  const keeper = eventKeeper(registry);
+  keeper.rows(columnsOf([depth(0, 0), depth(5, 0.12), depth(10, 0.15), depth(15, 9, 4)]));
+  expect(told()).toEqual(['rose by 12 cm within ten minutes, to 12 cm', 'level 1: 15 cm of water']);
+  keeper.rows(columnsOf([depth(20, 0.8, 3, reason('spike'))]));
+  expect(told().at(-1)).toBe('level 2: 80 cm of water, unconfirmed');
+  const again = eventKeeper(registry);
+  again.rows(columnsOf([depth(25, 0.8), depth(30, 0.8)]));
+  expect(told().at(-1)).toBe('level 2: 80 cm of water');
+  expect(told()).toHaveLength(4);
+  again.rows(columnsOf([depth(40, 0), depth(70, 0)]));
+  expect(told().at(-1)).toBe('0 cm: no flood any more');
+});
