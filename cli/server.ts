@@ -68,8 +68,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** How often full days are moved out of the recent file. */
-const COMPACT_EVERY = 10 * MINUTE;
+/** How often rows are moved out of the recent file: at a million boxes this is eight million. */
+const COMPACT_EVERY = 2 * MINUTE;
 const NIGHTLY_LOOK_EVERY = 15 * MINUTE;
 const PRODUCTS_LOOK_EVERY = MINUTE;
 /** Changes when an hour has become due of which the revised values are wanted (ingest/products.ts: an hour and ten minutes behind). */
