@@ -204,7 +204,9 @@ function quantilesOf(
 }
 
 export const declined = (value: CheckedValue, reasons: number): CorrectedValue => ({
-  ...value,
+  property: value.property,
+  raw: value.raw,
+  flag: value.flag,
   reasons: value.reasons | reasons,
   corrected: null,
   lo90: null,

@@ -2,36 +2,45 @@
 import { distanceKm } from '../geo/distance.ts';
 import type { Colocation, StageBox, StageStation } from '../stage.ts';
 import type { KeptBox } from './box-columns.ts';
+import { BoxRecord, BoxRows, GainView } from './box-rows.ts';
 import { findPairings, servedPools } from './colocation.ts';
-import { newGain, type Gain } from './consensus.ts';
+import type { Around } from './consensus.ts';
 import { newHistory } from './history.ts';
 import { newSeries, type BoxState, type Memory } from './memory.ts';
 import { newStation } from './reference.ts';
 import { poolKey, sensorClass } from './sensor.ts';
 import { NEAR_KM, REGION_KM } from './settings.ts';
-import { Surroundings } from './surroundings.ts';
+import { AROUND, Surroundings } from './surroundings.ts';
 
 export class Residents {
   readonly #m: Memory;
   /** Who is near whom; not part of the state, made again from it. */
   #surroundings = new Surroundings();
-  #bySlot: BoxState[] = [];
+  /** Row of the box in each of its slots. */
+  #rowOf = new Int32Array(1024);
+  #rows = new BoxRows();
   /** Boxes within reach of a station: the only ones that pairs may be found for. Null = stations have changed, look at all again. */
   #reachable: Set<string> | null = null;
   /** Types with boxes near stations: farther ones are not asked. */
   #served: ReadonlySet<string> = new Set();
   readonly #words = new Map<string, string>();
   /** Lent for one call. */
-  readonly #around: { gain: Gain; km: number }[] = [];
+  #views: { gain: GainView; km: number }[] = [];
+  readonly #around: { gain: GainView; km: number }[] = [];
 
   constructor(memory: Memory) {
     this.#m = memory;
+    this.#lend();
+  }
+
+  #lend(): void {
+    this.#views = Array.from({ length: AROUND }, () => ({ gain: new GainView(this.#rows), km: 0 }));
   }
 
   setBox(box: StageBox): void {
     const { s } = this.#m;
     const before = s.boxes.get(box.id);
-    if (before) this.#leave(before);
+    if (before) this.#leave(before as BoxRecord);
     const state = this.#unused(box);
     // A box that was moved starts anew: what it showed elsewhere says nothing here.
     if (before && before.box.lat === box.lat && before.box.lon === box.lon) state.history = before.history;
@@ -68,23 +77,33 @@ export class Residents {
   restore(boxes: Iterable<KeptBox>): void {
     this.#reachable = null;
     this.#surroundings = new Surroundings();
-    this.#bySlot = [];
+    this.#rows = new BoxRows();
+    this.#lend();
     for (const { box, own, history, gain, indoor, fieldVersion, fieldValue, fieldKm } of boxes) {
-      const state: BoxState = { ...this.#unused(box), own, history, gain, indoor, fieldVersion, fieldValue, fieldKm };
+      const state = this.#unused(box);
+      if (own.length > 0) state.own = own;
+      state.history = history;
+      state.indoor = indoor;
+      state.fieldVersion = fieldVersion;
+      state.fieldValue = fieldValue;
+      state.fieldKm = fieldKm;
+      Object.assign(state.gain, gain);
       this.#m.s.boxes.set(box.id, state);
       this.#settle(state);
     }
   }
 
   /** The gains of the nearest boxes of the same type; valid until the next call. */
-  gainsAround(state: BoxState): readonly { gain: Gain; km: number }[] {
+  gainsAround(state: BoxState): readonly Around[] {
     const around = this.#around;
     around.length = 0;
     if (state.slot < 0) return around;
     const count = this.#surroundings.count(state.slot);
     for (let i = 0; i < count; i++) {
-      const other = this.#bySlot[this.#surroundings.slotAt(state.slot, i)] as BoxState;
-      around.push({ gain: other.gain, km: this.#surroundings.kmAt(state.slot, i) });
+      const view = this.#views[i] as (typeof around)[number];
+      view.gain.row = this.#rowOf[this.#surroundings.slotAt(state.slot, i)] as number;
+      view.km = this.#surroundings.kmAt(state.slot, i);
+      around.push(view);
     }
     return around;
   }
@@ -122,26 +141,19 @@ export class Residents {
       for (const id of x.boxes) {
         const b = s.boxes.get(id);
         if (!b) continue;
-        if (x.kind === 'own') b.own.push(i);
+        if (x.kind === 'own') b.own = [...b.own, i];
         b.history ??= newHistory(Math.max(60_000, m.step / 4));
       }
     });
   }
 
-  #unused(box: StageBox): BoxState {
-    return {
+  #unused(box: StageBox): BoxRecord {
+    return new BoxRecord(
+      this.#rows,
       box,
-      pool: this.#word(poolKey(box.sensor, box.field)),
-      plantower: sensorClass(box.sensor) === 'plantower',
-      own: [],
-      history: null,
-      fieldVersion: -1,
-      fieldValue: 0,
-      fieldKm: Infinity,
-      gain: newGain(),
-      indoor: false,
-      slot: -1,
-    };
+      this.#word(poolKey(box.sensor, box.field)),
+      sensorClass(box.sensor) === 'plantower',
+    );
   }
 
   /** One copy of a name that a million boxes share. */
@@ -165,16 +177,22 @@ export class Residents {
     return false;
   }
 
-  #settle(state: BoxState): void {
+  #settle(state: BoxRecord): void {
     const { id, lat, lon, exposure } = state.box;
     if (lat === null || lon === null) return;
     const witness = exposure !== 'indoor' && exposure !== 'mobile';
     state.slot = this.#surroundings.add({ id, lat, lon, kind: state.pool, witness });
-    this.#bySlot[state.slot] = state;
+    if (state.slot >= this.#rowOf.length) {
+      const longer = new Int32Array(Math.ceil(1.5 * state.slot));
+      longer.set(this.#rowOf);
+      this.#rowOf = longer;
+    }
+    this.#rowOf[state.slot] = state.row;
   }
 
-  #leave(state: BoxState): void {
+  #leave(state: BoxRecord): void {
     if (state.slot >= 0) this.#surroundings.remove(state.slot);
     state.slot = -1;
+    this.#rows.free(state.row);
   }
 }
