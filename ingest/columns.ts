@@ -18,7 +18,14 @@ export function modelNumbers(store: Pick<ObservationStore, 'modelNum'>): ModelNu
   return {
     async learn(readings) {
       const unknown = new Set<string>();
-      for (const r of readings) for (const v of r.values) if (!nums.has(v.model)) unknown.add(v.model);
+      let last = '';
+      for (const r of readings) {
+        for (const { model } of r.values) {
+          if (model === '' || model === last) continue;
+          last = model;
+          if (!nums.has(model)) unknown.add(model);
+        }
+      }
       for (const model of unknown) nums.set(model, await store.modelNum(model));
     },
     num: (model) => nums.get(model) ?? 0,

@@ -46,7 +46,7 @@ export interface LoopOptions {
   readonly onNotice: (words: string) => void;
   readonly onTrim: (upTo: number) => void;
   readonly clock?: Clock;
-  /** Records a batch at most: larger ones are no quicker, hold up the main thread with their rows, and outlive young garbage. @default 5000 */
+  /** Records a batch at most: larger ones are no quicker, hold up the main thread with their rows, and outlive young garbage. @default 10000 */
   readonly batchRecords?: number;
   /** Shortest time from one batch to the next [ms], so that a quiet store sees few, larger transactions. @default 150 */
   readonly batchEvery?: number;
@@ -79,7 +79,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
   const { reader, store, folder } = options;
   let pipeline = options.createPipeline();
   const clock = options.clock ?? Date.now;
-  const batchRecords = options.batchRecords ?? 5000;
+  const batchRecords = options.batchRecords ?? 10_000;
   const batchEvery = options.batchEvery ?? 150;
   const idle = options.idle ?? 25;
   const saveRecords = options.saveEvery?.records ?? 2_000_000;
@@ -160,13 +160,18 @@ export function startLoop(options: LoopOptions): IngestLoop {
     const batch = pipeline.process(records);
     if (batch.problem !== stageProblem) options.onProblem(batch.problem);
     stageProblem = batch.problem;
-    if (!noted) await persist('noting a batch', () => folder.noteBatch(batch.seq));
+    // On its way to the disk while the rows are made; no row is given to the store before it is there.
+    const note = noted ? null : persist('noting a batch', () => folder.noteBatch(batch.seq));
+    note?.catch(() => undefined);
     seq = batch.seq;
-    if (batch.seq <= checkpoint) return true;
+    if (batch.seq <= checkpoint) {
+      await note;
+      return true;
+    }
     await persist('asking the store for a model number', () => models.learn(batch.readings));
     const rows = columnsOf(batch.readings, models);
     await appending;
-    appending = commit(batch, records.length, rows);
+    appending = note ? note.then(() => commit(batch, records.length, rows)) : commit(batch, records.length, rows);
     // Awaited before the next append; until then a failure must not count as unhandled.
     appending.catch(() => undefined);
     return true;

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
-  fdatasyncSync,
+  fdatasync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -21,8 +21,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import type { PipelineState } from './pipeline.ts';
+
+const synced = promisify(fdatasync);
 
 const MAGIC = Buffer.from('LAMPSNP2');
 const HEADER = MAGIC.length + 32;
@@ -37,8 +40,8 @@ export interface StateFolder {
   load(): { saved: SavedState | null; problem: string };
   /** Ends of the batches after `seq`, ascending. */
   batchEnds(after: number): number[];
-  /** Durable when it returns. */
-  noteBatch(seq: number): void;
+  /** Durable when it resolves. */
+  noteBatch(seq: number): Promise<void>;
   /** In parts: a large state is not copied once more. */
   encode(saved: SavedState): Uint8Array[];
   /** Puts the encoded snapshot in place and keeps only the batch ends behind it. */
@@ -76,6 +79,7 @@ export function openStateFolder(folder: string): StateFolder {
     ),
   ]);
   let fd = openSync(batchesPath, 'a');
+  let torn = false;
 
   return {
     load() {
@@ -92,10 +96,14 @@ export function openStateFolder(folder: string): StateFolder {
       const saved = deserialize(body.subarray(4, 4 + length)) as SavedState;
       return { saved: { ...saved, state: { ...saved.state, stage: body.subarray(4 + length) } }, problem: '' };
     },
-    batchEnds: (after) => readEnds().filter((n) => n > after),
-    noteBatch(seq) {
-      writeSync(fd, `${seq}\n`);
-      fdatasyncSync(fd);
+    batchEnds: (after) => [...new Set(readEnds())].filter((n) => n > after).sort((a, b) => a - b),
+    async noteBatch(seq) {
+      // What a full disk cut off must not run into the next number.
+      const line = torn ? `\n${seq}\n` : `${seq}\n`;
+      torn = true;
+      writeSync(fd, line);
+      torn = false;
+      await synced(fd);
     },
     encode({ seq, state: { stage, ...rest } }) {
       const small = serialize({ seq, state: rest });

@@ -20,7 +20,6 @@ export interface Packet {
 
 const VERSION = 1;
 const VIA = ['mqtt', 'http', 'feed'] as const;
-const decoder = new TextDecoder();
 /** version u8, via u8, receivedAt f64, packetId u16, then three u16-prefixed strings, then the payload to the end. */
 const FIXED = 1 + 1 + 8 + 2;
 
@@ -54,7 +53,7 @@ export function decodePacket(bytes: Uint8Array): Packet {
     const length = b.readUInt16LE(at);
     at += 2 + length;
     if (at > b.length) throw new Error('journal packet is cut short');
-    return decoder.decode(b.subarray(at - length, at));
+    return b.toString('utf8', at - length, at);
   };
   const topic = text();
   const sender = text();
