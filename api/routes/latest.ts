@@ -1,6 +1,7 @@
 /**
- * `GET /api/v1/latest.geojson`: where every box hangs and what it said last. The whole network of one property and level is kept as
- * bytes, built at most once a second and only when something changed; beyond `STREAM_FROM` features it is written as it is read.
+ * `GET /api/v1/latest.geojson`: where every box hangs and what it said last. An answer is kept as bytes and built at most once a second,
+ * only when something changed, in pieces of a few milliseconds, so that acknowledgements do not wait for a map; beyond `STREAM_FROM`
+ * features it is written as it is read.
  */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -21,11 +22,19 @@ const HEAD = '{"type":"FeatureCollection","features":[';
 /** Closes the list and names every licence in it: a mixed answer may be used under all of them only. */
 const tail = (licences: ReadonlySet<string>): string => `],"licences":${JSON.stringify([...licences].sort())}}`;
 const STREAM_FROM = 50_000;
-/** Features to a piece: about 10 ms of work when none is kept ready. */
-const CHUNK = 500;
 const INDEX_FROM = 20_000;
+/** Work without pause [ms]. */
+const SLICE = 8;
+/** Written at once [characters]. */
+const PIECE = 1 << 18;
 /** Under a flow of readings the bytes are at most this old [ms]; building them may take a twentieth of the time. */
 const MAX_AGE = 1000;
+/** What took long to build is given out while it is built anew, up to this age [ms]; "long" [ms]. */
+const MAX_STALE = 3000;
+const LONG = 10;
+/** Answers kept, and their bytes together. */
+const MAX_KEPT = 64;
+const MAX_KEPT_BYTES = 96 << 20;
 
 const gzipped = promisify(gzip);
 const brotlied = promisify(brotliCompress);
@@ -49,16 +58,18 @@ export interface LatestFilter {
   readonly kind?: 'box' | 'station' | undefined;
 }
 
-/** Slots that may lie in a bbox: in a large network as the registry's index finds them, else all. */
-function* slots(context: Context, c: LatestColumn, area: Bbox | undefined): Generator<number> {
-  if (area && c.size > INDEX_FROM) {
-    const found = context.registry.list({ bbox: area, limit: INDEX_FROM });
-    if (found.length < INDEX_FROM) {
-      for (const t of found) if (c.index[t.num]) yield (c.index[t.num] as number) - 1;
-      return;
-    }
+/** In a large network, numbers of the Things that may lie in a bbox, as the registry's index finds them; null = all must be looked at. */
+const numsIn = (context: Context, c: LatestColumn | undefined, area: Bbox | undefined): readonly number[] | null =>
+  area && c && c.size > INDEX_FROM ? context.registry.inArea(area) : null;
+
+/** Slots of these Things, or of all. */
+function* slots(c: LatestColumn, nums: readonly number[] | null): Generator<number> {
+  if (!nums) {
+    for (let slot = 0, { size } = c; slot < size; slot++) yield slot;
+    return;
   }
-  for (let slot = 0, { size } = c; slot < size; slot++) yield slot;
+  const found = Int32Array.from(nums, (num) => c.index[num] ?? 0).sort();
+  for (const slot of found) if (slot > 0) yield slot - 1;
 }
 
 /** Feature texts, in the order the boxes were first heard. */
@@ -67,12 +78,13 @@ export function* features(
   filter: LatestFilter,
   now: number,
   licences: Set<string>,
+  nums: readonly number[] | null = null,
 ): Generator<string> {
   const p = property(filter.property);
   const c = context.latest.column(p.num);
   if (!c) return;
   const since = filter.maxAge === undefined ? -Infinity : now - filter.maxAge;
-  for (const slot of slots(context, c, filter.bbox)) {
+  for (const slot of slots(c, nums)) {
     if ((c.time[slot] as number) < since) continue;
     const num = c.thing[slot] as number;
     if (filter.bbox && !context.things.inBbox(num, filter.bbox)) continue;
@@ -83,29 +95,36 @@ export function* features(
   }
 }
 
-/** The whole collection in one piece. */
-function collection(context: Context, filter: LatestFilter, now: number): string {
-  const licences = new Set<string>();
-  return HEAD + [...features(context, filter, now, licences)].join(',') + tail(licences);
-}
-
-/** Writes on only as fast as the client reads, and lets other requests pass between two pieces. */
-async function* written(context: Context, filter: LatestFilter, now: number): AsyncGenerator<string> {
+/** The collection in pieces; `rest` is awaited between two slices of work. */
+async function* pieces(
+  context: Context,
+  filter: LatestFilter,
+  now: number,
+  nums: readonly number[] | null,
+  rest: () => Promise<unknown>,
+): AsyncGenerator<string> {
   let piece = HEAD;
   let first = true;
-  let n = 0;
   const licences = new Set<string>();
-  for (const text of features(context, filter, now, licences)) {
+  let since = performance.now();
+  let n = 0;
+  for (const text of features(context, filter, now, licences, nums)) {
     piece += first ? text : `,${text}`;
     first = false;
-    if (++n % CHUNK === 0) {
+    if ((++n & 15) !== 0) continue;
+    const tired = performance.now() - since > SLICE;
+    if (tired || piece.length > PIECE) {
       yield piece;
       piece = '';
-      await new Promise(setImmediate);
+      if (!tired) continue;
+      await rest();
+      since = performance.now();
     }
   }
   yield piece + tail(licences);
 }
+
+const breath = (): Promise<unknown> => new Promise(setImmediate);
 
 const query = z.strictObject({
   property: propertyKey.default('pm25'),
@@ -118,31 +137,85 @@ const query = z.strictObject({
 });
 
 export function latestRoutes(app: App, context: Context): void {
+  /** Least lately asked for first. */
   const kept = new Map<string, Built>();
+  const building = new Map<string, Promise<Built>>();
+  let keptBytes = 0;
 
-  function whole(key: PropertyKey, level: Level): Built | null {
-    const column = context.latest.column(property(key).num);
-    if ((column?.size ?? 0) > STREAM_FROM) return null;
-    const name = `${key} ${level}`;
-    const version = column?.version ?? 0;
-    const things = context.things.refresh();
-    const now = performance.now();
-    const old = kept.get(name);
-    if (old && old.things === things) {
-      if (old.column === version || now - old.at < Math.min(MAX_AGE, old.cost * 20)) return old;
+  function keep(name: string, built: Built | null): void {
+    keptBytes -= kept.get(name)?.body.length ?? 0;
+    kept.delete(name);
+    if (!built) return;
+    kept.set(name, built);
+    keptBytes += built.body.length;
+    for (const oldest of kept.keys()) {
+      if (kept.size <= MAX_KEPT && keptBytes <= MAX_KEPT_BYTES) return;
+      if (oldest !== name) keep(oldest, null);
     }
-    const body = Buffer.from(collection(context, { property: key, level }, 0));
+  }
+
+  async function build(
+    name: string,
+    filter: LatestFilter,
+    now: number,
+    nums: readonly number[] | null,
+  ): Promise<Built> {
+    const column = context.latest.column(property(filter.property).num)?.version ?? 0;
+    const things = context.things.refresh();
+    let cost = 0;
+    let since = performance.now();
+    const parts: Buffer[] = [];
+    const hash = createHash('sha256');
+    const pause = async (): Promise<void> => {
+      cost += performance.now() - since;
+      await breath();
+      since = performance.now();
+    };
+    for await (const piece of pieces(context, filter, now, nums, pause)) {
+      const bytes = Buffer.from(piece);
+      hash.update(bytes);
+      parts.push(bytes);
+    }
+    const body = Buffer.concat(parts);
+    const at = performance.now();
     const built: Built = {
-      column: version,
+      column,
       things,
-      at: performance.now(),
-      cost: performance.now() - now,
+      at,
+      cost: cost + at - since,
       body,
-      etag: createHash('sha256').update(body).digest('base64url').slice(0, 22),
+      etag: hash.digest('base64url').slice(0, 22),
       coded: new Map([['identity', Promise.resolve(body)]]),
     };
-    kept.set(name, built);
+    keep(name, built);
     return built;
+  }
+
+  /** The answer as bytes; null = too many features for that. */
+  async function whole(filter: LatestFilter, now: number): Promise<Built | null> {
+    const { property: key, level: as, bbox: area, maxAge, kind } = filter;
+    const column = context.latest.column(property(key).num);
+    const second = maxAge === undefined ? 0 : Math.floor(now / 1000);
+    const name = `${key} ${as} ${area?.join(',') ?? ''} ${maxAge ?? ''} ${second} ${kind ?? ''}`;
+    const things = context.things.refresh();
+    const old = kept.get(name);
+    let stale: Built | null = null;
+    if (old && old.things === things) {
+      keep(name, old);
+      const age = performance.now() - old.at;
+      if (old.column === (column?.version ?? 0) || age < Math.min(MAX_AGE, old.cost * 20)) return old;
+      if (old.cost > LONG && age < MAX_STALE) stale = old;
+    }
+    let made = building.get(name);
+    if (!made) {
+      const nums = numsIn(context, column, area);
+      if (!nums && (column?.size ?? 0) > STREAM_FROM) return null;
+      made = build(name, filter, now, nums).finally(() => building.delete(name));
+      building.set(name, made);
+    }
+    if (!stale) return made;
+    made.catch((error: unknown) => context.logger.error({ error: String(error) }, 'latest values could not be built'));
+    return stale;
   }
 
   function coded(built: Built, coding: Coding): Promise<Buffer> {
@@ -182,7 +255,8 @@ export function latestRoutes(app: App, context: Context): void {
         .header('cache-control', 'public, max-age=1')
         .header('vary', 'accept-encoding');
       const coding = preferred(request.headers['accept-encoding']);
-      const built = q.bbox || q.maxAge !== undefined || q.kind ? null : whole(q.property, q.level);
+      const now = context.clock();
+      const built = await whole(q, now);
       if (built) {
         const etag = coding === 'identity' ? `"${built.etag}"` : `"${built.etag}-${coding}"`;
         reply.header('etag', etag);
@@ -191,14 +265,7 @@ export function latestRoutes(app: App, context: Context): void {
         return reply.send(await coded(built, coding));
       }
       context.things.refresh();
-      const size = context.latest.column(property(q.property).num)?.size ?? 0;
-      const now = context.clock();
-      if (size > STREAM_FROM) return reply.send(Readable.from(written(context, q, now), { highWaterMark: 2 }));
-      const text = collection(context, q, now);
-      const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
-      reply.header('etag', etag);
-      if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
-      return reply.send(text);
+      return reply.send(Readable.from(pieces(context, q, now, null, breath), { highWaterMark: 2 }));
     },
   );
 }
