@@ -24,6 +24,8 @@ const TABLES = `
 /** What is known of the bucket: the number of rows, and between which times they lie (Infinity, -Infinity when empty). */
 export interface Known {
   readonly rows: number;
+  /** Boxes share series; true also where that is not known. */
+  readonly shared: boolean;
   readonly first: EpochMs;
   readonly last: EpochMs;
 }
@@ -65,7 +67,12 @@ export class Catalogue {
 
   get known(): Known {
     const number = (key: string, none: number): number => Number(this.#get(key) ?? none);
-    return { rows: number('rows', 0), first: number('first', Infinity), last: number('last', -Infinity) };
+    return {
+      rows: number('rows', 0),
+      shared: number('shared', 0) === 1,
+      first: number('first', Infinity),
+      last: number('last', -Infinity),
+    };
   }
 
   /** The bucket the rows are in; '' before the first. */
@@ -75,6 +82,15 @@ export class Catalogue {
 
   set bucket(name: string) {
     this.#set('bucket', name);
+  }
+
+  /** How many series the bucket was begun with; 0 = it has not been. */
+  get series(): number {
+    return Number(this.#get('series') ?? 0);
+  }
+
+  set series(n: number) {
+    this.#set('series', n);
   }
 
   #transaction(work: () => void): void {
@@ -92,8 +108,9 @@ export class Catalogue {
     this.#transaction(() => this.#setKnown(known));
   }
 
-  #setKnown({ rows, first, last }: Known): void {
+  #setKnown({ rows, shared, first, last }: Known): void {
     this.#set('rows', rows);
+    this.#set('shared', shared ? 1 : 0);
     if (first <= last) {
       this.#set('first', first);
       this.#set('last', last);

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { flux, HttpError, InfluxDB, type ParameterizedQuery } from '@influxdata/influxdb-client';
 import { MINUTE, SECOND } from '../../model/time.ts';
 import { StoreUnavailable } from '../store.ts';
+import { SERIES } from './schema.ts';
 import { readTable, type TableRow } from './tables.ts';
 
 export interface InfluxAddress {
@@ -15,6 +16,8 @@ export interface InfluxAddress {
 }
 
 export interface ConnectionOptions extends InfluxAddress {
+  /** Series at most; a bucket keeps the number it began with. @default SERIES */
+  readonly series?: number;
   /** Bodies larger than this are sent gzipped [bytes]. @default 1000 */
   readonly gzipThreshold?: number;
   /** Attempts of one write before its error is told. @default 3 */
@@ -66,6 +69,7 @@ const waitAsked = (error: unknown): number => (error instanceof HttpError ? erro
 
 export class Connection {
   readonly address: InfluxAddress;
+  readonly series: number;
   readonly #options: ConnectionOptions;
   readonly #writing: InfluxDB;
   readonly #asking: InfluxDB;
@@ -79,6 +83,7 @@ export class Connection {
     this.#options = options;
     const { url, token, org, bucket } = options;
     this.address = { url, token, org, bucket };
+    this.series = options.series ?? SERIES;
     this.#writing = new InfluxDB({ url, token, timeout: WRITE_TIMEOUT });
     this.#asking = new InfluxDB({ url, token, timeout: QUERY_TIMEOUT });
     this.#pinging = new InfluxDB({ url, token, timeout: PING_TIMEOUT });
@@ -107,7 +112,7 @@ export class Connection {
    */
   async write(lines: string): Promise<void> {
     const { org, bucket } = this.address;
-    const path = `/api/v2/write?org=${encodeURIComponent(org)}&bucket=${encodeURIComponent(bucket)}&precision=ms`;
+    const path = `/api/v2/write?org=${encodeURIComponent(org)}&bucket=${encodeURIComponent(bucket)}&precision=ns`;
     const options = {
       method: 'POST',
       headers: { 'content-type': 'text/plain; charset=utf-8' },

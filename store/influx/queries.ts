@@ -13,7 +13,7 @@ import {
   type RangeQuery,
 } from '../store.ts';
 import type { Connection } from './connection.ts';
-import { picked, rowsOf, source, type Span } from './rows.ts';
+import { BY_SLOT, picked, rowsOf, source, type Span } from './rows.ts';
 import { fieldOf, type Aspect } from './schema.ts';
 
 /** Rows of one slice at most; a slice with more is asked again in parts. */
@@ -109,17 +109,23 @@ const NOTHING: Sums = { total: 0, count: 0, sum: 0, min: NaN, max: NaN, lo90: 0,
 
 /**
  * The server sums pieces of time; only pieces with a value that does not take part (flagged, or withdrawn by a recompute) are
- * summed here from their rows, since a minimum cannot be corrected afterwards.
+ * summed here from their rows, since a minimum cannot be corrected afterwards. Where boxes share series all are.
  */
 export async function aggregate(
   connection: Connection,
   query: AggregateQuery,
-  all: { readonly first: EpochMs; readonly last: EpochMs },
+  all: { readonly first: EpochMs; readonly last: EpochMs; readonly shared: boolean },
   signal?: AbortSignal,
 ): Promise<AggregateRow[]> {
   const bins = binsOf(query);
   const span = within(query, all);
   if (!(span.from < span.to)) return [];
+  if (all.shared) {
+    const own: Partial[] = [];
+    for await (const rows of slices(connection, [query.datastream], span, { width: 7 * DAY, signal }))
+      for (let i = 0; i < rows.length; i++) own.push(partialOf(rowAt(rows, i)));
+    return combine(own, bins, query.level);
+  }
   const unit = bins.unit ?? (query.step as number);
   const phase = bins.unit === null ? bins.phase : 0;
   const startOf = (t: EpochMs): EpochMs => Math.floor((t - phase) / unit) * unit + phase;
@@ -234,21 +240,23 @@ export async function firstTime(connection: Connection): Promise<EpochMs> {
 /** How far each datastream reaches: its first and last row; `lastResult` is that of the last row. */
 export async function extents(
   connection: Connection,
-  all: { readonly first: EpochMs; readonly last: EpochMs },
+  all: { readonly first: EpochMs; readonly last: EpochMs; readonly shared: boolean },
 ): Promise<Extents> {
   const span = within({ from: -Infinity, to: Infinity }, all);
   const found = new Map<number, { first: number; last: number; latency: number; corrected: number }>();
   if (span.from < span.to) {
     const wanted = (aspects: readonly Aspect[]) =>
-      source(connection, { ...span, boxes: null, properties: null, aspects });
+      fluxExpression(
+        `${source(connection, { ...span, boxes: null, properties: null, aspects }).toString()} ${all.shared ? BY_SLOT : ''}`,
+      );
     const end = fluxExpression('|> group() |> keep(columns: ["_time", "_value", "_field", "box"])');
     await connection.query(
       flux`${wanted(['flag'])} |> first() ${end} |> yield(name: "first")
 ${wanted(['flag', 'latency', 'corrected'])} |> last() ${end} |> yield(name: "last")`,
-      ({ result, box, field, time, value }) => {
+      ({ result, box, slot, field, time, value }) => {
         const known = fieldOf(field);
         if (!known) return;
-        const id = Number(box) * PROPERTY_SLOTS + known.property;
+        const id = (slot * connection.series + Number(box)) * PROPERTY_SLOTS + known.property;
         let one = found.get(id);
         if (!one) found.set(id, (one = { first: NaN, last: NaN, latency: 0, corrected: 0 }));
         if (result === 'first') one.first = time;

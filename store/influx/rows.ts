@@ -4,8 +4,11 @@ import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
 import type { EpochMs } from '../../model/time.ts';
 import { allocateColumns, type ObservationColumns } from '../store.ts';
 import type { Connection } from './connection.ts';
+import type { TableRow } from './tables.ts';
 import {
   ASPECTS,
+  SERIES,
+  SLOTS,
   FIRST_TIME,
   LAST_TIME,
   MEASUREMENT,
@@ -53,7 +56,8 @@ function fieldsCondition({ properties, aspects }: Wanted): string {
 /** `from |> range |> filter` of what is wanted; `condition` is one more, on `r`. */
 export function source(connection: Connection, wanted: Wanted, condition = ''): FluxParameterLike {
   const conditions = [`r._measurement == "${MEASUREMENT}"`];
-  if (wanted.boxes) conditions.push(anyOf('box', wanted.boxes));
+  const { series } = connection;
+  if (wanted.boxes) conditions.push(anyOf('box', [...new Set(wanted.boxes.map((box) => box % series))]));
   const fields = fieldsCondition(wanted);
   if (fields !== 'true') conditions.push(fields);
   if (condition !== '') conditions.push(condition);
@@ -76,33 +80,38 @@ interface Series {
 export class Gathered {
   readonly #fields = new Map<number, Partial<Record<Aspect, Series>>>();
   readonly #only: ReadonlySet<number> | null;
+  readonly #perSeries: number;
   /** Rows: values of the field `flag`. */
   rows = 0;
   #box = '';
+  #slot = 0;
   #field = '';
   #series: Series | null = null;
   #counts = false;
 
-  constructor(only: readonly number[] | null) {
+  /** @param series of the connection, to make numbers of boxes from tag and slot */
+  constructor(only: readonly number[] | null, series = SERIES) {
     this.#only = only ? new Set(only) : null;
+    this.#perSeries = series;
   }
 
-  add(box: string, field: string, time: number, value: number): void {
-    if (box !== this.#box || field !== this.#field) this.#turnTo(box, field);
+  add({ box, slot, field, time, value }: Omit<TableRow, 'result'>): void {
+    if (box !== this.#box || slot !== this.#slot || field !== this.#field) this.#turnTo(box, slot, field);
     if (!this.#series) return;
     this.#series.times.push(time);
     this.#series.values.push(value);
     if (this.#counts) this.rows++;
   }
 
-  #turnTo(box: string, field: string): void {
+  #turnTo(box: string, slot: number, field: string): void {
     this.#box = box;
+    this.#slot = slot;
     this.#field = field;
     this.#series = null;
     this.#counts = false;
     const known = fieldOf(field);
     if (!known) return;
-    const id = Number(box) * PROPERTY_SLOTS + known.property;
+    const id = (slot * this.#perSeries + Number(box)) * PROPERTY_SLOTS + known.property;
     if (!Number.isInteger(id) || (this.#only && !this.#only.has(id))) return;
     let fields = this.#fields.get(id);
     if (!fields) this.#fields.set(id, (fields = {}));
@@ -190,13 +199,13 @@ export async function rowsOf(
   most: number,
   signal?: AbortSignal,
 ): Promise<ObservationColumns | null> {
-  const gathered = new Gathered(datastreams);
+  const gathered = new Gathered(datastreams, connection.series);
   for (const wanted of questions(datastreams, span)) {
-    const text = flux`${source(connection, wanted)} |> group() ${fluxExpression(KEPT)}`;
+    const text = flux`${source(connection, wanted)} ${slotFilter(connection, wanted)} |> group() ${fluxExpression(KEPT)}`;
     await connection.query(
       text,
       (row) => {
-        gathered.add(row.box, row.field, row.time, row.value);
+        gathered.add(row);
         return gathered.rows <= most;
       },
       signal,
@@ -204,6 +213,13 @@ export async function rowsOf(
     if (gathered.rows > most) return null;
   }
   return gathered.columns();
+}
+
+/** Of one box among those that share its series, sorted out by the server; of several, by us. */
+function slotFilter({ series }: Connection, { boxes }: Wanted): FluxParameterLike {
+  const [box = 0] = boxes ?? [];
+  if (boxes?.length !== 1 || box < series) return fluxExpression('');
+  return fluxExpression(`|> filter(fn: (r) => int(v: r._time) % ${SLOTS} == ${Math.floor(box / series)})`);
 }
 
 /** As many questions as it takes to name these datastreams. */
@@ -222,15 +238,28 @@ export function* questions(
     yield { ...span, boxes: boxes.slice(i, i + BOXES_AT_ONCE), properties, aspects };
 }
 
-/** The newest row of each datastream with one in the span; only `flag` where nothing but the time is asked. */
-export async function newest(connection: Connection, span: Span, aspects: readonly Aspect[] | null): Promise<Gathered> {
-  const gathered = new Gathered(null);
+/** Rows of a stream told apart by slot as well, where boxes share series. */
+export const BY_SLOT =
+  `|> map(fn: (r) => ({r with slot: string(v: int(v: r._time) % ${SLOTS})})) ` +
+  '|> group(columns: ["box", "_field", "slot"]) |> sort(columns: ["_time"])';
+
+/**
+ * The newest row of each datastream with one in the span; only `flag` where nothing but the time is asked.
+ * @param shared boxes share series: then the newest of a series is not that of each box, and all rows of the span are looked at
+ */
+export async function newest(
+  connection: Connection,
+  span: Span,
+  aspects: readonly Aspect[] | null,
+  shared: boolean,
+): Promise<Gathered> {
+  const gathered = new Gathered(null, connection.series);
   // InfluxDB does not answer an empty span with nothing but with an error.
   if (!(span.from < span.to)) return gathered;
   const wanted = { ...span, boxes: null, properties: null, aspects };
   await connection.query(
-    flux`${source(connection, wanted)} |> last() |> group() ${fluxExpression(KEPT)}`,
-    ({ box, field, time, value }) => gathered.add(box, field, time, value),
+    flux`${source(connection, wanted)} ${fluxExpression(shared ? BY_SLOT : '')} |> last() |> group() ${fluxExpression(KEPT)}`,
+    (row) => gathered.add(row),
   );
   return gathered;
 }

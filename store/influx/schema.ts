@@ -1,6 +1,6 @@
 /**
- * How observations lie in InfluxDB (`docs/influxdb.md` says why): measurement `observation`, one tag `box` (the Thing's
- * number), one point a box and moment, and for each property that was measured then these fields, all of them floats:
+ * How observations lie in InfluxDB (`docs/influxdb.md` says why): measurement `observation`, one tag `box`, one point a box and
+ * moment, and for each property that was measured then these fields, all of them floats:
  *
  *   pm25              raw value; absent where there was none (flag 9)
  *   pm25_flag         QARTOD flag; always there: it is what makes a row
@@ -11,6 +11,10 @@
  *   pm25_withdrawn    1 = a recompute took the corrected value back; then the three fields above do not count
  *
  * One type for all fields: a type conflict cannot happen, and an answer is one table instead of one a series.
+ *
+ * The number of series is bounded, whatever the number of boxes: `box` is the Thing's number modulo `SERIES`, and the quotient,
+ * its slot, stands in the nanoseconds of the time behind the millisecond. Up to `SERIES` Things `box` is the number itself and
+ * times are whole milliseconds; beyond, boxes share series and are told apart by their slots.
  */
 import { PROPERTIES, propertyByNum, PROPERTY_SLOTS } from '../../model/properties.ts';
 import type { EpochMs } from '../../model/time.ts';
@@ -24,8 +28,13 @@ export type Aspect = (typeof ASPECTS)[number];
 
 const LEVELS = 16;
 
-/** Times InfluxDB can hold (int64 of nanoseconds, its own ends kept free), in whole ms. */
-export const FIRST_TIME: EpochMs = -9_223_372_036_854;
+/** Series at most. With 20 fields a box, InfluxDB 2.7 needs about 1.5 kB of memory for each series and field. */
+export const SERIES = 8192;
+/** Nanoseconds in a millisecond: the slots there are. */
+export const SLOTS = 1_000_000;
+
+/** Times that can be told (nothing was measured before 1970; int64 of nanoseconds ends in 2262), in whole ms. */
+export const FIRST_TIME: EpochMs = 0;
 export const LAST_TIME: EpochMs = 9_223_372_036_854;
 
 /** Property keys may themselves hold `_`, so names are looked up, never cut. */
@@ -48,7 +57,7 @@ export const packModel = (model: number, level: number): number => model * LEVEL
 export const modelIn = (packed: number): number => Math.floor(packed / LEVELS);
 export const levelIn = (packed: number): number => packed % LEVELS;
 
-/** Points as line protocol (ms). Point `i` tells the rows `order[starts[i]] … order[starts[i + 1]]`. */
+/** Points as line protocol (ns). Point `i` tells the rows `order[starts[i]] … order[starts[i + 1]]`. */
 export interface Points {
   readonly lines: readonly string[];
   readonly starts: readonly number[];
@@ -74,7 +83,11 @@ function added(rows: ObservationColumns, i: number, name: readonly string[], aga
  * changes nothing.
  * @param again the points are there: only what QC and correction added is written
  */
-export function encodePoints(rows: ObservationColumns, order: ArrayLike<number>, again = false): Points {
+export function encodePoints(
+  rows: ObservationColumns,
+  order: ArrayLike<number>,
+  { series = SERIES, again = false }: { series?: number | undefined; again?: boolean } = {},
+): Points {
   const lines: string[] = [];
   const starts: number[] = [];
   for (let at = 0; at < order.length;) {
@@ -82,7 +95,7 @@ export function encodePoints(rows: ObservationColumns, order: ArrayLike<number>,
     const box = Math.floor((rows.datastream[first] as number) / PROPERTY_SLOTS);
     const time = rows.phenomenonTime[first] as number;
     starts.push(at);
-    let line = `${MEASUREMENT},box=${box} `;
+    let line = `${MEASUREMENT},box=${box % series} `;
     for (let n = at; at < order.length; at++) {
       const i = order[at] as number;
       const id = rows.datastream[i] as number;
@@ -95,7 +108,7 @@ export function encodePoints(rows: ObservationColumns, order: ArrayLike<number>,
       const raw = rows.raw[i] as number;
       if (!Number.isNaN(raw)) line += `,${name[0]}=${raw}`;
     }
-    lines.push(`${line} ${time}`);
+    lines.push(`${line} ${time}${String(Math.floor(box / series)).padStart(6, '0')}`);
   }
   starts.push(order.length);
   return { lines, starts, order };
@@ -104,7 +117,7 @@ export function encodePoints(rows: ObservationColumns, order: ArrayLike<number>,
 /** Why a row cannot be told to InfluxDB at all; '' = it can. */
 export function unfit(rows: ObservationColumns, i: number): string {
   const time = rows.phenomenonTime[i] as number;
-  if (!(time > FIRST_TIME && time < LAST_TIME)) return 'InfluxDB keeps times from 1677 to 2262';
+  if (!(time >= FIRST_TIME && time < LAST_TIME && Number.isInteger(time))) return 'times from 1970 to 2262 can be kept';
   if (Math.abs(rows.raw[i] as number) === Infinity) return 'the value is not a finite number';
   return names[(rows.datastream[i] as number) % PROPERTY_SLOTS] ? '' : 'the property is not known';
 }

@@ -5,6 +5,7 @@
  * A batch is written to InfluxDB first, then committed in the catalogue. Between the two a kill leaves points that the same
  * batch writes again, to the same effect: at least once and idempotent make exactly once.
  */
+import { thingNumOf } from '../../model/datastream.ts';
 import { MINUTE, type EpochMs } from '../../model/time.ts';
 import { Mutex } from '../mutex.ts';
 import type {
@@ -24,7 +25,7 @@ import { Catalogue, type Known } from './catalogue.ts';
 import { Connection, type ConnectionOptions, type InfluxAddress } from './connection.ts';
 import { aggregate, count, extents, firstTime, range, slices, within } from './queries.ts';
 import { newest } from './rows.ts';
-import { encodePoints } from './schema.ts';
+import { encodePoints, SERIES } from './schema.ts';
 import { judge, send, storedValues, writeRows } from './write.ts';
 
 export interface InfluxStoreOptions extends ConnectionOptions {
@@ -82,7 +83,8 @@ export class InfluxStore implements ObservationStore {
       );
     }
     catalogue.bucket = bucket;
-    return new InfluxStore(catalogue, options);
+    if (catalogue.series === 0) catalogue.series = options.series ?? SERIES;
+    return new InfluxStore(catalogue, { ...options, series: catalogue.series });
   }
 
   /** Before anything is judged: what the bucket holds, and how long. Asked again until it was answered. */
@@ -109,7 +111,7 @@ export class InfluxStore implements ObservationStore {
     const { last } = this.#known;
     const first = await firstTime(this.#connection);
     const rows = first <= last ? await count(this.#connection, { from: first, to: last + 1 }) : 0;
-    this.#know({ rows, first, last });
+    this.#know({ ...this.#known, rows, first, last });
     this.#catalogue.stale = false;
   }
 
@@ -118,14 +120,19 @@ export class InfluxStore implements ObservationStore {
     const marks = new Watermarks();
     const { last } = this.#known;
     let newestOfAll = from === -Infinity ? -Infinity : last;
-    for (const [id, { times }] of (await newest(this.#connection, { from, to: Infinity }, ['flag'])).series('flag')) {
+    // A catalogue that knows of no row cannot say that boxes do not share series.
+    const unknown = last === -Infinity;
+    const found = await newest(this.#connection, { from, to: Infinity }, ['flag'], unknown || this.#known.shared);
+    let { shared } = this.#known;
+    for (const [id, { times }] of found.series('flag')) {
+      if (thingNumOf(id) >= this.#connection.series) shared = true;
       const time = times.at(-1) as number;
       marks.begin(1);
       marks.raise(id, time, -Infinity);
       newestOfAll = Math.max(newestOfAll, time);
     }
     this.#watermarks = marks;
-    this.#known = { ...this.#known, last: newestOfAll };
+    this.#known = { ...this.#known, shared, last: newestOfAll };
     return newestOfAll <= last;
   }
 
@@ -163,13 +170,14 @@ export class InfluxStore implements ObservationStore {
         const judged = await judge(this.#connection, rows, this.#watermarks, this.#floor, oldest);
         const written = await writeRows(this.#connection, rows, judged);
         const kept = again ? [] : [...rejects, ...written.rejects];
-        let { first, last } = this.#known;
+        let { first, last, shared } = this.#known;
         for (const i of written.stored) {
+          if (thingNumOf(rows.datastream[i] as number) >= this.#connection.series) shared = true;
           const t = rows.phenomenonTime[i] as number;
           if (t < first) first = t;
           if (t > last) last = t;
         }
-        const known = { rows: this.#known.rows + written.result.stored, first, last };
+        const known = { rows: this.#known.rows + written.result.stored, shared, first, last };
         this.#catalogue.commit(kept, known, checkpoint);
         this.#known = known;
         this.#rejects += kept.length;
@@ -190,7 +198,12 @@ export class InfluxStore implements ObservationStore {
       const there = all.filter((i) => {
         return stored.get(rows.datastream[i] as number, rows.phenomenonTime[i] as number) !== undefined;
       });
-      const bad = await send(this.#connection, rows, encodePoints(rows, there, true), true);
+      const bad = await send(
+        this.#connection,
+        rows,
+        encodePoints(rows, there, { series: this.#connection.series, again: true }),
+        true,
+      );
       if (bad.size > 0) throw new Error([...bad.values()][0]);
       return { changed: there.length };
     });
@@ -225,8 +238,9 @@ export class InfluxStore implements ObservationStore {
   }
 
   async latest(since: EpochMs): Promise<ObservationColumns> {
-    const span = within({ from: since, to: Infinity }, await this.#ends());
-    return (await newest(this.#connection, span, null)).byDatastream();
+    const ends = await this.#ends();
+    const span = within({ from: since, to: Infinity }, ends);
+    return (await newest(this.#connection, span, null, ends.shared)).byDatastream();
   }
 
   async count(from: EpochMs, to: EpochMs): Promise<number> {

@@ -8,6 +8,8 @@ export interface TableRow {
   readonly result: string;
   /** [epoch ms], NaN when the table has no time. */
   readonly time: number;
+  /** Nanoseconds behind the millisecond. */
+  readonly slot: number;
   readonly value: number;
   readonly field: string;
   readonly box: string;
@@ -33,6 +35,10 @@ const digits = (text: string, from: number, to: number): number => {
 let lastDay = '';
 let lastDayStart = 0;
 
+/** What a time says behind the millisecond [ns]. */
+export const slotOf = (text: string): number =>
+  text.length <= 24 || !text.endsWith('Z') ? 0 : Number(text.slice(23, -1).padEnd(6, '0'));
+
 /** RFC 3339 in UTC as Flux writes it, up to nanoseconds; what is finer than a millisecond is cut. Date.parse takes 5 times as long. */
 export function timeOf(text: string): number {
   if (!text.endsWith('Z') || text.length < 20) return Date.parse(text);
@@ -42,7 +48,7 @@ export function timeOf(text: string): number {
     lastDayStart = daysFromCivil(digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10)) * 86_400_000;
   }
   const seconds = digits(text, 11, 13) * 3600 + digits(text, 14, 16) * 60 + digits(text, 17, 19);
-  const fraction = text.length > 20 ? Math.floor(Number(`0${text.slice(19, -1)}`) * 1000 + 1e-6) : 0;
+  const fraction = text.length > 20 ? Number(text.slice(20, Math.min(23, text.length - 1)).padEnd(3, '0')) : 0;
   return lastDayStart + seconds * 1000 + fraction;
 }
 
@@ -85,6 +91,7 @@ export async function readTable(
       each({
         result: cells[result] || byDefault[result] || '_result',
         time: time < 0 ? NaN : timeOf(cells[time] as string),
+        slot: time < 0 ? 0 : slotOf(cells[time] as string),
         value: value < 0 || cells[value] === '' ? NaN : Number(cells[value]),
         field: field < 0 ? '' : (cells[field] as string),
         box: box < 0 ? '' : (cells[box] as string),

@@ -103,10 +103,10 @@ export async function storedValues(
     const aspects: readonly Aspect[] = ['', 'flag'];
     await connection.query(
       flux`${source(connection, { ...group, properties, aspects })} |> group() |> keep(columns: ["_time", "_value", "_field", "box"])`,
-      ({ box, field, time, value }) => {
+      ({ box, slot, field, time, value }) => {
         const known = fieldOf(field);
         if (!known) return;
-        const id = Number(box) * PROPERTY_SLOTS + known.property;
+        const id = (slot * connection.series + Number(box)) * PROPERTY_SLOTS + known.property;
         if (!wanted.get(id)?.has(time)) return;
         if (known.aspect === '') found.set(id, time, value);
         else found.add(id, time, NaN);
@@ -230,7 +230,12 @@ export async function send(
       }
       // One value of the point is bad: the others are told without it.
       for (const i of order)
-        for (const [row, why] of await send(connection, rows, encodePoints(rows, [i], again), again))
+        for (const [row, why] of await send(
+          connection,
+          rows,
+          encodePoints(rows, [i], { series: connection.series, again }),
+          again,
+        ))
           refused.set(row, why);
     }
   };
@@ -250,7 +255,7 @@ export async function writeRows(
   rows: ObservationColumns,
   judged: Judged,
 ): Promise<{ result: AppendResult; stored: Int32Array; rejects: Reject[] }> {
-  const bad = await send(connection, rows, encodePoints(rows, judged.fresh));
+  const bad = await send(connection, rows, encodePoints(rows, judged.fresh, { series: connection.series }));
   const rejects = [...judged.conflicts, ...judged.refused];
   for (const [i, why] of bad) rejects.push(refusal(rows, i, 'refused-by-store', why));
   const stored = bad.size === 0 ? judged.fresh : judged.fresh.filter((i) => !bad.has(i));

@@ -6,7 +6,7 @@ import { PROPERTIES } from '../../../model/properties.ts';
 import { columnsOf } from '../../../store/columns.ts';
 import { Gathered } from '../../../store/influx/rows.ts';
 import { ASPECTS, encodePoints, fieldName, fieldOf, unfit } from '../../../store/influx/schema.ts';
-import { readTable, timeOf, type TableRow } from '../../../store/influx/tables.ts';
+import { readTable, slotOf, timeOf, type TableRow } from '../../../store/influx/tables.ts';
 
 const T = Date.UTC(2026, 10, 1);
 const all = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -21,8 +21,8 @@ describe('points', () => {
     ]); // prettier-ignore
     expect(encodePoints(rows, all(4)).lines).toEqual([
       'observation,box=17 pm25_flag=1,pm25_corrected=16.5,pm25_lo90=9.1,pm25_hi90=24,pm25_model=51,pm25_latency=1234,pm25=31,' +
-        'humidity_flag=3,humidity_reasons=512,humidity_latency=1234,humidity=88,co2_flag=9,co2_latency=-5 1793491200000',
-      'observation,box=18 pm25_flag=2,pm25_latency=0,pm25=-0.1 1793491200000',
+        'humidity_flag=3,humidity_reasons=512,humidity_latency=1234,humidity=88,co2_flag=9,co2_latency=-5 1793491200000000000',
+      'observation,box=18 pm25_flag=2,pm25_latency=0,pm25=-0.1 1793491200000000000',
     ]);
     expect(T).toBe(1793491200000);
   });
@@ -32,10 +32,27 @@ describe('points', () => {
       { datastream: datastreamId(17, 'pm25'), phenomenonTime: T, raw: 1, corrected: 2, lo90: 1, hi90: 3 },
       { datastream: datastreamId(17, 'pm25'), phenomenonTime: T + 1, raw: 1, flag: 4 },
     ]);
-    expect(encodePoints(rows, all(2), true).lines).toEqual([
-      `observation,box=17 pm25_flag=1,pm25_corrected=2,pm25_lo90=1,pm25_hi90=3,pm25_model=0,pm25_reasons=0,pm25_withdrawn=0 ${T}`,
-      `observation,box=17 pm25_flag=4,pm25_model=0,pm25_reasons=0,pm25_withdrawn=1 ${T + 1}`,
+    expect(encodePoints(rows, all(2), { again: true }).lines).toEqual([
+      `observation,box=17 pm25_flag=1,pm25_corrected=2,pm25_lo90=1,pm25_hi90=3,pm25_model=0,pm25_reasons=0,pm25_withdrawn=0 ${T}000000`,
+      `observation,box=17 pm25_flag=4,pm25_model=0,pm25_reasons=0,pm25_withdrawn=1 ${T + 1}000000`,
     ]);
+  });
+
+  it('boxes beyond the number of series share them, each in its own nanoseconds', () => {
+    const rows = columnsOf([
+      { datastream: datastreamId(8191, 'pm25'), phenomenonTime: T, raw: 1 },
+      { datastream: datastreamId(8192, 'pm25'), phenomenonTime: T, raw: 2 },
+      { datastream: datastreamId(8192 * 122 + 17, 'pm25'), phenomenonTime: T, raw: 3 },
+    ]);
+    expect(encodePoints(rows, all(3)).lines.map((line) => line.replace(/ .* /, ' '))).toEqual([
+      `observation,box=8191 ${T}000000`,
+      `observation,box=0 ${T}000001`,
+      `observation,box=17 ${T}000122`,
+    ]);
+    const gathered = new Gathered(null);
+    const time = '2026-11-01T00:00:00.000000122Z';
+    gathered.add({ box: '17', slot: slotOf(time), field: 'pm25_flag', time: timeOf(time), value: 1 });
+    expect([...gathered.columns().datastream]).toEqual([datastreamId(8192 * 122 + 17, 'pm25')]);
   });
 
   it('no field of one property is taken for another', () => {
@@ -58,7 +75,7 @@ describe('points', () => {
     expect(all(4).map((i) => unfit(rows, i))).toEqual([
       '',
       'the value is not a finite number',
-      'InfluxDB keeps times from 1677 to 2262',
+      'times from 1970 to 2262 can be kept',
       'the property is not known',
     ]);
   });
@@ -67,13 +84,17 @@ describe('points', () => {
 describe('times of Flux answers', () => {
   it('are read to the millisecond', () => {
     fc.assert(
-      fc.property(fc.integer({ min: -9_223_372_036_000, max: 9_223_372_036_000 }), (t) => {
+      fc.property(fc.integer({ min: 0, max: 9_223_372_036_000 }), (t) => {
         expect(timeOf(new Date(t).toISOString())).toBe(t);
         expect(timeOf(new Date(t).toISOString().replace(/\.?0*Z$/, 'Z'))).toBe(t);
       }),
     );
     expect(timeOf('2026-11-01T00:00:00.001Z')).toBe(T + 1);
     expect(timeOf('2026-11-01T00:00:00.123456789Z')).toBe(T + 123);
+    expect(slotOf('2026-11-01T00:00:00.123456789Z')).toBe(456_789);
+    expect(slotOf('2026-11-01T00:00:00.12300004Z')).toBe(40);
+    expect(slotOf('2026-11-01T00:00:00.123Z')).toBe(0);
+    expect(slotOf('2026-11-01T00:00:00Z')).toBe(0);
     expect(timeOf('2026-11-01T08:00:00+08:00')).toBe(T);
   });
 });
@@ -126,7 +147,8 @@ describe('Flux answers', () => {
 
   it('become rows again, in order, a withdrawn value without its number', () => {
     const gathered = new Gathered(null);
-    const one = (field: string, time: number, value: number, box = '17'): void => gathered.add(box, field, time, value);
+    const one = (field: string, time: number, value: number, box = '17'): void =>
+      gathered.add({ box, slot: 0, field, time, value });
     one('pm25_flag', T, 1);
     one('pm25_flag', T + 1, 3);
     one('pm25', T, 31);
