@@ -252,7 +252,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           try {
             await startRecompute(products, { products: Date.now() }, () => undefined, stopped.signal);
           } catch (error) {
-            if (!stopped.signal.aborted) log.error({ error: String(error) }, 'revised and archive values were not made');
+            if (!stopped.signal.aborted)
+              log.error({ error: String(error) }, 'revised and archive values were not made');
           }
         },
         stopped.signal,
@@ -334,15 +335,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     }
 
     if (withBroker) {
-      broker = await parts.startBroker({
-        registry,
-        accept,
-        host: config.mqttHost,
       // Connections that are refused: the only place where addresses are written down.
       const access = openAccessLog(join(folder.root, 'access'), log);
       const prune = async (): Promise<void> => void access.prune(Date.now());
       void prune();
       every(HOUR, prune, watch.signal);
+      broker = await parts.startBroker({
+        registry,
+        accept,
+        host: config.mqttHost,
         port: config.mqttPort,
         ...(config.mqttTlsPort === null
           ? {}
@@ -352,6 +353,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         trustProxy: config.trustProxy !== false,
         log: access.log,
         onStatus: (box, status) => api?.status(box, status),
+        ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
         sensorThingsForAll: config.staScratch,
       });
       const started = broker;
