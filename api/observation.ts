@@ -2,7 +2,7 @@
  * One stored row as the outside sees it: a value never without property, unit, level, flag, reasons, interval and model. Text is
  * put together by hand because a city's map is ten thousand of these; a test parses it against the schema.
  */
-import { reasonStrings } from '../model/flags.ts';
+import { FLAG, reason, reasonStrings } from '../model/flags.ts';
 import { CORRECTION_LEVELS } from '../model/observation.ts';
 import { property, roundTo, type ObservedProperty, type PropertyKey } from '../model/properties.ts';
 import { formatTime, type EpochMs } from '../model/time.ts';
@@ -41,6 +41,13 @@ const orNull = (v: number): number | null => (Number.isFinite(v) ? v : null);
 /** Interval ends may have lost digits on their way (32-bit floats); a multiple of the resolution comes back exactly. */
 const endOf = (v: number, resolution: number): number | null => (Number.isFinite(v) ? roundTo(v, resolution) : null);
 
+const REFUSALS = reason('no_model') | reason('input') | reason('output_guard');
+/** A corrected value that is not given has a reason: where none was stored, this quantity has no model. */
+const reasonsOf = (corrected: boolean, row: RowView): number =>
+  corrected && !Number.isFinite(row.corrected) && row.flag < FLAG.fail && !(row.reasons & REFUSALS)
+    ? row.reasons | reason('no_model')
+    : row.reasons;
+
 export function observationOf(key: PropertyKey, level: Level, row: RowView): Observation {
   const p = property(key);
   const corrected = level === 'corrected';
@@ -53,7 +60,7 @@ export function observationOf(key: PropertyKey, level: Level, row: RowView): Obs
     unit: p.unit,
     level,
     flag: row.flag,
-    reasons: reasonStrings(key, row.reasons),
+    reasons: reasonStrings(key, reasonsOf(corrected, row)),
     lo90: interval ? endOf(row.lo90, p.resolution) : null,
     hi90: interval ? endOf(row.hi90, p.resolution) : null,
     model: (corrected && row.model) || null,
@@ -87,7 +94,7 @@ export function observationText(p: ObservedProperty & { key: PropertyKey }, leve
   const step = (corrected && CORRECTION_LEVELS[row.level]) || '';
   return (
     `"property":"${p.key}","value":${num(value)},"unit":${JSON.stringify(p.unit)},"level":"${level}","flag":${row.flag},` +
-    `"reasons":${reasonsText(p.key, row.reasons)},"lo90":${interval ? end(row.lo90, p.resolution) : 'null'},` +
+    `"reasons":${reasonsText(p.key, reasonsOf(corrected, row))},"lo90":${interval ? end(row.lo90, p.resolution) : 'null'},` +
     `"hi90":${interval ? end(row.hi90, p.resolution) : 'null'},"model":${model},` +
     `"correctionLevel":${step === '' ? 'null' : `"${step}"`},"phenomenonTime":"${formatTime(row.time)}"`
   );
