@@ -8,7 +8,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -50,8 +50,7 @@ const folder = dataFolder(root);
 const marks = join(root, 'bench.json');
 if (!existsSync(marks)) {
   const start = startOfDay(Date.now()) - shape.days * DAY;
-  if (!existsSync(folder.store) || readdirSync(folder.store).length === 0)
-    await fill(folder.store, { ...shape, start }, say);
+  await fill(folder.store, { ...shape, start }, say);
   writeFileSync(marks, JSON.stringify({ start }));
 }
 const { start } = JSON.parse(readFileSync(marks, 'utf8')) as { start: number };
@@ -84,7 +83,7 @@ registry.close();
 const began = performance.now();
 const server: ChildProcess = spawn(
   process.execPath,
-  [...values['server-flags'].split(' ').filter(Boolean), new URL('../main.ts', import.meta.url).pathname, 'serve', '--no-pages'], // prettier-ignore
+  [...values['server-flags'].split(' ').filter(Boolean), new URL('../bin/lamppost.js', import.meta.url).pathname, 'serve', '--no-pages'], // prettier-ignore
   {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

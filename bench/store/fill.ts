@@ -3,6 +3,7 @@
  * their resolution. The first days go through `recent` and the store's own compaction; the others repeat them at their own
  * times, so that a year takes minutes.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
@@ -65,46 +66,58 @@ const generated = (day: number, { boxes, interval = MINUTE, start }: Filling): s
     (CASE WHEN odd THEN 3 ELSE 1 END)::UTINYINT, (CASE WHEN odd THEN 64 ELSE 0 END)::INTEGER, 1::UTINYINT, 1::INTEGER
   FROM value ORDER BY t`;
 
-/** Fills an empty folder. @returns what its compaction took */
+/** Version of the files that repeat the first days. */
+const REPEATED = 100;
+
+/**
+ * Fills an empty folder, or goes on with one that was left in the middle.
+ * @returns what its compaction took; nothing was compacted where it went on
+ */
 export async function fill(
   folder: string,
   filling: Filling,
   say: (text: string) => void,
 ): Promise<{ compacted: number; compactMs: number }> {
   const { start: first, days, boxes } = filling;
-  const empty = await DuckStore.open(folder);
-  await empty.modelNum('pm25-L1-bench');
-  await empty.close();
   const connect = async () =>
     DuckDBInstance.create(join(folder, 'observations.duckdb'), {
       memory_limit: '1000MB',
       threads: '2',
       temp_directory: join(folder, 'temp'),
-      preserve_insertion_order: 'false',
     });
-  const instance = await connect();
-  const inserting = await instance.connect();
-  for (let day = 0; day < TEMPLATE_DAYS; day++) await inserting.run(`INSERT INTO recent ${generated(day, filling)}`);
-  inserting.closeSync();
-  instance.closeSync();
-  say(`${TEMPLATE_DAYS} days made`);
-  const store = await DuckStore.open(folder);
-  const before = performance.now();
-  await store.compact(first + TEMPLATE_DAYS * DAY);
-  const compactMs = performance.now() - before;
-  await store.close();
-  say(`${TEMPLATE_DAYS} days compacted`);
+  const begun = existsSync(join(folder, 'observations.duckdb'));
+  let compactMs = 0;
+  if (!begun) {
+    const empty = await DuckStore.open(folder);
+    await empty.modelNum('pm25-L1-bench');
+    await empty.close();
+    const instance = await connect();
+    const inserting = await instance.connect();
+    for (let day = 0; day < TEMPLATE_DAYS; day++) await inserting.run(`INSERT INTO recent ${generated(day, filling)}`);
+    inserting.closeSync();
+    instance.closeSync();
+    say(`${TEMPLATE_DAYS} days made`);
+    const store = await DuckStore.open(folder);
+    const before = performance.now();
+    await store.compact(first + TEMPLATE_DAYS * DAY);
+    compactMs = performance.now() - before;
+    await store.close();
+    say(`${TEMPLATE_DAYS} days compacted`);
+  }
 
   const parts = new PartFolder(folder);
   const db = await connect();
   const connection = await db.connect();
   const listed = await readParts(connection);
-  const templates = listed.filter((p) => p.kind === 'days').sort((x, y) => x.start - y.start);
-  const hours = parts.table(listed.filter((p) => p.kind === 'hours'));
-  const made: Part[] = [];
+  const templates = listed.filter((p) => p.kind === 'days' && p.version < REPEATED).sort((x, y) => x.start - y.start);
+  const hours = parts.table(listed.filter((p) => p.kind === 'hours' && p.version < REPEATED));
   const end = first + days * DAY;
   for (let month = startOfMonth(first); month < end; month = endOfMonth(month)) {
+    if (listed.some((p) => p.kind === 'hours' && p.start === month && p.version === REPEATED)) continue;
+    const made: Part[] = [];
     const rollUps: string[] = [];
+    // Copies are as sorted as what they are made from.
+    await connection.run('SET preserve_insertion_order = true');
     for (let start = Math.max(month, first); start < Math.min(end, endOfMonth(month)); start += DAY) {
       const day = (start - first) / DAY;
       const template = templates[day % TEMPLATE_DAYS] as Part;
@@ -114,18 +127,11 @@ export async function fill(
          WHERE hour BETWEEN ${(start - shift) / HOUR} AND ${(start - shift) / HOUR + 23}`,
       );
       if (day < TEMPLATE_DAYS) continue;
-      const shifted = `SELECT * REPLACE ("phenomenonTime" + ${shift} AS "phenomenonTime") FROM ${parts.table([template])} ORDER BY datastream, "phenomenonTime"`;
-      const plan = {
-        kind: 'days',
-        start,
-        end: start + DAY,
-        version: 100,
-        index: 0,
-        merged: true,
-        rolled: 'yes',
-      } as const;
+      const shifted = `SELECT * REPLACE ("phenomenonTime" + ${shift} AS "phenomenonTime") FROM ${parts.table([template])}`;
+      const plan = { kind: 'days', start, end: start + DAY, version: REPEATED, index: 0, merged: true, rolled: 'yes' } as const; // prettier-ignore
       made.push(await parts.make(plan, async (path) => copy(connection, shifted, path, 'observations')));
     }
+    await connection.run('SET preserve_insertion_order = false');
     // As compaction would leave it: files of about so many rows, each a range of boxes.
     const pieces = Math.ceil((boxes * 4 * 24 * rollUps.length) / LIMITS.fileRows);
     for (let index = 0; index < pieces; index++) {
@@ -133,16 +139,18 @@ export async function fill(
       const to = Math.floor(((index + 1) * boxes) / pieces) + 1;
       const all = `SELECT * REPLACE (hour::INTEGER AS hour) FROM (${rollUps.join(' UNION ALL ')})
         WHERE datastream >= ${from * 64} AND datastream < ${to * 64} ORDER BY datastream, hour`;
-      const plan = { kind: 'hours', start: month, end: endOfMonth(month), version: 100, index, merged: true, rolled: 'yes' } as const; // prettier-ignore
+      const plan = { kind: 'hours', start: month, end: endOfMonth(month), version: REPEATED, index, merged: true, rolled: 'yes' } as const; // prettier-ignore
       made.push(await parts.make(plan, async (path) => copy(connection, all, path, 'hours')));
     }
+    for (const part of made) await connection.run(insertPart(part, false));
     say(`${new Date(month).toISOString().slice(0, 7)} made`);
   }
-  await connection.run("DELETE FROM part WHERE kind = 'hours'; UPDATE generation SET num = 100");
-  for (const part of made) await connection.run(insertPart(part, false));
+  await connection.run(
+    `DELETE FROM part WHERE kind = 'hours' AND version < ${REPEATED}; UPDATE generation SET num = ${REPEATED}`,
+  );
   connection.closeSync();
   db.closeSync();
-  return { compacted: TEMPLATE_DAYS * rowsADay(filling), compactMs };
+  return { compacted: begun ? 0 : TEMPLATE_DAYS * rowsADay(filling), compactMs };
 }
 
 if (import.meta.main) {
