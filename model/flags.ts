@@ -53,8 +53,8 @@ export const REASONS = [
   {
     code: 'event',
     bit: 12,
-    zh: '附近多個測點同時升高:真實事件',
-    en: 'several boxes nearby rose together: a real event',
+    zh: '附近多個測點或同盒的其他感測器同時升高:真實事件',
+    en: 'several boxes nearby, or other sensors of the box, rose together: a real event',
   },
   { code: 'correlation', bit: 13, zh: '長期與鄰近測點不相關', en: 'has not followed its neighbours for days' },
   { code: 'drift', bit: 14, zh: '感測器隨時間漂移', en: 'the sensor drifts' },
