@@ -40,6 +40,7 @@ import { makeDataFolder, type DataFolder } from './folder.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
 import { webPages } from './pages.ts';
+import { publicReason } from './public-reason.ts';
 import type { OpenStore, Parts } from './parts.ts';
 import { watchThreads } from './threads.ts';
 
@@ -465,13 +466,13 @@ function health(journal: JournalWriter, pipeline: PipelineThread | null, store: 
   const behind =
     lag > MAX_LAG ? `${status?.backlog} records behind, the newest stored came ${Math.round(lag / 1000)} s ago` : '';
   return [
-    { name: 'journal', ok: written.ok, problem: written.ok ? '' : 'the journal takes no packets; the log says why' },
-    { name: 'store', ok: store?.ok === true, problem: store?.ok ? '' : 'the store does not work; the log says why' },
+    { name: 'journal', ok: written.ok, problem: written.ok ? '' : publicReason('the journal takes no packets', written.problem) }, // prettier-ignore
+    { name: 'store', ok: store?.ok === true, problem: store?.ok ? '' : publicReason('the store does not work', store?.problem ?? '') }, // prettier-ignore
     {
       name: 'pipeline',
       ok: status?.running === true && status.problem === '' && behind === '',
       problem: status?.running
-        ? behind || (status.problem && 'the pipeline is held up; the log says why')
+        ? behind || (status.problem && publicReason('the pipeline is held up', status.problem))
         : 'not running',
     },
   ];

@@ -3,7 +3,17 @@
  * the reason is told, and the server goes on by itself when it can. The disk tests make a small tmpfs, which takes root.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
@@ -154,6 +164,95 @@ describe.skipIf(!mayMount)('the disk (needs root and tmpfs)', () => {
     }
   }, 60_000);
 });
+
+/** An ext4 file system in a file, which turns read-only at an error as the disk of a small server does; null where it cannot be made. */
+function failingDisk(at: string): { device: string; fail(): void; unmount(): void; repair(): boolean } | null {
+  const image = join(dir, 'disk.img');
+  const mountIt = (): boolean => mount('-o', 'loop,errors=remount-ro', image, at);
+  if (
+    !mayMount ||
+    spawnSync('truncate', ['-s', '256M', image]).status !== 0 ||
+    spawnSync('mkfs.ext4', ['-q', '-F', image]).status !== 0 ||
+    !mountIt()
+  )
+    return null;
+  const device = (): string =>
+    /^\/dev\/(\S+)/.exec(readFileSync('/proc/mounts', 'utf8').split('\n').find((l) => l.includes(` ${at} `)) ?? '')?.[1] ?? ''; // prettier-ignore
+  const trigger = `/sys/fs/ext4/${device()}/trigger_fs_error`;
+  if (!existsSync(trigger)) {
+    umount(at);
+    return null;
+  }
+  return {
+    device: device(),
+    fail: () => writeFileSync(trigger, '1'),
+    unmount: () => void umount(at),
+    // 1 = errors were corrected
+    repair: () => (spawnSync('e2fsck', ['-y', '-f', image]).status ?? 9) <= 1 && mountIt(),
+  };
+}
+
+describe.skipIf(!mayMount)(
+  'a disk that turns read-only while the server runs (needs root, loop devices and ext4)',
+  () => {
+    it('boxes are not acknowledged, the reason is told; repaired and started again, nothing acknowledged is lost', async (context) => {
+      const data = join(dir, 'data');
+      mkdirSync(data);
+      const disk = failingDisk(data);
+      if (!disk) return context.skip('no ext4 on a loop device here');
+      let server: ChildServer | undefined;
+      try {
+        const box = addBox(data);
+        server = await startChild({ LAMPPOST_DATA_DIR: data });
+        const running = server;
+        let died = '';
+        running.process.once('exit', (code, signal) => (died = `${code} ${signal}\n${running.log().slice(-4000)}`));
+        const client = await connect(running, box);
+        const start = Math.floor(Date.now() / SECOND) * SECOND - 3600 * SECOND;
+        const acknowledged: number[] = [];
+        let made = 0;
+        const send = (): Promise<void> => {
+          const t = start + made++ * SECOND;
+          return client
+            .publishAsync(`boxes/${box.id}/json`, payload(t), { qos: 1 })
+            .then(() => void acknowledged.push(t));
+        };
+        for (let i = 0; i < 50; i++) await send();
+        disk.fail();
+        const before = acknowledged.length;
+        for (let i = 0; i < 20; i++) send().catch(() => undefined);
+        await until(async () => {
+          expect(died).toBe('');
+          return (await ready(running)).status === 503 && /read-only/i.test(running.log());
+        });
+        expect((await ready(running)).body).toMatch(/read-only/i);
+        expect(acknowledged.length).toBe(before);
+        client.end(true);
+        await running.kill();
+        server = undefined;
+        disk.unmount();
+        expect(disk.repair()).toBe(true);
+
+        server = await startChild({ LAMPPOST_DATA_DIR: data });
+        const again = await connect(server, box);
+        const t = start + made++ * SECOND;
+        await again.publishAsync(`boxes/${box.id}/json`, payload(t), { qos: 1 });
+        acknowledged.push(t);
+        await again.endAsync();
+        const repaired = server;
+        await until(async () => (await ready(repaired)).status === 200);
+        expect(await server.stop(), server.log()).toBe(0);
+        server = undefined;
+        const stored = await storedTimes(data, box.num);
+        expect(new Set(stored).size).toBe(stored.length);
+        for (const time of acknowledged) expect(stored).toContain(time);
+      } finally {
+        await server?.kill();
+        disk.unmount();
+      }
+    }, 180_000);
+  },
+);
 
 describe('the clock of the machine', () => {
   it('jumps ahead and back: everything acknowledged is stored, once, and the server stays ready', async () => {
