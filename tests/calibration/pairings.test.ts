@@ -37,4 +37,13 @@ describe('which boxes speak about the air at a station', () => {
   it('is none where one box alone stands far off', () => {
     expect(found([box('c', 8, 'SDS011')])).toEqual([]);
   });
+  it('is never one that nobody has claimed: not beside the station, not near it, not declared, not to fill up a type', () => {
+    const stranger = (id: string, km: number) => ({ ...box(id, km, 'SDS011'), trusted: false });
+    expect(found([stranger('a', 0.02), stranger('b', 2), stranger('c', 3)])).toEqual([]);
+    expect(findPairings([stranger('a', 0.02)], stations, [{ station: 's', box: 'a', from: -Infinity, to: Infinity }])).toEqual([]); // prettier-ignore
+    expect(found([box('c', 8, 'SDS011'), stranger('d', 9)])).toEqual([]);
+    // Whatever strangers there are, the pairings of the others stay as they are.
+    const own = [box('b', 0.05, 'SDS011'), box('c', 8, 'SDS011'), box('d', 12, 'SDS011')];
+    expect(found([...own, stranger('a', 0.01), stranger('e', 1), stranger('f', 10)])).toEqual(found(own));
+  });
 });
