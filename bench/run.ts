@@ -22,6 +22,7 @@ export const BENCHES: readonly Bench[] = [
   { name: 'decode', what: 'payloads decoded by one core', args: [] },
   { name: 'pipeline', what: 'readings from journal records to columns', args: [] },
   { name: 'store', what: 'the embedded store, 20 million rows', args: ['--rows', '20000000'] },
+  { name: 'influx', what: 'the InfluxDB store beside the embedded one and beside raw posts', args: [] },
   { name: 'api', what: 'latest.geojson over a city', args: [] },
   { name: 'sta', what: 'SensorThings over boxes', args: [] },
   { name: 'registry', what: 'a registry of 100,000 boxes', args: ['100000'] },

@@ -247,7 +247,7 @@ export async function extents(
   if (span.from < span.to) {
     const wanted = (aspects: readonly Aspect[]) =>
       fluxExpression(
-        `${source(connection, { ...span, boxes: null, properties: null, aspects }).toString()} ${all.shared ? BY_SLOT : ''}`,
+        flux`${source(connection, { ...span, boxes: null, properties: null, aspects })} ${fluxExpression(all.shared ? BY_SLOT : '')}`.toString(),
       );
     const end = fluxExpression('|> group() |> keep(columns: ["_time", "_value", "_field", "box"])');
     await connection.query(

@@ -6,7 +6,7 @@ import { flux, fluxExpression } from '@influxdata/influxdb-client';
 import { PROPERTIES } from '../../model/properties.ts';
 import { SECOND } from '../../model/time.ts';
 import { Connection, type InfluxAddress } from './connection.ts';
-import { fieldName, MEASUREMENT } from './schema.ts';
+import { fieldName, MEASUREMENT, SLOTS } from './schema.ts';
 
 export interface SetupOptions {
   /** How long observations are kept [ms]; 0 = for ever; absent = as it is, for ever when the bucket is made. */
@@ -30,7 +30,7 @@ const TASKS = [
   { name: 'late hours', every: '1d', offset: '25m', span: '7d' },
 ] as const;
 
-/** Hour means of one property. Raw ones of flag 1 and 2, corrected ones that were not taken back, as the API counts them. */
+/** Hour means of one property, each under its box's own time (slot in the nanoseconds, as in `schema.ts`). Raw ones of flag 1 and 2, corrected ones that were not taken back, as the API counts them. */
 function hoursOf(num: number, from: string, to: string): string {
   const name = (aspect: Parameters<typeof fieldName>[1]): string => fieldName(num, aspect);
   const key = name('');
@@ -42,7 +42,7 @@ function hoursOf(num: number, from: string, to: string): string {
   const mean = (field: string, condition: string, as = field, fn = 'mean'): string => `${rows}
   |> filter(fn: (r) => ${condition})
   |> aggregateWindow(every: 1h, fn: ${fn}, column: "${field}", createEmpty: false, timeSrc: "_start")
-  |> map(fn: (r) => ({_time: r._time, _measurement: "hour", box: r.box, _field: "${as}", _value: float(v: r.${field})}))
+  |> map(fn: (r) => ({_time: time(v: int(v: r._time) + r.slot), _measurement: "hour", box: r.box, _field: "${as}", _value: float(v: r.${field})}))
   |> group(columns: ["_measurement", "box", "_field"])
   |> to(bucket: ${to})
   |> yield(name: "${as}")`;
@@ -50,6 +50,9 @@ function hoursOf(num: number, from: string, to: string): string {
   |> range(start: start, stop: stop)
   |> filter(fn: (r) => r._measurement == "${MEASUREMENT}" and (${fields.map((f) => `r._field == "${f}"`).join(' or ')}))
   |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
+  |> map(fn: (r) => ({r with slot: int(v: r._time) % ${SLOTS}}))
+  |> group(columns: ["box", "slot"])
+  |> sort(columns: ["_time"])
 ${[
   mean(key, good),
   mean(key, good, `${key}_values`, 'count'),

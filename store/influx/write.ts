@@ -15,8 +15,9 @@ import { Refused, type Connection } from './connection.ts';
 import { BOXES_AT_ONCE, source, type Span } from './rows.ts';
 import { encodePoints, fieldOf, unfit, type Aspect, type Points } from './schema.ts';
 
-/** Points of one request: InfluxData advise 5,000 lines a write. */
+/** Points of one request: InfluxData advise 5,000 lines a write. Fewer are sent in halves, but not below that. */
 const LINES_AT_ONCE = 5000;
+const FEWEST_LINES = 1000;
 /** Requests under way at once. */
 const PARALLEL = 2;
 /** Late rows of more boxes than this are looked up by time alone, if they lie close together. */
@@ -202,8 +203,10 @@ export async function send(
 ): Promise<Map<number, string>> {
   const refused = new Map<number, string>();
   const pieces: [from: number, to: number][] = [];
-  for (let from = 0; from < points.lines.length; from += LINES_AT_ONCE)
-    pieces.push([from, Math.min(points.lines.length, from + LINES_AT_ONCE)]);
+  const share = Math.ceil(points.lines.length / PARALLEL);
+  const size = Math.max(FEWEST_LINES, Math.min(LINES_AT_ONCE, share));
+  for (let from = 0; from < points.lines.length; from += size)
+    pieces.push([from, Math.min(points.lines.length, from + size)]);
 
   const piece = async (from: number, to: number): Promise<void> => {
     try {
