@@ -4,7 +4,7 @@ import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } fr
 import { property, roundTo } from '../../model/properties.ts';
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/qc.ts';
-import { CONSENSUS, consent, logOf } from './consensus.ts';
+import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
 import { fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
 import { baseOf, ended, isYoung, seriesAt } from './levels.ts';
@@ -13,7 +13,7 @@ import { applyNetwork, ratioAt, type Network } from './network.ts';
 import type { Residents } from './residents.ts';
 import { featuresAt, forecast } from './short_term.ts';
 import { krige } from './spatial.ts';
-import { newQuantiles, startScale, type Quantiles } from './uncertainty.ts';
+import { newQuantiles, startScale, type Interval } from './uncertainty.ts';
 
 const NO_MODEL = reason('no_model');
 const INPUT = reason('input');
@@ -54,13 +54,13 @@ export function correctPm25(
   const time = reading.phenomenonTime;
   state.indoor = (value.reasons & INDOOR) !== 0;
   const series = seriesAt(m, state, time);
-  const answer = answerOf(m, residents, state, series, x, rh, temp, time);
+  const answer = answerOf(m, residents, state, series, x, rh, temp, time, (value.reasons & DRIFT) !== 0);
   const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
   if (state.history && fits) {
     record(state.history, time, x, rh, temp, answer.y, answer.u);
   }
   if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
-  const q = quantilesOf(m, state, series, answer.level, time);
+  const q = intervalOf(m, state, series, answer, time);
   // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
   const drifting = (value.reasons & DRIFT) !== 0 && !series;
   const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1);
@@ -85,12 +85,15 @@ function answerOf(
   rh: number,
   temp: number,
   time: EpochMs,
-): { y: number; u: number; level: CorrectionLevel; model: string; reasons: number } {
+  drifting: boolean,
+): { y: number; u: number; level: CorrectionLevel; model: string; reasons: number; byNetwork: boolean } {
   const pool = m.s.pools.get(state.pool);
   const base = baseOf(m, state, series, x, rh, temp);
   let { y, level, model } = base;
   let km = Infinity;
   let reasons = 0;
+  let byNetwork = false;
+  let left = Math.sqrt(consensusOf(pool?.spread ?? PRIOR_SPREAD).boxVariance);
   const network = pool?.network;
   if (network && level !== 'L5' && networkServes(m, pool, network, time)) {
     const input = network.on === 'raw' ? x : base.level === 'L3' ? base.y : NaN;
@@ -100,6 +103,7 @@ function answerOf(
       km = field.km;
       level = network.stations.includes(series?.station ?? '') ? 'L4+' : 'L4';
       model = pool.networkId;
+      byNetwork = true;
     }
   } else if (!Number.isNaN(y)) {
     const moved = shortTerm(m, state, series, time);
@@ -114,29 +118,45 @@ function answerOf(
     }
   }
   if (Number.isNaN(y)) {
-    return { y, u: NaN, level: '', model: '', reasons: state.plantower && Number.isNaN(rh) ? INPUT : NO_MODEL };
+    return {
+      y,
+      u: NaN,
+      level: '',
+      model: '',
+      reasons: state.plantower && Number.isNaN(rh) ? INPUT : NO_MODEL,
+      byNetwork,
+    };
   }
   if (level.startsWith('L5')) {
-    Object.assign(state.gain, { log: logOf(y), time, anchored: true });
+    witness(state.gain, y, time, residents.gainsAround(state), Math.max(2 * m.step, HOUR));
   } else if (m.settings.consensus) {
     state.gain.anchored = false;
-    y = consent(state.gain, y, time, residents.gainsAround(state), Math.max(2 * m.step, HOUR), CONSENSUS);
+    ({ y, left } = consent(
+      state.gain,
+      y,
+      time,
+      residents.gainsAround(state),
+      Math.max(2 * m.step, HOUR),
+      consensusOf(pool?.spread ?? PRIOR_SPREAD),
+      drifting,
+    ));
+    if (pool) y = shifted(y, pool.common);
   }
   const range = pool?.pooled?.range;
   if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
   // A correction that more than trebles a value is no correction (it would have stopped 66 of LASS's boxes, calibration note §2.3).
-  if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD };
+  if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD, byNetwork };
   y = Math.max(y, -3);
   // Without its station a box is known little better than its type.
   const without = level === 'L5' && (!series || ended(m, series, time));
-  let u = without ? 0.8 * startScale('L3', y, km) : startScale(level, y, km);
+  let u = without ? 0.8 * startScale('L3', y, km, left) : startScale(level, y, km, left);
   if (reasons & EXTRAPOLATED) u *= 1.5;
   // A young co-location: few pairs say little about what is to come.
   if (series && !without) {
     const few = 8 * Math.max(1, (m.settings.correlatedPairs * HOUR) / m.step);
     u *= Math.sqrt(1 + few / (series.time.length + few));
   }
-  return { y, u, level, model, reasons };
+  return { y, u, level, model, reasons, byNetwork };
 }
 
 function networkServes(m: Memory, pool: PoolState, network: Network, time: EpochMs): boolean {
@@ -188,19 +208,19 @@ function shortTerm(
   };
 }
 
-function quantilesOf(
+function intervalOf(
   m: Memory,
   state: BoxState,
   series: Series | null,
-  level: CorrectionLevel,
+  { level, byNetwork }: { level: CorrectionLevel; byNetwork: boolean },
   time: EpochMs,
-): Quantiles {
-  const of = m.s.pools.get(state.pool)?.quantiles ?? {};
+): Interval {
+  const pool = m.s.pools.get(state.pool);
   if (series && !ended(m, series, time)) {
-    return series.quantiles.n >= 10 ? series.quantiles : (of['L5'] ?? DEFAULT_QUANTILES);
+    return series.quantiles.n >= 10 ? series.quantiles : (pool?.quantiles.L5 ?? DEFAULT_QUANTILES);
   }
-  const key = level === 'L5' ? 'L3' : level.replace('+', '');
-  return of[key] ?? of['L3'] ?? of['L4'] ?? DEFAULT_QUANTILES;
+  if (byNetwork) return pool?.quantiles.network ?? DEFAULT_QUANTILES;
+  return pool?.places[level === 'L4' ? 'L4' : 'L3'] ?? DEFAULT_QUANTILES;
 }
 
 export const declined = (value: CheckedValue, reasons: number): CorrectedValue => ({

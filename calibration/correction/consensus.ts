@@ -6,7 +6,7 @@
  * v_box the variance of gains of one sensor type (raw pairs < 1 km differ by CV 40–81 %, calibration note §8.4; after QC about
  * 22 %), v_place the variance of true persistent differences d km apart, n independent comparisons.
  */
-import { DAY, type EpochMs } from '../../model/time.ts';
+import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { median } from './linear.ts';
 
 /** Persistent ratio of a box to those around it; constant size. */
@@ -33,26 +33,66 @@ export interface ConsensusNumbers {
   readonly noiseVariance: number;
 }
 
-export const CONSENSUS: ConsensusNumbers = {
-  boxVariance: 0.05,
-  anchoredVariance: 0.01,
-  placeVariance: 0.1,
+/** What is taken for known before pairs say more: variances, and the places and boxes that is worth (8.4 of the calibration note). */
+export const PRIOR_SPREAD = { box: 0.02, boxes: 4, place: 0.08, places: 4 };
+
+/** Variances as the night has found them for a type; beyond a kilometre one place is as different as another. */
+export const consensusOf = (spread: { readonly box: number; readonly place: number }): ConsensusNumbers => ({
+  boxVariance: spread.box,
+  anchoredVariance: 0.25 * spread.box,
+  placeVariance: spread.place,
   placeKm: 1,
   noiseVariance: 0.1,
-};
+});
 
 const OFFSET = 5;
 const MEMORY_MS = 6 * DAY;
 /** Readings within this count of steps are of the same air. */
 const CORRELATED = 6;
-const ENOUGH = 400;
-const MAX_RATIO = 1;
+const ENOUGH = 144;
+/** A box with a unit error is far off; more is held back [log]. */
+const MAX_RATIO = 3;
+const ENOUGH_AROUND = 4;
+/** Means of days that are so many times (log) those of all neighbours are no places, but units or optics gone wrong. */
+const NO_PLACE = 1.2;
+/** What a drift that has been found may have come to, as variance of log. */
+const DRIFTED = 0.09;
 
 export const logOf = (y: number): number => Math.log(Math.max(0, y) + OFFSET);
+
+/** The answer moved by a log-ratio. */
+export const shifted = (y: number, log: number): number =>
+  (Math.max(0, y) + OFFSET) * Math.exp(log) - OFFSET + Math.min(0, y);
 
 export interface Around {
   readonly gain: Gain;
   readonly km: number;
+}
+
+/**
+ * Boxes beside stations tell how far all others of the type are off together: few stations mean few boxes in the pooled model, which
+ * may happen to be of the same kind. Follows the log-ratio of a box beside its station to at least ENOUGH_AROUND without.
+ */
+export function witness(own: Gain, y: number, time: EpochMs, around: readonly Around[], maxAgeMs: number): void {
+  const log = logOf(y);
+  const logs: number[] = [];
+  for (const { gain } of around) {
+    if (!gain.anchored && !Number.isNaN(gain.log) && time - gain.time <= maxAgeMs && gain.time <= time)
+      logs.push(gain.log);
+  }
+  if (logs.length >= ENOUGH_AROUND) follow(own, log - median(logs), time, maxAgeMs);
+  own.log = log;
+  own.time = time;
+  own.anchored = true;
+}
+
+function follow(own: Gain, gap: number, time: EpochMs, maxAgeMs: number): void {
+  const since = Number.isFinite(own.time) ? time - own.time : 0;
+  // Readings of one hour are of the same air.
+  const weight = own.n === 0 ? 1 : Math.min(1, since / HOUR);
+  const rate = Math.max(weight / (own.n + weight + 1e-9), 1 - Math.exp(-Math.min(since, maxAgeMs) / MEMORY_MS));
+  own.ratio += rate * (Math.min(MAX_RATIO, Math.max(-MAX_RATIO, gap)) - own.ratio);
+  own.n = Math.min(ENOUGH, own.n + weight);
 }
 
 /** Updates the ratio with this reading and returns the answer without the box's part of it. */
@@ -63,20 +103,21 @@ export function consent(
   around: readonly Around[],
   maxAgeMs: number,
   numbers: ConsensusNumbers,
-): number {
+  drifting = false,
+): { y: number; left: number } {
   const log = logOf(y);
   const logs: number[] = [];
   const weights: number[] = [];
   let places = 0;
-  let precision = 0;
   for (const a of around) {
     if (Number.isNaN(a.gain.log) || time - a.gain.time > maxAgeMs || a.gain.time > time) continue;
     logs.push(a.gain.log);
     const place = numbers.placeVariance * Math.min(1, a.km / numbers.placeKm);
     const gain = a.gain.anchored ? numbers.anchoredVariance : numbers.boxVariance;
-    weights.push(1 / (gain + place));
-    places += place / (gain + place);
-    precision += 1 / gain;
+    // Both places have their own; that of the box asked about does not go away by asking many.
+    const weight = 1 / (gain + 2 * place);
+    weights.push(weight);
+    places += weight * place;
   }
   let total = 0;
   if (logs.length > 0) {
@@ -88,17 +129,21 @@ export function consent(
       // One sick neighbour must not pull.
       sum += w * Math.min(middle + 0.5, Math.max(middle - 0.5, l));
     });
-    const gap = Math.min(MAX_RATIO, Math.max(-MAX_RATIO, log - sum / total));
-    const since = Number.isFinite(own.time) ? time - own.time : 0;
-    const rate = Math.max(1 / (own.n + 1), 1 - Math.exp(-Math.min(since, maxAgeMs) / MEMORY_MS));
-    own.ratio += rate * (gap - own.ratio);
-    own.n = Math.min(ENOUGH, own.n + 1);
+    follow(own, log - sum / total, time, maxAgeMs);
   }
   own.log = log;
   own.time = time;
-  if (total === 0 || own.n < CORRELATED) return y;
-  const share =
-    numbers.boxVariance /
-    (numbers.boxVariance + places / total + 1 / precision + (numbers.noiseVariance * CORRELATED) / own.n);
-  return (Math.max(0, y) + OFFSET) * Math.exp(-share * own.ratio) - OFFSET + Math.min(0, y);
+  // Places do not drift; and none is many times as dirty as all around it, for days.
+  const beyond = Math.max(0, Math.abs(own.ratio) - NO_PLACE);
+  const box = numbers.boxVariance + (drifting ? DRIFTED : 0) + 4 * beyond * beyond;
+  if (total === 0 || own.n < CORRELATED) return { y, left: Math.sqrt(box) };
+  const place = places / total;
+  // Boxes on one spot see the same air: what differs from hour to hour grows with the distance as the places do.
+  const noise = (numbers.noiseVariance * CORRELATED * (0.1 + (0.9 * place) / numbers.placeVariance)) / own.n;
+  const share = box / (box + place + 1 / total + noise);
+  return {
+    y: shifted(y, -share * own.ratio),
+    // Half as normal variables have it, half by how far this box is off: nobody knows for sure which part is the place.
+    left: Math.sqrt((1 - share) * (0.5 * box + 0.5 * share * own.ratio ** 2)),
+  };
 }

@@ -33,7 +33,7 @@ export interface CorrectionState {
   readonly boxes: BoxColumns;
 }
 
-const VERSION = 2;
+const VERSION = 3;
 
 export class Correction {
   readonly #m: Memory;

@@ -2,6 +2,7 @@
  * What the linear models look at. x = raw PM2.5 of the box [µg/m³], humidity [%], temperature [°C] inside the box; NaN = not usable.
  * Humidity and temperature are centred and in steps of ten, so that coefficients and their priors can be read.
  */
+import { hygroscopicGrowth } from './published.ts';
 import type { CorrectionSettings } from './settings.ts';
 
 export type FeatureSet = 'P' | 'PR' | 'PRT';
@@ -14,11 +15,15 @@ const RH_CAP = 95;
 
 export function featureCount(set: FeatureSet, settings: CorrectionSettings): number {
   const base = set === 'P' ? 2 : set === 'PR' ? 3 : 4;
-  return base + (settings.interactions && set !== 'P' ? 1 : 0) + (settings.curvature ? 1 : 0);
+  return base + (settings.growth && set !== 'P' ? 1 : 0);
 }
 
-/** Knee of the curvature term [µg/m³]: below it a Plantower is close to linear. */
-const KNEE = 50;
+/**
+ * Share of wet particle mass that is water at this humidity, against that at 50 %: x times this is what growth takes away (Crilley et
+ * al. 2018; κ 0.4 lies in the middle of 0.1–0.5, calibration note §2.2; how much of it counts is fitted).
+ */
+const dryShare = (rh: number): number => 1 / hygroscopicGrowth(Math.min(rh, RH_CAP), 0.4);
+const AT_50 = dryShare(50);
 
 export function fillFeatures(
   into: number[] | Float64Array,
@@ -32,9 +37,7 @@ export function fillFeatures(
   let i = at;
   into[i++] = 1;
   into[i++] = x;
-  const humid = (Math.min(rh, RH_CAP) - 50) / 10;
-  if (set !== 'P') into[i++] = humid;
+  if (set !== 'P') into[i++] = (Math.min(rh, RH_CAP) - 50) / 10;
   if (set === 'PRT') into[i++] = (t - 20) / 10;
-  if (settings.interactions && set !== 'P') into[i++] = (x * humid) / 10;
-  if (settings.curvature) into[i++] = x > KNEE ? (x - KNEE) / 10 : 0;
+  if (settings.growth && set !== 'P') into[i++] = x * (dryShare(rh) - AT_50);
 }

@@ -1,6 +1,7 @@
 /** What each pair teaches about forecasts, ways to answer and intervals, judged only by what was known before it. */
-import type { CorrectionLevel } from '../../model/observation.ts';
-import type { EpochMs } from '../../model/time.ts';
+import { HOUR, type EpochMs } from '../../model/time.ts';
+import { compare } from './contest.ts';
+import { consensusOf, consent, logOf } from './consensus.ts';
 import { fieldSlope, fieldWithout } from './field.ts';
 import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
@@ -10,7 +11,7 @@ import { applyBetas } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
 import { featuresAt, learn } from './short_term.ts';
-import { newQuantiles, POOL_SCORES, startScale, tailForNewPlace, track } from './uncertainty.ts';
+import { intervalForNewPlace, keep, newQuantiles, POOL_SCORES, startScale, track } from './uncertainty.ts';
 
 /** What the pair says about forecasts, levels and intervals, each judged only by what was known before it. */
 export function learnFrom(
@@ -28,11 +29,12 @@ export function learnFrom(
   pool.noise += 0.005 * (residual * residual - pool.noise);
   const features = featuresAt(series.short, asOf, time);
   if (features) learn(pool.learning, features, residual, time, 1);
+  compare(pool, m.settings, series.station, time, y, x, rh, temp);
   // As if the box had no station: the pooled model that has not seen it, and the field of the others.
   const pooled = pool.pooled;
   let alone = NaN;
   if (pooled) {
-    alone = applyBetas(pooled.without[series.station] ?? {}, pooled.range, m.settings, x, rh, temp);
+    alone = applyBetas(pooled.without[series.station] ?? {}, pooled.range, x, rh, temp);
     if (Number.isNaN(alone) && state.plantower && !Number.isNaN(rh)) alone = barkjohn2021(x, Math.min(rh, 95));
   }
   if (!Number.isNaN(alone)) {
@@ -47,22 +49,10 @@ export function learnFrom(
       pool.fieldXx = 0.999 * pool.fieldXx + field.value * field.value;
     }
 
-    const level: CorrectionLevel = field && field.nearestKm < 20 ? 'L4' : 'L3';
-    track(
-      (pool.quantiles[level] ??= newQuantiles(POOL_SCORES)),
-      (y - shifted) / startScale(level, shifted, km),
-      tailForNewPlace(pooled?.stations.length ?? 1),
-    );
-    // Boxes far from all stations, or without a place, get the model alone: scores of the one level say nothing of the other.
-    if (level === 'L4') {
-      track(
-        (pool.quantiles.L3 ??= newQuantiles(POOL_SCORES)),
-        (y - alone) / startScale('L3', alone, Infinity),
-        tailForNewPlace(pooled?.stations.length ?? 1),
-      );
-    }
+    judgeAlone(m, series, state, time, y, alone, shifted, km);
+    series.ratio += Math.max(1 / (series.errors.n + 1), 1 / 400) * (logOf(y) - logOf(shifted) - series.ratio);
     const err = series.errors;
-    const own = series.own && pooled ? applyBetas(series.own.betas, pooled.range, m.settings, x, rh, temp) : NaN;
+    const own = series.own && pooled ? applyBetas(series.own.betas, pooled.range, x, rh, temp) : NaN;
     const rate = Math.max(SPEED, 1 / (err.n + 1));
     err.n++;
     err.raw += rate * ((x - y) ** 2 - err.raw);
@@ -86,6 +76,68 @@ export function learnFrom(
   }
 }
 
+/** Keeps the scores of what a box at this place would be told if it had no station. */
+function judgeAlone(
+  m: Memory,
+  series: Series,
+  state: BoxState,
+  time: EpochMs,
+  y: number,
+  alone: number,
+  shifted: number,
+  km: number,
+): void {
+  const pool = m.pool(series.pool);
+  const numbers = consensusOf(pool.spread);
+  let l4 = shifted;
+  let left = Math.sqrt(numbers.boxVariance);
+  if (m.settings.consensus) {
+    ({ y: l4, left } = consent(series.alone, shifted, time, m.around(state), 3 * Math.max(2 * m.step, HOUR), numbers));
+  }
+  const l3 = alone + (l4 - shifted);
+  if (km < 20) keep(series.scores.L4, (y - l4) / startScale('L4', l4, km, left));
+  keep(series.scores.L3, (y - l3) / startScale('L3', l3, Infinity, left));
+}
+
+/** Of the boxes near a station so many are judged one by one. */
+const JUDGED = 4;
+
+/** The same for boxes near a station, where none stands beside one. */
+export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochMs, y: number, mean: StepMean): void {
+  const pool = m.pool(series.pool);
+  compare(pool, m.settings, series.station, time, y, mean.x, mean.rh, mean.temp);
+  const { pooled } = pool;
+  if (!pooled) return;
+  const betas = pooled.without[series.station] ?? pooled.betas;
+  const field = fieldWithout(m, series, asOf, time);
+  const km = field?.nearestKm ?? Infinity;
+  const left = Math.sqrt(pool.spread.box);
+  for (const id of series.boxes.slice(0, JUDGED)) {
+    const box = m.s.boxes.get(id);
+    const one = box?.history && !box.indoor ? stepMean(box.history, time, m.step) : null;
+    if (!one) continue;
+    const alone = applyBetas(betas, pooled.range, one.x, one.rh, one.temp);
+    if (Number.isNaN(alone)) continue;
+    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, left));
+    if (!field || km >= 20) continue;
+    const moved = alone + field.value * fieldSlope(pool) * (KNEE + Math.max(0, alone));
+    keep(series.scores.L4, (y - moved) / startScale('L4', moved, km, left));
+  }
+}
+
+/** Makes the intervals of boxes without station anew, now and then. */
+export function settlePlaces(m: Memory): void {
+  const byPool = Map.groupBy(m.s.series, (s) => s.pool);
+  for (const [key, list] of byPool) {
+    const pool = m.pool(key);
+    if (pool.waited++ % 6 !== 0) continue;
+    for (const level of ['L4', 'L3'] as const) {
+      const places = list.map((s) => s.scores[level]).filter((s) => s.values.length > 0);
+      if (places.length > 0) pool.places[level] = intervalForNewPlace(places);
+    }
+  }
+}
+
 export function stepNetwork(
   m: Memory,
   key: string,
@@ -98,7 +150,7 @@ export function stepNetwork(
   for (const [name, at] of stations) {
     const spot = m.s.stations.get(name) as StationState;
     const pooled = pool.pooled;
-    const x = pooled ? applyBetas(pooled.betas, pooled.range, m.settings, at.mean.x, at.mean.rh, at.mean.temp) : at.x;
+    const x = pooled ? applyBetas(pooled.betas, pooled.range, at.mean.x, at.mean.rh, at.mean.temp) : at.x;
     if (!Number.isNaN(x)) steps.push({ station: name, spot: { lat: spot.lat, lon: spot.lon }, x, y: at.y, weight: 1 });
   }
   if (steps.length < MIN_STATIONS) {
@@ -108,7 +160,7 @@ export function stepNetwork(
   const network = fitNetwork(steps, time, on, key);
   if (!network) return;
   // How well it does at stations it has not seen: by station, for the interval and for choosing between the two ways.
-  const quantiles = (pool.quantiles['L4'] ??= newQuantiles(POOL_SCORES));
+  const quantiles = (pool.quantiles.network ??= newQuantiles(POOL_SCORES));
   const scores: number[] = [];
   for (const series of m.s.series) {
     if (series.pool !== key) continue;
@@ -122,13 +174,11 @@ export function stepNetwork(
       const h = m.s.boxes.get(id)?.history;
       const mean = h && stepMean(h, time, m.step);
       if (!mean) continue;
-      const x = pool.pooled
-        ? applyBetas(pool.pooled.betas, pool.pooled.range, m.settings, mean.x, mean.rh, mean.temp)
-        : mean.x;
+      const x = pool.pooled ? applyBetas(pool.pooled.betas, pool.pooled.range, mean.x, mean.rh, mean.temp) : mean.x;
       if (Number.isNaN(x)) continue;
       const y = applyNetwork(without, x, ratio.value, 1);
       if (y > 3 * mean.x + 20) continue;
-      scores.push((at.y - y) / startScale('L4', y, ratio.nearestKm));
+      scores.push((at.y - y) / startScale('L4', y, ratio.nearestKm, Math.sqrt(consensusOf(pool.spread).boxVariance)));
       if (series.kind === 'own') pool.quiet.network += SPEED * ((y - at.y) ** 2 - pool.quiet.network);
     }
     if (series.kind === 'own') pool.quiet.n++;

@@ -31,11 +31,11 @@ export function baseOf(m: Memory, state: BoxState, series: Series | null, x: num
   const pool = m.s.pools.get(state.pool);
   const pooled = pool?.pooled;
   if (series?.own && pooled && ownServes(m, series)) {
-    const y = applyBetas(series.own.betas, pooled.range, m.settings, x, rh, temp);
+    const y = applyBetas(series.own.betas, pooled.range, x, rh, temp);
     if (!Number.isNaN(y)) return { y, level: 'L5', model: series.own.id };
   }
   if (pooled) {
-    const y = applyBetas(pooled.betas, pooled.range, m.settings, x, rh, temp);
+    const y = applyBetas(pooled.betas, pooled.range, x, rh, temp);
     if (!Number.isNaN(y)) return { y, level: 'L3', model: pooled.id };
   }
   if (state.plantower && !Number.isNaN(rh)) {

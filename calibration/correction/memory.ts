@@ -3,7 +3,9 @@ import { HOUR, type EpochMs } from '../../model/time.ts';
 import type { Colocation } from '../stage.ts';
 import type { KeptBox } from './box-columns.ts';
 import { lowerBound } from './history.ts';
+import { newGain, PRIOR_SPREAD, type Around, type Gain } from './consensus.ts';
 import type { ModelCard } from './models.ts';
+import type { DayOfContest } from './contest.ts';
 import type { Network, StationStep } from './network.ts';
 import type { OwnModel } from './own.ts';
 import type { PooledModel } from './pooled.ts';
@@ -11,7 +13,7 @@ import type { StationState } from './reference.ts';
 import { SETTINGS, type CorrectionSettings } from './settings.ts';
 import { newLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';
 import type { Spot } from './spatial.ts';
-import { newQuantiles, type Quantiles } from './uncertainty.ts';
+import { newQuantiles, newScores, type Interval, type Quantiles, type Scores } from './uncertainty.ts';
 import type { Pairing } from './colocation.ts';
 
 export interface CorrectionOptions {
@@ -60,12 +62,23 @@ export interface Series {
   own: (OwnModel & { id: string }) | null;
   /** Running mean of squared residuals, in the scale of `residualOf`. */
   spread: number;
+  /** Running mean of log(reference / what the box would be told without its station). */
+  ratio: number;
+  /** Gain of the box as it would be known without its station. */
+  alone: Gain;
+  /** Scores of what a box there would be told without this station, by level. */
+  scores: { L4: Scores; L3: Scores };
   /** References in a row that no box can follow. */
   odd: number;
 }
 
 export interface PoolState {
   pooled: (PooledModel & { id: string }) | null;
+  /** Whether growth in humid air is part of the pooled model. */
+  growth: boolean;
+  /** The model of the other kind, and how the two did on pairs that neither had seen, by day. */
+  rival: PooledModel | null;
+  contest: DayOfContest[];
   network: Network | null;
   networkId: string;
   learning: ShortTermLearning;
@@ -73,11 +86,20 @@ export interface PoolState {
   fieldXy: number;
   fieldXx: number;
   noise: number;
-  quantiles: Partial<Record<string, Quantiles>>;
+  /** Of boxes beside their own station (L5), and of the regression of the hour (network), as it did at stations left out. */
+  quantiles: Partial<Record<'L5' | 'network', Quantiles>>;
+  /** Of boxes without station, by level. */
+  places: Partial<Record<'L4' | 'L3', Interval>>;
+  /** Steps since those were made. */
+  waited: number;
   /** Errors of the two ways to answer a box without station, as seen at stations that were left out. */
   quiet: { n: number; field: number; network: number };
   /** Stations that do not fit the others: for boxes of this pool as good as not there. */
   doubted: readonly string[];
+  /** Variances of persistent log-ratios: of boxes of this type against each other, of places against each other. */
+  spread: { box: number; place: number };
+  /** By how much all boxes without station are moved together (log), as their neighbours beside stations ask for. */
+  common: number;
 }
 
 export interface State {
@@ -143,11 +165,17 @@ export class Memory {
     this.s.delay = this.step + this.lag;
   }
 
+  /** Boxes around a box, as `Residents` finds them. */
+  around: (state: BoxState) => readonly Around[] = () => [];
+
   pool(key: string): PoolState {
     let pool = this.s.pools.get(key);
     if (!pool) {
       pool = {
         pooled: null,
+        growth: false,
+        rival: null,
+        contest: [],
         network: null,
         networkId: '',
         learning: newLearning(),
@@ -155,8 +183,12 @@ export class Memory {
         fieldXx: 0,
         noise: 0.2,
         quantiles: {},
+        places: {},
+        waited: 0,
         quiet: { n: 0, field: 0, network: 0 },
         doubted: [],
+        spread: { box: PRIOR_SPREAD.box, place: PRIOR_SPREAD.place },
+        common: 0,
       };
       this.s.pools.set(key, pool);
     }
@@ -184,6 +216,9 @@ export const newSeries = (id: string, pairing: Pairing): Series => ({
   errors: newErrors(),
   own: null,
   spread: 0.04,
+  ratio: 0,
+  alone: newGain(),
+  scores: { L4: newScores(), L3: newScores() },
   odd: 0,
 });
 
@@ -195,11 +230,15 @@ export function unlearn(series: Series): void {
   series.short = newShortTerm();
   series.quantiles = newQuantiles();
   series.errors = newErrors();
+  series.ratio = 0;
+  series.alone = newGain();
+  series.scores = { L4: newScores(), L3: newScores() };
 }
 
 /** What intervals and forecasts have learnt from pairs that turned out to be none. */
 export function forgetScores(pool: PoolState): void {
   pool.quantiles = {};
+  pool.places = {};
   pool.quiet = { n: 0, field: 0, network: 0 };
   pool.noise = 0.2;
   pool.fieldXy = pool.fieldXx = 0;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { EpochMs } from '../../model/time.ts';
 
 /** Changes whenever the same coefficients would give other values. */
-export const CODE_VERSION = '2026-11-21';
+export const CODE_VERSION = '2026-11-22';
 
 export interface ModelCard {
   readonly id: string;

@@ -1,15 +1,18 @@
 /** The fits of the night: clocks, pooled models, own models. */
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { scanClock } from './clock.ts';
+import { decide } from './contest.ts';
 import { forget, lowerBound, type History } from './history.ts';
 import { median } from './linear.ts';
-import { forgetScores, trim, unlearn, type Memory, type PoolState, type Series } from './memory.ts';
+import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
 import { carryOwn, fitOwn } from './own.ts';
 import { takeIn } from './pairing.ts';
 import { errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS } from './settings.ts';
+import { logOf, PRIOR_SPREAD } from './consensus.ts';
+import { spotDistance } from './spatial.ts';
 import { newLearning } from './short_term.ts';
 
 /** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */
@@ -55,10 +58,12 @@ export function fitNight(m: Memory, now: EpochMs): void {
     const silent = Math.max(0, now - newest - 4 * DAY);
     if (silent > 0 && pool.pooled && Math.floor(silent / (7 * DAY)) === Math.floor((silent - DAY) / (7 * DAY)))
       continue;
+    decide(pool);
     const settings = {
       ...m.settings,
       pooledHalfLifeMs: m.settings.pooledHalfLifeMs + 3 * silent,
       ownHalfLifeMs: m.settings.ownHalfLifeMs + 3 * silent,
+      growth: pool.growth,
     };
     const pooled = fitPooled(key, used, newest, correlated, settings);
     if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
@@ -78,8 +83,11 @@ export function fitNight(m: Memory, now: EpochMs): void {
     });
     pool.pooled = { ...pooled, id: card.id };
     s.cards.push(card);
+    pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth });
     doubt(pool, pooled.liars, list);
     if (repaired.has(key)) forgetScores(pool);
+    pool.spread = spreads(m, own, now);
+    pool.common = common(m, own, pool.spread);
     for (const x of own) {
       if (pool.doubted.includes(x.station)) continue;
       const model =
@@ -105,6 +113,54 @@ export function fitNight(m: Memory, now: EpochMs): void {
       s.cards.push(ownCard);
     }
   }
+}
+
+/** How far boxes of one type, and places, persistently differ (variances of log-ratios), by boxes beside stations and by the stations. */
+function spreads(m: Memory, own: readonly Series[], now: EpochMs): { box: number; place: number } {
+  let [box, boxes] = [PRIOR_SPREAD.box * PRIOR_SPREAD.boxes, PRIOR_SPREAD.boxes];
+  for (const x of own) {
+    if (x.errors.n < 48) continue;
+    box += x.ratio * x.ratio;
+    boxes++;
+  }
+  let [place, places] = [PRIOR_SPREAD.place * PRIOR_SPREAD.places, PRIOR_SPREAD.places];
+  const stations = [...m.s.stations.values()].filter((s) => s.time.length >= 48).slice(0, 40);
+  for (const [i, a] of stations.entries()) {
+    for (const b of stations.slice(i + 1)) {
+      if (spotDistance(a, b) > 20) continue;
+      let sum = 0;
+      let n = 0;
+      for (let k = lowerBound(a.time, now - 30 * DAY); k < a.time.length; k++) {
+        const at = lowerBound(b.time, a.time[k] as number);
+        if (b.time[at] !== a.time[k]) continue;
+        sum += logOf(a.y[k] as number) - logOf(b.y[at] as number);
+        n++;
+      }
+      if (n < 48) continue;
+      // Half of the squared difference is one place's; S stations make S(S − 1)/2 pairs, but only S places.
+      place += ((sum / n) ** 2 / 2) * (2 / stations.length);
+      places += 2 / stations.length;
+    }
+  }
+  return { box: box / boxes, place: place / places };
+}
+
+/**
+ * What the boxes beside stations have in common against their neighbours without. As much of it is believed as the mean of so few
+ * boxes' gains explains; the rest are the places.
+ */
+function common(m: Memory, own: readonly Series[], spread: PoolState['spread']): number {
+  const ratios: number[] = [];
+  for (const at of Map.groupBy(own, (x) => x.station).values()) {
+    const known = at
+      .map((x) => (m.s.boxes.get(x.boxes[0] as string) as BoxState).gain)
+      .filter((gain) => gain.anchored && gain.n >= 24);
+    if (known.length > 0) ratios.push(median(known.map((gain) => gain.ratio)));
+  }
+  if (ratios.length < 2) return 0;
+  const mean = ratios.reduce((a, b) => a + b, 0) / ratios.length;
+  const moved = (mean * spread.box) / (spread.box + 1.25 * spread.place + spread.box / 4);
+  return Math.min(0.3, Math.max(-0.3, moved));
 }
 
 /** A station found to lie has no say any more; what the intervals learnt from it is forgotten. */
@@ -165,6 +221,7 @@ function scan(m: Memory, station: StationState, now: EpochMs): Set<string> {
     if (series.station !== station.id) continue;
     // What intervals learnt from the wrong clock would widen them for months.
     m.pool(series.pool).quantiles = {};
+    m.pool(series.pool).places = {};
     // Pairs made with the wrong clock are made again; what is older than the history is given up.
     series.time = [];
     series.y = [];

@@ -74,8 +74,7 @@ export function fitOwn(
       for (let k = 1; k < p; k++) rows.x[i * p + k] = (rows.x[i * p + k] as number) - (means[k] as number);
     }
     const spread = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
-    if (settings.interactions && set !== 'P') spread.push(0.05);
-    if (settings.curvature) spread.push(0.3);
+    if (settings.growth && set !== 'P') spread.push(0.15);
     const fit = fitRobust(rows, { mean: spread.map(() => 0), spread }, settings.huber, 1, betas.PRT ? 1 : 3);
     if (!fit) continue;
     const delta = fit.beta.slice();
@@ -106,7 +105,7 @@ export function carryOwn(own: OwnModel, pooled: PooledModel, now: EpochMs, setti
   for (const set of SETS) {
     const base = pooled.betas[set];
     const delta = own.deltas[set];
-    if (base && delta) betas[set] = base.map((b, k) => b + faded * (delta[k] as number));
+    if (base && delta) betas[set] = base.map((b, k) => b + faded * (delta[k] ?? 0));
   }
   return { ...own, betas };
 }

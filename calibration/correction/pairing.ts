@@ -2,7 +2,7 @@
 import type { EpochMs } from '../../model/time.ts';
 import { refreshField } from './field.ts';
 import { stepMean, type StepMean } from './history.ts';
-import { learnFrom, stepNetwork } from './learning.ts';
+import { learnFrom, learnNear, settlePlaces, stepNetwork } from './learning.ts';
 import { baseOf } from './levels.ts';
 import { median } from './linear.ts';
 import { KNEE, residualOf, type BoxState, type Memory, type Series } from './memory.ts';
@@ -43,6 +43,7 @@ export function takeIn(m: Memory, now: EpochMs): void {
     }
   }
   refreshField(m);
+  settlePlaces(m);
 }
 
 function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
@@ -72,6 +73,8 @@ function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
 
 function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
   const pending: { series: Series; residual: number }[] = [];
+  // Types of which no box stands beside a station learn from those near one.
+  const beside = new Set(m.s.series.filter((s) => s.kind === 'own').map((s) => s.pool));
   const asOf = time - m.s.delay;
   const dense = new Map<string, Map<string, { x: number; y: number; own: boolean; mean: StepMean }>>();
   for (const series of m.s.series) {
@@ -108,6 +111,7 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
     const residual = residualOf(y, base.y);
     pending.push({ series, residual });
     if (series.kind === 'own') learnFrom(m, series, state, pool, time, asOf, y, mean, residual);
+    else if (!beside.has(series.pool)) learnNear(m, series, time, asOf, y, mean);
   }
   for (const { series, residual } of pending) {
     // An hour of maintenance must not be carried into the next ones.

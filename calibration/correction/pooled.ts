@@ -13,7 +13,7 @@ import {
   type Prior,
   type Rows,
 } from './linear.ts';
-import type { CorrectionSettings } from './settings.ts';
+import { SETTINGS, type CorrectionSettings } from './settings.ts';
 
 export interface Pairs {
   readonly station: string;
@@ -74,13 +74,9 @@ export function poolPrior(pool: string, set: FeatureSet, settings: CorrectionSet
     mean.push(0);
     spread.push(1.5);
   }
-  if (settings.interactions && set !== 'P') {
+  if (settings.growth && set !== 'P') {
     mean.push(0);
-    spread.push(0.2);
-  }
-  if (settings.curvature) {
-    mean.push(0);
-    spread.push(1);
+    spread.push(0.4);
   }
   return { mean, spread };
 }
@@ -97,7 +93,7 @@ export function fitPooled(
 ): PooledModel | null {
   const all = fitOnce(pool, series, now, correlated, settings);
   if (!all) return null;
-  const liars = outliers(all, series, settings);
+  const liars = outliers(all, series);
   if (liars.size === 0) return all;
   const honest = fitOnce(
     pool,
@@ -255,7 +251,7 @@ export function errorsOnOtherDays(
       for (const [i, time] of s.time.entries()) {
         if (dayOf(time) !== day) continue;
         const [x, y] = [s.x[i] as number, s.y[i] as number];
-        const answer = applyBetas(fit.betas, fit.range, settings, x, s.rh[i] as number, s.temp[i] as number);
+        const answer = applyBetas(fit.betas, fit.range, x, s.rh[i] as number, s.temp[i] as number);
         if (Number.isNaN(answer)) continue;
         sums.model += (answer - y) ** 2;
         sums.raw += (x - y) ** 2;
@@ -276,23 +272,18 @@ function quantile(values: number[], q: number): number {
   return v[Math.min(v.length - 1, Math.floor(q * v.length))] as number;
 }
 
+const GROWING: CorrectionSettings = { ...SETTINGS, growth: true };
 const scratch = new Float64Array(8);
 const clamp = (v: number, [lo, hi]: readonly [number, number]): number => (v < lo ? lo : v > hi ? hi : v);
 
 /** NaN when no set of coefficients serves the inputs that are there. Covariates are held within what the fit has seen. */
-export function applyBetas(
-  betas: Betas,
-  range: Range,
-  settings: CorrectionSettings,
-  x: number,
-  rh: number,
-  temp: number,
-): number {
+export function applyBetas(betas: Betas, range: Range, x: number, rh: number, temp: number): number {
   const richest = featureSet(rh, temp);
   for (const set of SETS) {
     const beta = betas[set];
     if (!beta || (set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
-    fillFeatures(scratch, 0, set, settings, x, clamp(rh, range.rh), clamp(temp, range.temp));
+    // `dot` takes as many as there are coefficients: a model without growth leaves that one alone.
+    fillFeatures(scratch, 0, set, GROWING, x, clamp(rh, range.rh), clamp(temp, range.temp));
     return dot(scratch, 0, beta);
   }
   return NaN;
@@ -317,14 +308,14 @@ const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
  * analyser, a box in a cupboard. Needs four stations, or three of which two agree closely. A station that does not move with its
  * boxes while the others do is known among three.
  */
-function outliers(model: PooledModel, series: readonly Pairs[], settings: CorrectionSettings): Set<string> {
+function outliers(model: PooledModel, series: readonly Pairs[]): Set<string> {
   const pairs = new Map<string, { ratio: number[]; box: number[]; station: number[] }>();
   for (const s of series) {
     const of = pairs.get(s.station) ?? { ratio: [], box: [], station: [] };
     pairs.set(s.station, of);
     for (let i = Math.max(0, s.time.length - LATEST); i < s.time.length; i++) {
       const x = s.x[i] as number;
-      const y = applyBetas(model.betas, model.range, settings, x, s.rh[i] as number, s.temp[i] as number);
+      const y = applyBetas(model.betas, model.range, x, s.rh[i] as number, s.temp[i] as number);
       if (Number.isNaN(y)) continue;
       const station = logOf(s.y[i] as number);
       of.ratio.push(station - logOf(y));

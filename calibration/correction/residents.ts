@@ -30,6 +30,7 @@ export class Residents {
 
   constructor(memory: Memory) {
     this.#m = memory;
+    memory.around = (state) => this.gainsAround(state);
     this.#lend();
   }
 

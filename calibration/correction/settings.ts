@@ -18,8 +18,8 @@ export interface CorrectionSettings {
   readonly shortTerm: number;
   /** Standard deviations after which a residual counts less (Huber). */
   readonly huber: number;
-  readonly interactions: boolean;
-  readonly curvature: boolean;
+  /** Whether growth of particles in humid air is a term of the model. */
+  readonly growth: boolean;
   readonly fieldLengthKm: number;
   readonly fieldNugget: number;
   /** Whether boxes without station are held against those around them. */
@@ -38,8 +38,7 @@ export const SETTINGS: CorrectionSettings = {
   correlatedPairs: 6,
   shortTerm: 1,
   huber: 2,
-  interactions: false,
-  curvature: false,
+  growth: false,
   fieldLengthKm: 30,
   fieldNugget: 2,
   consensus: true,

@@ -7,7 +7,10 @@ import { distanceKm } from '../geo/distance.ts';
 
 /** Boxes that are asked about a box without station, and how far they may be [km]. */
 export const AROUND = 6;
-export const AROUND_KM = 1;
+export const AROUND_KM = 10;
+/** Looked at first; where fewer than AROUND boxes are found, farther [km]. */
+const NEAR = 1;
+const FARTHER = [3, AROUND_KM] as const;
 
 export interface Resident {
   readonly id: string;
@@ -19,8 +22,8 @@ export interface Resident {
   readonly witness: boolean;
 }
 
-/** Height of a cell [degrees]: a little more than AROUND_KM. */
-const CELL = 1.001 * (AROUND_KM / (2 * Math.PI * 6371)) * 360;
+/** Height of a cell [degrees]: a little more than NEAR. */
+const CELL = 1.001 * (NEAR / (2 * Math.PI * 6371)) * 360;
 /** Boxes of one cell that lie side by side. */
 const CHUNK = 16;
 /** Looked at in one cell at most: thousands of boxes on one spot are a factory setting, not a neighbourhood. */
@@ -55,6 +58,9 @@ export class Surroundings {
   #near = new Int32Array(1024 * AROUND);
   #km = new Float64Array(1024 * AROUND);
   #length = new Uint8Array(1024);
+  /** Changes of residents when a list was looked for farther away; 0 = it is of those within NEAR. */
+  #farAt = new Int32Array(1024);
+  #changes = 1;
   /** Slots whose list has been looked up. */
   #known = 0;
 
@@ -71,7 +77,9 @@ export class Surroundings {
       this.#near = grown(this.#near, length * AROUND);
       this.#km = grown(this.#km, length * AROUND);
       this.#length = grown(this.#length, length);
+      this.#farAt = grown(this.#farAt, length);
     }
+    this.#changes++;
     this.#lat[slot] = resident.lat;
     this.#lon[slot] = resident.lon;
     this.#length[slot] = UNKNOWN;
@@ -89,8 +97,9 @@ export class Surroundings {
     this.#take(slot, cellOf(this.#lat[slot] as number, this.#lon[slot] as number));
     this.#id[slot] = '';
     this.#free.push(slot);
+    this.#changes++;
     this.#forget(slot);
-    this.#each(slot, (other) => this.#forget(other));
+    this.#each(slot, NEAR, (other) => this.#forget(other));
   }
 
   #forget(slot: number): void {
@@ -101,14 +110,15 @@ export class Surroundings {
   /** A new box into the lists of those around it, and they into its own, in one go. */
   #meet(slot: number, kind: number, witness: boolean): void {
     this.#length[slot] = 0;
+    this.#farAt[slot] = 0;
     this.#known++;
-    this.#each(slot, (other) => {
+    this.#each(slot, NEAR, (other) => {
       if (this.#kind[other] !== kind) return;
       const listed = witness && this.#length[other] !== UNKNOWN;
       const seen = this.#witness[other] === 1;
       if (!listed && !seen) return;
       const km = this.#distance(other, slot);
-      if (km > AROUND_KM) return;
+      if (km > NEAR) return;
       if (listed) this.#insert(other, slot, km);
       if (seen) this.#insert(slot, other, km);
     });
@@ -116,7 +126,20 @@ export class Surroundings {
 
   /** How many boxes are around; `slotAt` and `kmAt` then give the i-th, nearest first. */
   count(slot: number): number {
-    if (this.#length[slot] === UNKNOWN) this.#look(slot);
+    if (this.#length[slot] === UNKNOWN) {
+      this.#known++;
+      this.#farAt[slot] = 0;
+      this.#look(slot, NEAR);
+    }
+    // In the country the next boxes are farther away. There any change may be one of this list.
+    const farAt = this.#farAt[slot] as number;
+    if ((farAt !== 0 || (this.#length[slot] as number) < AROUND) && farAt !== this.#changes) {
+      this.#farAt[slot] = this.#changes;
+      for (const km of FARTHER) {
+        this.#look(slot, km);
+        if (this.#length[slot] === AROUND) break;
+      }
+    }
     return this.#length[slot] as number;
   }
   slotAt(slot: number, i: number): number {
@@ -126,13 +149,12 @@ export class Surroundings {
     return this.#km[slot * AROUND + i] as number;
   }
 
-  #look(slot: number): void {
+  #look(slot: number, radius: number): void {
     this.#length[slot] = 0;
-    this.#known++;
-    this.#each(slot, (other) => {
+    this.#each(slot, radius, (other) => {
       if (other === slot || this.#witness[other] === 0 || this.#kind[other] !== this.#kind[slot]) return;
       const km = this.#distance(slot, other);
-      if (km <= AROUND_KM) this.#insert(slot, other, km);
+      if (km <= radius) this.#insert(slot, other, km);
     });
   }
 
@@ -162,15 +184,17 @@ export class Surroundings {
     this.#length[slot] = Math.min(AROUND, length + 1);
   }
 
-  /** Calls for every box that may lie within AROUND_KM, itself included. */
-  #each(of: number, call: (slot: number) => void): void {
+  /** Calls for every box that may lie within a radius [km], itself included. */
+  #each(of: number, radius: number, call: (slot: number) => void): void {
     const lat = this.#lat[of] as number;
     const lon = this.#lon[of] as number;
     const row = Math.floor(lat / CELL);
-    for (let r = row - 1; r <= row + 1; r++) {
+    const reach = (CELL * radius) / NEAR;
+    const rows = Math.ceil(radius / NEAR);
+    for (let r = row - rows; r <= row + rows; r++) {
       const columns = columnsOf(r);
       // At the pole side of the row a kilometre takes the most degrees.
-      const wide = Math.min(180, CELL / Math.max(1e-6, cosAt(r)));
+      const wide = Math.min(180, reach / Math.max(1e-6, cosAt(r)));
       const first = Math.floor(((lon - wide + 180) / 360) * columns);
       const last = Math.floor(((lon + wide + 180) / 360) * columns);
       for (let c = first; c <= Math.min(last, first + columns - 1); c++) {
@@ -179,7 +203,7 @@ export class Surroundings {
           const first = (chunk - 1) * CHUNK;
           // Newest first, so that in a crowd it is the oldest that are not looked at.
           for (let i = first + (this.#used[chunk - 1] as number) - 1; i >= first && n < CROWD; i--, n++) {
-            if (Math.abs((this.#memberLat[i] as number) - lat) > CELL) continue;
+            if (Math.abs((this.#memberLat[i] as number) - lat) > reach) continue;
             const apart = Math.abs((this.#memberLon[i] as number) - lon);
             if (apart <= wide || apart >= 360 - wide) call(this.#member[i] as number);
           }

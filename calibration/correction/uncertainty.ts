@@ -12,24 +12,85 @@ const SCALE: Partial<Record<CorrectionLevel, readonly [number, number]>> = {
   L2: [4, 0.2],
   L1: [6, 0.35],
 };
-/** Spread of boxes of one type against each other, where a box has no history of its own. */
-const U_BOX = 0.1;
 /** Growth of the error per km from the reference (Sofia 2026: 3.84–5.62 %). */
-const PER_KM = 0.05;
+const PER_KM = 0.02;
 const MAX_KM = 15;
 
-/** Standard uncertainty to start from [µg/m³]. */
-export function startScale(level: CorrectionLevel, y: number, km: number): number {
+/**
+ * Standard uncertainty to start from [µg/m³].
+ *
+ * @param left standard deviation of log of what of the box's own gain is not known
+ */
+export function startScale(level: CorrectionLevel, y: number, km: number, left: number): number {
   const bare = level.replace('+', '') as CorrectionLevel;
   const [a, b] = SCALE[bare] ?? [6, 0.35];
   const level0 = Math.max(0, y);
-  const box = bare === 'L5' ? 0 : U_BOX * level0;
+  const box = bare === 'L5' ? 0 : left * (level0 + 5);
   const far = bare === 'L4' && Number.isFinite(km) ? PER_KM * Math.min(km, MAX_KM) * level0 : 0;
   return Math.hypot(a + b * level0, box, far);
 }
 
 /** Share of values below the interval and above it. */
 const TAIL = 0.05;
+
+/** Scores of one place, latest ones. */
+export interface Scores {
+  readonly values: number[];
+  at: number;
+}
+
+export const newScores = (): Scores => ({ values: [], at: 0 });
+
+export function keep(s: Scores, score: number): void {
+  // One wild hour must not stretch the interval of all boxes.
+  s.values[s.at] = Math.min(MAX_SCORE, Math.max(-MAX_SCORE, score));
+  s.at = (s.at + 1) % BOX_SCORES;
+}
+
+const MAX_SCORE = 8;
+
+/** ŷ − low·u … ŷ + high·u. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What is assumed of the variance of places' means, as part of the variance from hour to hour, and how many places that is worth. */
+const PLACE = { share: 1, worth: 3 };
+const NORMAL = 1.645;
+
+/**
+ * Interval for a place that is none of those the scores come from. A score is the place's own persistent part and what changes from
+ * hour to hour. Of the latter there is plenty, and its quantiles are taken as they are; of the former there are as many as places, so
+ * its variance leans on what is known beforehand. With few places that is far better than quantiles of all scores together, which
+ * know nothing of a place that is worse than the ones seen.
+ */
+export function intervalForNewPlace(places: readonly Scores[]): Interval {
+  const rest: number[] = [];
+  let variance = 0;
+  let worth = 0;
+  for (const { values } of places) {
+    if (values.length < 6) continue;
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    // Scores of neighbouring hours are alike: a dozen say as much as one.
+    let within = 0;
+    for (const v of values) {
+      within += (v - mean) ** 2;
+      rest.push(v - mean);
+    }
+    const trust = values.length / (values.length + 24);
+    variance += trust * Math.max(0, mean * mean - (12 * within) / values.length ** 2);
+    worth += trust;
+  }
+  pad(rest, PRIOR_SCORES);
+  const hourly = rest.reduce((sum, v) => sum + v * v, 0) / rest.length;
+  const place = (NORMAL ** 2 * (variance + PLACE.worth * PLACE.share * hourly)) / (worth + PLACE.worth);
+  const sorted = Float64Array.from(rest).sort();
+  return {
+    low: Math.sqrt(Math.max(0, -quantileOf(sorted, TAIL)) ** 2 + place),
+    high: Math.sqrt(Math.max(0, quantileOf(sorted, 1 - TAIL)) ** 2 + place),
+  };
+}
 
 /**
  * Tail to aim at for a box that is none of those the scores come from: with few stations the next place may be worse than all seen
@@ -86,14 +147,18 @@ const adapt = (current: number, aim: number, miss: boolean): number =>
 function settle(q: Quantiles, others: Quantiles | null): void {
   const all = q.scores.slice();
   const borrowed = others?.scores ?? PRIOR_SCORES;
-  const missing = Math.max(0, ENOUGH - all.length);
-  if (missing > 0 && borrowed.length > 0) {
-    const sorted = Float64Array.from(borrowed).sort();
-    for (let i = 0; i < missing; i++) all.push(sorted[Math.floor(((i + 0.5) / missing) * sorted.length)] as number);
-  }
+  pad(all, borrowed);
   const sorted = Float64Array.from(all).sort();
   q.high = Math.max(0.2, quantileOf(sorted, 1 - q.tailHigh));
   q.low = Math.max(0.2, -quantileOf(sorted, q.tailLow));
+}
+
+/** Few scores are filled up with as many of others, evenly taken. */
+function pad(scores: number[], borrowed: readonly number[]): void {
+  const missing = Math.max(0, ENOUGH - scores.length);
+  if (missing === 0 || borrowed.length === 0) return;
+  const sorted = Float64Array.from(borrowed).sort();
+  for (let i = 0; i < missing; i++) scores.push(sorted[Math.floor(((i + 0.5) / missing) * sorted.length)] as number);
 }
 
 /** Conformal quantile: the (n + 1)-th part counts, so that few values give a wider interval. */

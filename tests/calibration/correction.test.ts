@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { scanClock } from '../../calibration/correction/clock.ts';
-import { consent, CONSENSUS, logOf, newGain } from '../../calibration/correction/consensus.ts';
+import { consensusOf, consent, logOf, newGain } from '../../calibration/correction/consensus.ts';
 import { newHistory, record, stepMean } from '../../calibration/correction/history.ts';
 import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
 import { isReference, isStuck } from '../../calibration/correction/reference.ts';
 import { krige } from '../../calibration/correction/spatial.ts';
-import { newQuantiles, track } from '../../calibration/correction/uncertainty.ts';
+import { intervalForNewPlace, keep, newQuantiles, newScores, track } from '../../calibration/correction/uncertainty.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 
 /** mulberry32: seeded, so that a failure can be repeated. */
@@ -113,19 +113,83 @@ describe('intervals', () => {
   });
 });
 
+describe('intervals for a place that has not been seen', () => {
+  it('hold about nine in ten of new places, three known ones or twelve', () => {
+    const next = random(5);
+    const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+    for (const known of [3, 12]) {
+      let hits = 0;
+      let n = 0;
+      for (let city = 0; city < 60; city++) {
+        const places = Array.from({ length: known }, () => {
+          const s = newScores();
+          const persistent = 0.5 * normal();
+          for (let i = 0; i < 200; i++) keep(s, persistent + normal());
+          return s;
+        });
+        const { low, high } = intervalForNewPlace(places);
+        for (let box = 0; box < 20; box++) {
+          const persistent = 0.5 * normal();
+          for (let i = 0; i < 20; i++, n++) {
+            const score = persistent + normal();
+            if (score <= high && -score <= low) hits++;
+          }
+        }
+      }
+      expect(hits / n).toBeGreaterThan(0.88);
+      // Three say little of how places differ: rather too wide than too narrow.
+      expect(hits / n).toBeLessThan(known < 5 ? 0.95 : 0.93);
+    }
+  });
+});
+
 describe('consensus', () => {
+  const numbers = consensusOf({ box: 0.05, place: 0.1 });
+  /** What a box far from all is told after three days beside four that read 20. */
+  const after = (reads: number, km: number): number => {
+    const own = newGain();
+    const around = [1, 2, 3, 4].map(() => ({ gain: { ...newGain(), log: logOf(20), time: 0 }, km }));
+    let y = 0;
+    for (let i = 1; i <= 100; i++) {
+      for (const a of around) a.gain.time = i * HOUR;
+      ({ y } = consent(own, reads, i * HOUR, around, 2 * HOUR, consensusOf({ box: 0.02, place: 0.08 })));
+    }
+    return y;
+  };
+  it('leaves most of the difference to the place, where boxes are kilometres apart', () => {
+    expect(after(14, 4)).toBeGreaterThan(14);
+    expect(after(14, 4)).toBeLessThan(16);
+  });
+  it('takes a reading ten times too high down, wherever the box is', () => {
+    expect(after(200, 4)).toBeLessThan(30);
+    expect(after(40, 4)).toBeGreaterThan(33);
+  });
   it('takes away most of what sets a box apart from boxes at the same place', () => {
     const own = newGain();
     const around = [1, 2].map(() => ({ gain: { ...newGain(), log: logOf(20), time: 0 }, km: 0.01 }));
     let y = 0;
     for (let i = 1; i <= 300; i++) {
       for (const a of around) a.gain.time = i * HOUR;
-      y = consent(own, 12, i * HOUR, around, 2 * HOUR, CONSENSUS);
+      ({ y } = consent(own, 12, i * HOUR, around, 2 * HOUR, numbers));
     }
     expect(y).toBeGreaterThan(15);
     expect(y).toBeLessThan(20);
   });
-  it('says nothing without neighbours', () => expect(consent(newGain(), 12, 0, [], HOUR, CONSENSUS)).toBe(12));
+  it('takes most of a difference away when the box is known to drift: places do not', () => {
+    const told = (drifting: boolean): number => {
+      const own = newGain();
+      const around = [1, 2, 3, 4].map(() => ({ gain: { ...newGain(), log: logOf(20), time: 0 }, km: 4 }));
+      let y = 0;
+      for (let i = 1; i <= 300; i++) {
+        for (const a of around) a.gain.time = i * HOUR;
+        ({ y } = consent(own, 14, i * HOUR, around, 2 * HOUR, consensusOf({ box: 0.02, place: 0.08 }), drifting));
+      }
+      return y;
+    };
+    expect(told(false)).toBeLessThan(15.5);
+    expect(told(true)).toBeGreaterThan(16);
+  });
+  it('says nothing without neighbours', () => expect(consent(newGain(), 12, 0, [], HOUR, numbers).y).toBe(12));
 });
 
 describe('kriging of residuals', () => {

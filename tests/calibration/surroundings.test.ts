@@ -15,7 +15,7 @@ function byHand(all: ReadonlyMap<number, Resident>, slot: number): (readonly [st
 }
 
 const near = (centre: number): fc.Arbitrary<number> =>
-  fc.integer({ min: -400, max: 400 }).map((n) => centre + n * 5e-5);
+  fc.integer({ min: -400, max: 400 }).map((n) => centre + n * 4e-4);
 const resident = (lat: number, lon: number) =>
   fc.record({
     lat: near(lat),

@@ -1,0 +1,69 @@
+/**
+ * Two kinds of pooled model are fitted each night, with and without growth of particles in humid air, and judged by pairs of later
+ * days at stations they have not seen. The other one takes over when it is clearly and consistently better (calibration note §8.3).
+ */
+import { DAY, type EpochMs } from '../../model/time.ts';
+import type { PoolState } from './memory.ts';
+import { applyBetas, varianceWeight, type PooledModel } from './pooled.ts';
+import type { CorrectionSettings } from './settings.ts';
+
+export interface DayOfContest {
+  readonly day: number;
+  /** Weighted squared errors. */
+  mine: number;
+  other: number;
+}
+
+const DAYS = 28;
+const LEAST_DAYS = 5;
+/** The challenger's squared error may be at most this part: 0.97 of the error. */
+const MUCH_BETTER = 0.97 ** 2;
+/** One-sided 90 % of Student's t for few days. */
+const SURE = 1.5;
+
+/** Its answer at this station, from the solution that has not seen the station where there is one. */
+const answer = (model: PooledModel, station: string, x: number, rh: number, temp: number): number =>
+  applyBetas(model.stations.length > 1 ? (model.without[station] ?? {}) : model.betas, model.range, x, rh, temp);
+
+export function compare(
+  pool: PoolState,
+  settings: CorrectionSettings,
+  station: string,
+  time: EpochMs,
+  y: number,
+  x: number,
+  rh: number,
+  temp: number,
+): void {
+  if (!pool.pooled || !pool.rival) return;
+  const mine = answer(pool.pooled, station, x, rh, temp);
+  const other = answer(pool.rival, station, x, rh, temp);
+  if (Number.isNaN(mine) || Number.isNaN(other)) return;
+  const day = Math.floor(time / DAY);
+  let at = pool.contest.find((d) => d.day === day);
+  if (!at) {
+    pool.contest.push((at = { day, mine: 0, other: 0 }));
+    if (pool.contest.length > DAYS) pool.contest.shift();
+  }
+  const weight = varianceWeight(x, settings);
+  at.mine += weight * (mine - y) ** 2;
+  at.other += weight * (other - y) ** 2;
+}
+
+/** Whether the other kind takes over from tonight. */
+export function decide(pool: PoolState): void {
+  const { contest } = pool;
+  const n = contest.length;
+  if (n < LEAST_DAYS) return;
+  let [mine, other] = [0, 0];
+  for (const d of contest) {
+    mine += d.mine;
+    other += d.other;
+  }
+  if (other > MUCH_BETTER * mine) return;
+  const mean = (mine - other) / n;
+  const variance = contest.reduce((sum, d) => sum + (d.mine - d.other - mean) ** 2, 0) / (n - 1);
+  if (mean < SURE * Math.sqrt(variance / n)) return;
+  pool.growth = !pool.growth;
+  for (const d of contest) [d.mine, d.other] = [d.other, d.mine];
+}
