@@ -1,10 +1,10 @@
 /**
  * The calibration stage put together: QC, then correction.
  */
-import { deserialize, serialize } from 'node:v8';
 import { Correction, type CorrectionOptions, type CorrectionState } from './correction/correction.ts';
 import { createQc, type QcState } from './qc/qc.ts';
 import { Quantities, type QuantitiesState } from './quantities/quantities.ts';
+import { decodeParts, encodeParts } from './snapshot.ts';
 import type { CalibrationStage } from './stage.ts';
 
 export type StageOptions = CorrectionOptions;
@@ -13,6 +13,8 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
   const qc = createQc();
   const correction = new Correction(options);
   const quantities = new Quantities();
+  const parts = (): Uint8Array[] =>
+    encodeParts({ qc: qc.state(), correction: correction.state(), quantities: quantities.state() });
   return {
     setBox: (box) => {
       qc.setBox(box);
@@ -27,7 +29,10 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     setColocations: (pairs) => correction.setColocations(pairs),
     check: (readings) => qc.check(readings),
     correct: (readings) => quantities.correct(correction.correct(readings)),
-    reference: (values) => correction.reference(values),
+    reference: (values) => {
+      qc.reference(values);
+      correction.reference(values);
+    },
     weather: (values) => quantities.weather(values),
     advance: (now) => {
       qc.advance(now);
@@ -38,9 +43,10 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     get cards() {
       return correction.cards;
     },
-    snapshot: () => serialize({ qc: qc.state(), correction: correction.state(), quantities: quantities.state() }),
+    snapshot: () => Buffer.concat(parts()),
+    snapshotParts: parts,
     restore: (bytes) => {
-      const found = deserialize(bytes) as { qc: QcState; correction: CorrectionState; quantities?: QuantitiesState };
+      const found = decodeParts(bytes) as { qc: QcState; correction: CorrectionState; quantities?: QuantitiesState };
       qc.restoreState(found.qc);
       correction.restoreState(found.correction);
       if (found.quantities) quantities.restoreState(found.quantities);

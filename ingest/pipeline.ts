@@ -59,7 +59,8 @@ export interface Processed {
 export interface PipelineState {
   readonly clock: EpochMs;
   readonly advanced: EpochMs;
-  readonly stage: Uint8Array;
+  /** Parts that lie one behind the other. */
+  readonly stage: readonly Uint8Array[];
   readonly recent: RecentPacketsState;
   readonly things: ThingColumns;
   readonly hours: Map<string, StationHours>;
@@ -408,14 +409,14 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     state: () => ({
       clock,
       advanced,
-      stage: stage.snapshot(),
+      stage: stage.snapshotParts(),
       recent: recent.state(),
       things: things.state(),
       hours: hours.state(),
       weather: { temperature: weather.temperature.state(), humidity: weather.humidity.state() },
     }),
     restore(state) {
-      stage.restore(state.stage);
+      stage.restore(state.stage.length === 1 ? (state.stage[0] as Uint8Array) : Buffer.concat(state.stage));
       clock = state.clock;
       advanced = state.advanced;
       recent.restore(state.recent);

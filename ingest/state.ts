@@ -42,7 +42,7 @@ export interface StateFolder {
   batchEnds(after: number): number[];
   /** Durable when it resolves. */
   noteBatch(seq: number): Promise<void>;
-  /** In parts: a large state is not copied once more. */
+  /** In parts, which are live: a large state is not copied once more. */
   encode(saved: SavedState): Uint8Array[];
   /** Puts the encoded snapshot in place and keeps only the batch ends behind it. */
   save(parts: readonly Uint8Array[], seq: number): void;
@@ -94,7 +94,7 @@ export function openStateFolder(folder: string): StateFolder {
         return { saved: null, problem: `${snapshotPath} is damaged or of another version; starting without it` };
       const length = body.readUInt32LE(0);
       const saved = deserialize(body.subarray(4, 4 + length)) as SavedState;
-      return { saved: { ...saved, state: { ...saved.state, stage: body.subarray(4 + length) } }, problem: '' };
+      return { saved: { ...saved, state: { ...saved.state, stage: [body.subarray(4 + length)] } }, problem: '' };
     },
     batchEnds: (after) => [...new Set(readEnds())].filter((n) => n > after).sort((a, b) => a - b),
     async noteBatch(seq) {
@@ -109,7 +109,7 @@ export function openStateFolder(folder: string): StateFolder {
       const small = serialize({ seq, state: rest });
       const length = Buffer.alloc(4);
       length.writeUInt32LE(small.length);
-      return [length, small, stage];
+      return [length, small, ...stage];
     },
     save(parts, seq) {
       const hash = createHash('sha256');

@@ -204,7 +204,7 @@ describe('the loop', () => {
     const { saved } = folder.load();
     if (!saved) throw new Error('nothing was saved');
     folder.save(
-      folder.encode({ seq: saved.seq, state: { ...saved.state, stage: new Uint8Array([1, 2, 3]) } }),
+      folder.encode({ seq: saved.seq, state: { ...saved.state, stage: [new Uint8Array([1, 2, 3])] } }),
       saved.seq,
     );
     const problems: string[] = [];

@@ -1,0 +1,41 @@
+import { serialize } from 'node:v8';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { decodeParts, encodeParts } from '../../calibration/snapshot.ts';
+
+const array = fc
+  .record({ kind: fc.constantFrom(Float64Array, Float32Array, Int32Array, Uint32Array, Uint8Array), length: fc.constantFrom(0, 1, 511, 4095, 5001) })
+  .map(({ kind, length }) => new kind(Array.from({ length }, (_, i) => (i * 37) % 251))); // prettier-ignore
+const leaf = fc.oneof(array, fc.array(array, { maxLength: 3 }), fc.string(), fc.double(), fc.constant(null), fc.array(fc.integer()), fc.constant(new Map([['a', { x: 1 }]]))); // prettier-ignore
+const state = fc.dictionary(
+  fc.constantFrom('qc', 'pool', 'blocks', 'n'),
+  fc.oneof(leaf, fc.dictionary(fc.constantFrom('a', 'b', 'c'), leaf)),
+);
+
+test('a state comes back as it was from its parts, wherever in memory they lie', () => {
+  fc.assert(
+    fc.property(state, fc.integer({ min: 0, max: 9 }), (given, offset) => {
+      const parts = encodeParts(given);
+      const room = new Uint8Array(offset + parts.reduce((n, p) => n + p.length, 0));
+      let at = offset;
+      for (const part of parts) {
+        room.set(part, at);
+        at += part.length;
+      }
+      expect(decodeParts(room.subarray(offset))).toEqual(given);
+    }),
+  );
+});
+
+test('large arrays are not copied, what comes back is; older states are read; what is cut short is refused', () => {
+  const big = Float64Array.from({ length: 5000 }, (_, i) => i);
+  const parts = encodeParts({ pool: { count: 1, blocks: [big, big.subarray(0, 3)] } });
+  expect(parts.some((p) => p.buffer === big.buffer)).toBe(true);
+  const bytes = Buffer.concat(parts);
+  const found = decodeParts(bytes) as { pool: { blocks: Float64Array[] } };
+  bytes.fill(0);
+  expect(found.pool.blocks).toEqual([big, big.subarray(0, 3)]);
+  expect(decodeParts(serialize({ a: big }))).toEqual({ a: big });
+  const whole = Buffer.concat(encodeParts({ a: big }));
+  expect(() => decodeParts(whole.subarray(0, whole.length - 8))).toThrow('cut short');
+});
