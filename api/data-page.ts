@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LICENCES } from '../registry/licences.ts';
+import { PROPERTIES } from '../model/properties.ts';
 import { publicPlace } from '../registry/place.ts';
 import { observationDataset, type catalogueRoutes } from './catalogue.ts';
 import type { App, Context } from './context.ts';
 import { examples, type Example } from './data-examples.ts';
+import { townships } from './townships.ts';
 
 type Language = 'zh' | 'en';
 
@@ -17,7 +19,9 @@ const STYLE = `:root{color-scheme:light dark;--paper:#fbf8f1;--ink:#17242f;--lin
 header,main{max-width:56rem;margin:auto;padding:1rem}header{display:flex;flex-wrap:wrap;gap:1rem;border-bottom:1px solid var(--line)}
 a{color:var(--link)}h2{margin-top:2.2rem}h3{margin:1.2rem 0 .3rem;font-size:1rem}pre{background:var(--code);border:1px solid var(--line);border-radius:8px;padding:.7rem;overflow-x:auto;font-size:.85rem}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);text-align:left;padding:.35rem .5rem .35rem 0;vertical-align:top}
-.tool{display:inline-block;border:1px solid var(--line);border-radius:1rem;padding:0 .6rem;margin-right:.5rem;font-size:.8rem}`;
+.tool{display:inline-block;border:1px solid var(--line);border-radius:1rem;padding:0 .6rem;margin-right:.5rem;font-size:.8rem}
+form{display:flex;flex-wrap:wrap;gap:.8rem 1.2rem;align-items:end}label{display:grid;gap:.2rem;max-width:100%}
+select,button{font:inherit;min-height:2.75rem;padding:.3rem .6rem;border:1px solid var(--line);border-radius:.4rem;background:#fff;color:inherit;max-width:100%}button{background:#0b5a78;color:#fff;border-color:#0b5a78;padding-inline:1.2rem;cursor:pointer}`;
 
 interface Words {
   readonly title: string;
@@ -25,6 +29,18 @@ interface Words {
   readonly nav: readonly (readonly [string, string])[];
   readonly what: string;
   readonly ways: readonly (readonly [what: string, href: string, how: string])[];
+  readonly form: {
+    readonly title: string;
+    readonly lead: string;
+    readonly town: string;
+    readonly month: string;
+    readonly property: string;
+    readonly level: string;
+    readonly levels: readonly [corrected: string, raw: string];
+    readonly step: string;
+    readonly steps: readonly [hour: string, day: string];
+    readonly get: string;
+  };
   readonly examples: string;
   readonly reading: string;
   readonly rules: readonly string[];
@@ -54,6 +70,7 @@ const WORDS: Record<Language, Words> = {
       ['即時', '/api/v1/stream?property=pm25', 'Server-Sent Events,可續傳;MQTT 主題 v1.1/Observations'],
       ['目錄', '/catalog.jsonld', 'DCAT-AP;也有政府資料開放平臺欄位'],
     ],
+    form: { title: '一個鄉鎮市區一個月,存成試算表', lead: '選好就下載一個 CSV,Excel 與 LibreOffice 直接打得開:每列是一個測點一小時,有校正值、90 % 區間、旗標、授權與當地時間。', town: '鄉鎮市區', month: '月份', property: '測項', level: '值', levels: ['校正值', '原始值'], step: '平均', steps: ['小時', '日'], get: '下載 CSV' },
     examples: '複製就能用的例子',
     reading: '讀懂數值',
     rules: [
@@ -91,6 +108,7 @@ const WORDS: Record<Language, Words> = {
       ['Live', '/api/v1/stream?property=pm25', 'Server-Sent Events that resume; MQTT topic v1.1/Observations'],
       ['Catalogue', '/catalog.jsonld', 'DCAT-AP, and the fields of data.gov.tw'],
     ],
+    form: { title: 'A township for a month, for a spreadsheet', lead: 'One CSV that Excel and LibreOffice open: a line for each box and hour, with the corrected value, its 90 % interval, flag, licence and local time.', town: 'Township', month: 'Month', property: 'What', level: 'Values', levels: ['corrected', 'raw'], step: 'Means', steps: ['of hours', 'of days'], get: 'Download CSV' },
     examples: 'Examples to copy and paste',
     reading: 'Reading the values',
     rules: [
@@ -146,6 +164,35 @@ export function pageExamples(context: Context, base: string): Example[] {
   return examples(base, context.clock(), box?.id ?? 'BOX', bbox, newestDump(context));
 }
 
+/** Plain HTML: works without a script, on every browser an office has. */
+function townshipForm(w: Words, language: Language, now: number): string {
+  const { form } = w;
+  const option = (value: string, text: string, selected = false): string =>
+    `<option value="${escape(value)}"${selected ? ' selected' : ''}>${escape(text)}`;
+  const zh = language === 'zh';
+  const groups = Map.groupBy(townships(), (t) => (zh ? t.county : t.countyEn));
+  const towns = [...groups]
+    .map(
+      ([county, list]) =>
+        `<optgroup label="${escape(county)}">${list.map((t) => option(t.code, zh ? `${t.county} ${t.name}` : `${t.nameEn}, ${t.countyEn}`)).join('')}</optgroup>`,
+    )
+    .join('');
+  const months = Array.from({ length: 24 }, (_, i) => {
+    const d = new Date(now);
+    return new Date(Date.UTC(d.getUTCFullYear(), d.getUTCMonth() - i, 1)).toISOString().slice(0, 7);
+  });
+  const field = (label: string, name: string, options: string): string =>
+    `<label>${escape(label)} <select name="${name}">${options}</select></label>`;
+  return `<section id="township"><h2>${escape(form.title)}</h2><p>${escape(form.lead)}
+<form action="/api/v1/observations" method="get"><input type="hidden" name="bom" value="true">
+${field(form.town, 'township', towns)}
+${field(form.month, 'month', months.map((m, i) => option(m, m, i === 1)).join(''))}
+${field(form.property, 'property', PROPERTIES.map((p) => option(p.key, `${zh ? p.name.zh : p.name.en} (${p.key})`, p.key === 'pm25')).join(''))}
+${field(form.level, 'level', option('corrected', form.levels[0]) + option('raw', form.levels[1]))}
+${field(form.step, 'interval', option('PT1H', form.steps[0]) + option('P1D', form.steps[1]))}
+<button>${escape(form.get)}</button></form></section>`;
+}
+
 export function dataPage(app: App, context: Context, extent: ReturnType<typeof catalogueRoutes>): void {
   app.get('/data', { schema: { hide: true } }, async (request, reply) => {
     const base = context.baseUrl(request);
@@ -157,6 +204,7 @@ export function dataPage(app: App, context: Context, extent: ReturnType<typeof c
     const body = `<header>${w.nav.map(([href, text]) => `<a href="${href}">${escape(text)}</a>`).join('')}</header>
 <main><h1>${escape(w.title)}</h1><p>${escape(w.lead)}
 <h2>${escape(w.what)}</h2><table>${w.ways.map(([what, href, how]) => `<tr><td><a href="${escape(href.replace('{id}', anyBox))}">${escape(what)}</a><td>${escape(how)}`).join('')}</table>
+${townshipForm(w, language, context.clock())}
 <h2>${escape(w.examples)}</h2>${pageExamples(context, base)
       .map(
         (e) =>

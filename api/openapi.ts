@@ -15,3 +15,15 @@ export const describeSchema: SwaggerTransform = (document) => {
   }
   return out;
 };
+
+/** OpenAPI 3.1 is JSON Schema 2020-12: positions of an array are `prefixItems`, where the generator writes the older `items: […]`. */
+export function withTuples(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withTuples);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key === 'items' && Array.isArray(inner) ? 'prefixItems' : key,
+      withTuples(inner),
+    ]),
+  );
+}

@@ -21,6 +21,7 @@ import { Presence } from './presence.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
 import { claimRoutes } from './routes/claim.ts';
 import { firmwareRoutes } from './routes/firmware.ts';
+import { areaRoutes } from './routes/area.ts';
 import { boxRoutes } from './routes/boxes.ts';
 import { frameRoutes } from './routes/frames.ts';
 import { hotspotRoutes } from './routes/hotspots.ts';
@@ -38,7 +39,7 @@ import { recordRoutes } from './routes/records.ts';
 import { revisionRoutes } from './routes/revisions.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { tableRoutes } from './routes/table.ts';
-import { describeSchema } from './openapi.ts';
+import { describeSchema, withTuples } from './openapi.ts';
 import { staRoutes } from './sta/routes.ts';
 import { ThingCache } from './things.ts';
 
@@ -134,6 +135,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   boxRoutes(app, context);
   latestRoutes(app, context);
   const exportsRunning = observationRoutes(app, context);
+  areaRoutes(app, context);
   indexRoutes(app, context);
   frameRoutes(app, context);
   hotspotRoutes(app, context);
@@ -151,7 +153,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   tableRoutes(app, context);
   operationRoutes(app, context, live, () => warm, exportsRunning);
   if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);
-  app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  app.get('/api/openapi.json', { schema: { hide: true } }, async () => withTuples(app.swagger()));
   const page = await pages(app, context);
 
   app.setNotFoundHandler((request, reply) => {
