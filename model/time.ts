@@ -17,11 +17,49 @@ export function formatTime(t: EpochMs): string {
 
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 
+/** Two digits as a number; NaN when they are none. */
+function two(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - 48;
+  const ones = text.charCodeAt(at + 1) - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : NaN;
+}
+const DASH = 45;
+const COLON = 58;
+
+/** The form in which most boxes write (`2026-11-21T08:00:00Z`, or with three digits of a second); NaN for any other, valid or not. */
+function parseUsual(text: string): EpochMs {
+  const n = text.length;
+  if ((n !== 20 && n !== 24) || text.charCodeAt(n - 1) !== 90 || text.charCodeAt(10) !== 84) return NaN;
+  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return NaN;
+  if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return NaN;
+  const year = 100 * two(text, 0) + two(text, 2);
+  const month = two(text, 5);
+  const day = two(text, 8);
+  const hour = two(text, 11);
+  const minute = two(text, 14);
+  const second = two(text, 17);
+  let fraction = 0;
+  if (n === 24) {
+    const last = text.charCodeAt(22) - 48;
+    if (text.charCodeAt(19) !== 46 || last < 0 || last > 9) return NaN;
+    fraction = Math.floor(((10 * two(text, 20) + last) / 1000) * 1000);
+  }
+  // Ends of months and leap seconds are left to the thorough way; NaN fails every comparison.
+  if (!(year >= 1000 && month >= 1 && month <= 12 && day >= 1 && day <= 28)) return NaN;
+  if (!(hour <= 23 && minute <= 59 && second <= 59)) return NaN;
+  return Date.UTC(year, month - 1, day, hour, minute, second) + fraction;
+}
+
 /**
  * Strict RFC 3339 §5.6: a zone is required and every field is range-checked (`2026-02-30` is not a date).
  * A leap second (`:60`) counts as the first moment of the next minute. Returns null for anything else.
  */
 export function parseTime(text: string): EpochMs | null {
+  const usual = parseUsual(text);
+  return Number.isNaN(usual) ? parseAny(text) : usual;
+}
+
+function parseAny(text: string): EpochMs | null {
   const m = RFC3339.exec(text);
   if (!m) return null;
   const [year, month, day, hour, minute, second] = m.slice(1, 7).map(Number) as [
