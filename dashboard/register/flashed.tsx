@@ -11,12 +11,12 @@ export interface Flashed {
   readonly format: string;
 }
 
-/** `/register?device=NAME[&format=FORMAT]`; null = nobody was sent here by a box. */
+/** `/register?device=NAME[&format=FORMAT]`, the name as the box says it (of ESPHome its whole topic prefix); null = nobody was sent here by a box. */
 export function flashedIn(search: string): Flashed | null {
   const query = new URLSearchParams(search);
   const device = (query.get('device') ?? '').trim();
   const format = query.get('format') ?? 'esphome';
-  return /^[\w.:-]{1,64}$/.test(device) && /^[a-z-]{1,40}$/.test(format) ? { device, format } : null;
+  return /^[\w.:/-]{1,64}$/.test(device) && /^[a-z-]{1,40}$/.test(format) ? { device, format } : null;
 }
 
 export function WaitForBox({ device, format }: Flashed) {
