@@ -15,7 +15,7 @@ const SPATIAL = reason('spatial');
 const JUMPED = SPIKE | SPATIAL;
 /** Reasons that say nothing against a value. */
 const REMARKS =
-  reason('event') | reason('fog') | reason('indoor') | reason('near_source') | reason('single_channel') | reason('drift') | reason('clock'); // prettier-ignore
+  reason('event') | reason('fog') | reason('indoor') | reason('near_source') | reason('single_channel') | reason('drift') | reason('outlier') | reason('clock'); // prettier-ignore
 /** A reading this near stays with the one before: a share of the step, and of the value. */
 const STAYS = 0.25;
 

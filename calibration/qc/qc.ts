@@ -10,7 +10,8 @@ import { FLAG, type Flag, reason, worse } from '../../model/flags.ts';
 import type { CheckedReading, CheckedValue, RawReading } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../model/properties.ts';
 import type { EpochMs } from '../../model/time.ts';
-import type { StageBox, StageStation } from '../stage.ts';
+import type { ReferenceValue, StageBox, StageStation } from '../stage.ts';
+import { BesideStations, type BesideState } from './beside_station.ts';
 import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
 import { ChannelPairs, type PairsState } from './channel_pair.ts';
 import { INDEPENDENT, JUMP } from './company.ts';
@@ -32,6 +33,8 @@ import { Usual } from './usual.ts';
 export interface Qc {
   setBox(box: StageBox): void;
   setStation(station: StageStation): void;
+  /** Reference values that have become known. */
+  reference(values: readonly ReferenceValue[]): void;
   /** Judges readings that belong together: in `backtest` all rows of one time, live a micro-batch. Same order out as in. */
   check(readings: readonly RawReading[]): CheckedReading[];
   /** Nightly work that is due at `now`. */
@@ -48,7 +51,7 @@ export interface Qc {
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 4;
+const SNAPSHOT_VERSION = 5;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
@@ -65,6 +68,7 @@ interface Plan {
 interface Step {
   readonly mask: number;
   readonly test: ValueTest['test'];
+  readonly remark: boolean;
 }
 const plans: Plan[] = [];
 for (const p of PROPERTIES) {
@@ -72,6 +76,7 @@ for (const p of PROPERTIES) {
     VALUE_TESTS.filter((t) => t.kind === kind && (!t.for || t.for.includes(p.key))).map((t) => ({
       mask: reason(t.reason),
       test: t.test,
+      remark: t.remark === true,
     }));
   plans[p.num] = { property: p, limits: limitsOf(p.key), instant: steps('instant'), history: steps('history') };
 }
@@ -107,6 +112,7 @@ const SINGLE_CHANNEL = reason('single_channel');
 const SPATIAL_REASON = reason('spatial');
 const OUTLIER = reason('outlier');
 const SCALE_REASON = reason('scale');
+const INDOOR = reason('indoor');
 const EVENT = reason('event');
 const CORRELATION = reason('correlation');
 const DRIFT = reason('drift');
@@ -165,6 +171,7 @@ export function createQc(): Qc {
   const nightly = new Nightly();
   const pairs = new ChannelPairs();
   const usual = new Usual();
+  const beside = new BesideStations();
   /** Sites by the spot they claim; mostly one, then without a list. */
   const spots = new Map<number, number | number[]>();
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
@@ -203,9 +210,13 @@ export function createQc(): Qc {
   };
 
   function run(steps: readonly Step[], v: DraftValue): void {
-    for (const { mask, test } of steps) {
+    for (const { mask, test, remark } of steps) {
       const flag = test(c);
       if (flag === FLAG.notEvaluated) continue;
+      if (remark) {
+        if (flag !== FLAG.good) v.reasons |= mask;
+        continue;
+      }
       v.flag = worse(v.flag, flag);
       if (flag !== FLAG.good) v.reasons |= mask;
     }
@@ -415,12 +426,14 @@ export function createQc(): Qc {
       size > limit && answer.z > 0 && draft.values.some((v) => v.jump > JUMP && INDEPENDENT.has(v.property) && v.flag !== FLAG.fail); // prettier-ignore
     const flagged = size > limit && !answer.event && !answer.confirmed && !company;
     if (!flagged)
-      for (const v of draft.values)
-        if (v.reasons & (SPIKE | OUTLIER) && v.flag === FLAG.suspect && PARTICLES.has(num(v.property))) {
-          // Nothing else that makes a value suspect may be lost with the spike.
-          if (!(v.reasons & SUSPECTING)) v.flag = FLAG.good;
-          v.reasons &= ~(SPIKE | OUTLIER);
-        }
+      for (const v of draft.values) {
+        if (!PARTICLES.has(num(v.property))) continue;
+        v.reasons &= ~OUTLIER;
+        if (!(v.reasons & SPIKE) || v.flag !== FLAG.suspect) continue;
+        // Nothing else that makes a value suspect may be lost with the spike.
+        if (!(v.reasons & SUSPECTING)) v.flag = FLAG.good;
+        v.reasons &= ~SPIKE;
+      }
     const a = draft.values[draft.a] as DraftValue;
     if (flagged) mark(a, size > SPATIAL.fail ? FLAG.fail : FLAG.suspect, SPATIAL_REASON);
     else mark(a, FLAG.good, answer.event || company ? EVENT : 0);
@@ -457,13 +470,19 @@ export function createQc(): Qc {
       for (const v of draft.values) history(reading, v, answer);
       together(reading.thingNum, draft, answer.expected);
       spatial(draft, answer);
-      overDays(draft, entries[k] as SliceEntry, answer, before[k] as number);
+      overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
       return checked(reading, draft);
     });
   }
 
   /** What the nights found out is said of each reading; what the reading shows is kept for the nights to come. */
-  function overDays(draft: Draft, entry: SliceEntry, answer: SpatialAnswer, before: number): void {
+  function overDays(
+    { thingNum, phenomenonTime }: RawReading,
+    draft: Draft,
+    entry: SliceEntry,
+    answer: SpatialAnswer,
+    before: number,
+  ): void {
     const { site } = entry;
     const a = draft.values[draft.a];
     if (site === 0 || !a) return;
@@ -476,11 +495,13 @@ export function createQc(): Qc {
         flagged: a.flag === FLAG.suspect || a.flag === FLAG.fail,
         solarHour: solarHour(entry.t / 3600, sites.read(site, S.lon)),
       });
+    if (a.flag !== FLAG.fail && a.flag !== FLAG.missing) beside.take(thingNum, phenomenonTime, entry.pm25, sites.read(site, S.lat), sites.read(site, S.lon)); // prettier-ignore
     const follows = nightly.follows(site);
     mark(a, follows, follows === FLAG.suspect || follows === FLAG.fail ? CORRELATION : 0);
     const siteClass = nightly.siteClass(site);
     if (!Number.isNaN(nightly.scale(site))) mark(a, FLAG.fail, SCALE_REASON);
     else if (siteClass !== '') a.reasons |= reason(siteClass);
+    else if (beside.isIndoor(thingNum)) a.reasons |= INDOOR;
     if (nightly.drifting(site)) a.reasons |= DRIFT;
   }
 
@@ -627,6 +648,7 @@ export function createQc(): Qc {
     nightly: nightly.snapshot(),
     pairs: pairs.snapshot(),
     usual: usual.snapshot(),
+    beside: beside.state(),
     doneHour,
     spots,
   });
@@ -640,6 +662,7 @@ export function createQc(): Qc {
     nightly.restore(from.nightly);
     pairs.restore(from.pairs);
     usual.restore(from.usual);
+    beside.restore(from.beside);
     doneHour = from.doneHour;
     spots.clear();
     for (const [spot, there] of from.spots) spots.set(spot, there);
@@ -647,7 +670,8 @@ export function createQc(): Qc {
 
   return {
     setBox,
-    setStation: () => {},
+    setStation: ({ id, lat, lon }) => beside.setStation(id, lat, lon),
+    reference: (values) => beside.reference(values),
     check,
     advance,
     health: (thingNum) => nightly.health(sites.get(thingNum)),
@@ -667,6 +691,7 @@ export interface QcState {
   nightly: PoolState;
   pairs: PairsState;
   usual: PoolState;
+  beside: BesideState;
   doneHour: number;
   spots: Map<number, number | number[]>;
 }

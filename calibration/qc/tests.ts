@@ -55,6 +55,8 @@ export interface ValueTest {
   /** 'instant' tests need no memory and decide whether the value may enter it. */
   readonly kind: 'instant' | 'history';
   readonly test: (c: ValueContext) => Flag;
+  /** What it finds is said beside the value and leaves its flag alone. */
+  readonly remark?: boolean;
 }
 
 const PARTICLES: readonly PropertyKey[] = ['pm1', 'pm25', 'pm25_b', 'pm4', 'pm10'];
@@ -117,6 +119,8 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     reason: 'outlier',
     for: PARTICLES,
     kind: 'history',
+    // Smoke over a lone box looks the same as a fault: said, not judged.
+    remark: true,
     test: (c) => outlierTest(c.x, c.median, c.mad, c.usualHours),
   },
   {

@@ -65,7 +65,7 @@ export class Usual {
 }
 
 /**
- * N1 where neighbours cannot tell: far from what this stream showed in the last fortnight. Suspect only: the air may really be so.
+ * N1 where neighbours cannot tell: far from what this stream showed in the last fortnight. A remark: smoke over a lone box looks the same.
  * @param median and `mad` of the stream before this reading, `hours` of evidence behind them
  */
 export function outlierTest(x: number, median: number, mad: number, hours: number): Flag {
