@@ -30,7 +30,7 @@ const CONTEXT = {
   foaf: 'http://xmlns.com/foaf/0.1/',
   dcatap: 'http://data.europa.eu/r5r/',
   xsd: 'http://www.w3.org/2001/XMLSchema#',
-  locn: 'http://www.w3.org/ns/locn#',
+  gsp: 'http://www.opengis.net/ont/geosparql#',
 };
 const iri = (id: string): { '@id': string } => ({ '@id': id });
 const said = (zh: string, en: string): object[] => [
@@ -129,7 +129,10 @@ function catalogue(context: Context, base: string, extent: Extent): object {
         'dcat:theme': [iri('http://publications.europa.eu/resource/authority/data-theme/ENVI')],
         'dcat:keyword': KEYWORDS,
         'dct:accrualPeriodicity': iri(`${FREQUENCY}/CONT`),
-        'dct:spatial': { '@type': 'dct:Location', 'dcat:bbox': { '@type': 'xsd:string', '@value': wktBox(extent) } },
+        'dct:spatial': {
+          '@type': 'dct:Location',
+          'dcat:bbox': { '@type': 'gsp:wktLiteral', '@value': wktBox(extent) },
+        },
         'dct:accessRights': iri('http://publications.europa.eu/resource/authority/access-right/PUBLIC'),
         'dcat:landingPage': iri(`${base}/data`),
         'dct:conformsTo': iri('http://www.opengis.net/spec/iot_sensing/1.1'),

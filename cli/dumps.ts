@@ -334,17 +334,45 @@ const COLUMNS: readonly (readonly [name: string, datatype: string, description: 
   ['attribution', 'string', 'Who is to be named'],
 ];
 
-/** CSV on the Web (W3C tabular metadata) for all current csv.gz files. */
+const BOX_COLUMNS: readonly (readonly [name: string, datatype: string, description: string])[] = [
+  ['id', 'string', 'Id of the box or reference station; /api/v1/boxes/{id} describes it'],
+  ['name', 'string', 'Name its owner gave'],
+  ['kind', 'string', 'box, or station for a reference station'],
+  ['lat', 'double', 'Latitude, WGS 84; empty where no place is known'],
+  ['lon', 'double', 'Longitude, WGS 84'],
+  ['exposure', 'string', 'outdoor, indoor, mobile or unknown'],
+  ['project', 'string', 'Project or fleet it belongs to'],
+  ['sensors', 'string', 'Models of its sensors, separated by ;'],
+  ['claimed', 'boolean', 'Whether somebody answers for it'],
+  ['retired', 'boolean', 'Whether it has been taken down'],
+  ['licence', 'string', 'SPDX identifier of the licence of its data; empty = not stated'],
+  ['attribution', 'string', 'Who is to be named'],
+];
+
+/** CSV on the Web (W3C tabular metadata): the boxes and all current csv.gz files. */
 function columnDictionary(files: readonly DumpFile[]): object {
   return {
     '@context': ['http://www.w3.org/ns/csvw', { '@language': 'en' }],
     'dc:title': 'Observations of community sensor boxes and reference stations',
     dialect: { header: true, encoding: 'utf-8', delimiter: ',' },
-    tables: files
-      .filter((f) => f.current && f.format.startsWith('csv'))
-      .map((f) => ({ url: basename(f.file), tableSchema: '#observation' })),
+    tables: [
+      {
+        url: 'boxes.csv',
+        tableSchema: {
+          columns: BOX_COLUMNS.map(([name, datatype, description]) => ({
+            name,
+            titles: name,
+            datatype,
+            'dc:description': description,
+            required: name === 'id',
+          })),
+          primaryKey: ['id'],
+        },
+      },
+      ...files.filter((f) => f.current && f.format.startsWith('csv')).map((f) => ({ url: basename(f.file) })),
+    ],
+    // Of every table that has none of its own.
     tableSchema: {
-      '@id': '#observation',
       columns: COLUMNS.map(([name, datatype, description]) => ({
         name,
         titles: name,

@@ -85,7 +85,7 @@ it('the first night writes every full day, and the manifest tells the truth abou
     tables: { url: string }[];
   };
   expect(dictionary.tableSchema.columns.map((c) => c.name)).toEqual(DUMP_COLUMNS);
-  expect(dictionary.tables).toHaveLength(3);
+  expect(dictionary.tables).toHaveLength(4);
   expect(readFileSync(join(folder, 'boxes.csv'), 'utf8')).toContain("'=cmd");
 });
 
