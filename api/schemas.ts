@@ -351,6 +351,7 @@ export const ownerView = thingDetail.extend({
   lampPost: z.string(),
   side: z.string(),
   batch: z.string(),
+  sensorIds: z.record(z.string(), key),
 });
 export const newSecret = z.strictObject({
   key: z.string().optional(),

@@ -37,10 +37,14 @@ export type Decoded =
  */
 export const NOT_A_READING = 'not-a-reading';
 
+/** Lower-case sensor ids and their properties. */
+export type SensorIds = ReadonlyMap<string, PropertyKey>;
+
 export interface Decoder {
   /** The word in `boxes/<id>/<format>`. */
   readonly format: string;
   /** Topic filters (MQTT wildcards) on which unregistered boxes speak this format; [] = none. */
   readonly openTopics: readonly string[];
-  decode(payload: Uint8Array, topic: string): Decoded;
+  /** `sensorIds`: of a registered box, what the ids that another server gave its sensors stand for. */
+  decode(payload: Uint8Array, topic: string, sensorIds?: SensorIds): Decoded;
 }

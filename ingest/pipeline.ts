@@ -15,9 +15,10 @@ import { decodePacket, type Packet } from '../model/packet.ts';
 import { property } from '../model/properties.ts';
 import { DAY, SECOND, type EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
+import { sensorIdsOf } from '../registry/sensor-ids.ts';
 import type { Reject } from '../store/store.ts';
 import { judgeClock } from './clock.ts';
-import { NOT_A_READING, type DecodedReading, type Decoder } from './decoder.ts';
+import { NOT_A_READING, type DecodedReading, type Decoder, type SensorIds } from './decoder.ts';
 import { fingerprint, recentPackets, type RecentPacketsState } from './duplicates.ts';
 import { addWeather, closeWeather, referenceHours, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
 import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
@@ -198,6 +199,10 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     reject(batch, packet, thing.id, 'partly-kept', `the rest of the reading is stored; ${words} (said once a day)`);
   };
 
+  /** What the sensor ids of another server stand for: few boxes have such, so they are looked up when one of them speaks. */
+  const sensorIdsFor = (decoder: Decoder, box: string): SensorIds | undefined =>
+    decoder.format === 'opensensemap' && box !== '' ? sensorIdsOf(registry.get(box)?.properties ?? {}) : undefined;
+
   const take = (
     batch: Batch,
     packet: Packet,
@@ -206,7 +211,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     box: string,
     lookup: (reading: DecodedReading) => Lookup,
   ): void => {
-    const decoded = decoder.decode(packet.payload, packet.topic);
+    const decoded = decoder.decode(packet.payload, packet.topic, sensorIdsFor(decoder, box));
     if (!decoded.ok) {
       // Alive all the same, and its owner is to see that.
       const known = box === '' ? null : things.byId(box);

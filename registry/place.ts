@@ -3,6 +3,7 @@
  * cell at every call, so no number of requests averages it away, and nothing that searches (bbox, radius, nearest) may use
  * the exact place, or a search narrowed step by step would find it.
  */
+import { isSensorIdProperty } from './sensor-ids.ts';
 import type { Place, Thing } from './registry.ts';
 
 /** Width of a grid cell [degrees]: about 555 m north–south, 500 m east–west at the latitude of Taiwan. */
@@ -42,8 +43,8 @@ const LEADS_HOME: ReadonlySet<string> = new Set(['lampPost', 'side', 'address'])
 export function publicProperties(
   thing: Pick<Thing, 'properties' | 'placePrecision'>,
 ): Readonly<Record<string, string>> {
-  if (thing.placePrecision === 'exact') return thing.properties;
-  return Object.fromEntries(Object.entries(thing.properties).filter(([key]) => !LEADS_HOME.has(key)));
+  const shown = Object.entries(thing.properties).filter(([key]) => !isSensorIdProperty(key));
+  return Object.fromEntries(thing.placePrecision === 'exact' ? shown : shown.filter(([key]) => !LEADS_HOME.has(key)));
 }
 
 /** Former places as they may be shown: without height, and one entry for moves inside a cell. */

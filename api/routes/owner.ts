@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { formatTime } from '../../model/time.ts';
 import type { Thing } from '../../registry/registry.ts';
+import { isSensorIdProperty, sensorIdProperties, sensorIdsOf } from '../../registry/sensor-ids.ts';
 import type { App, Context } from '../context.ts';
 import { time } from '../parameters.ts';
 import { Problem } from '../problem.ts';
@@ -45,12 +46,13 @@ export function ownerRoutes(app: App, context: Context): void {
         lampPost: thing.properties['lampPost'] ?? '',
         side: thing.properties['side'] ?? '',
         batch: thing.properties['batch'] ?? '',
+        sensorIds: Object.fromEntries(sensorIdsOf(thing.properties)),
         exactPlaces: exact.map((p) => ({ lat: p.lat, lon: p.lon, height: p.height, from: formatTime(p.from) })),
       };
     },
   );
 
-  function apply(thing: Thing, { from, lat, lon, height, ...rest }: Change): Thing {
+  function apply(thing: Thing, { from, lat, lon, height, sensorIds, ...rest }: Change): Thing {
     const now = context.clock();
     if ((lat === undefined) !== (lon === undefined)) {
       throw new Problem('invalid-body', 'lat and lon belong together: give both or neither', {
@@ -66,8 +68,13 @@ export function ownerRoutes(app: App, context: Context): void {
     const given: Record<string, unknown> = Object.fromEntries(
       Object.entries(rest).filter(([key, v]) => v !== undefined && !FACTS.some((fact) => fact === key)),
     );
-    if (told.length > 0) {
-      const facts = { ...thing.properties, ...Object.fromEntries(told.map((key) => [key, rest[key] as string])) };
+    if (told.length > 0 || sensorIds) {
+      const kept = Object.entries(thing.properties).filter(([name]) => !(sensorIds && isSensorIdProperty(name)));
+      const facts = {
+        ...Object.fromEntries(kept),
+        ...sensorIdProperties(sensorIds ?? {}),
+        ...Object.fromEntries(told.map((key) => [key, rest[key] as string])),
+      };
       given['properties'] = Object.fromEntries(Object.entries(facts).filter(([, v]) => v !== ''));
     }
     const changed = Object.keys(given).length > 0 ? registry.update(thing.id, given, now) : thing;

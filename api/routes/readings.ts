@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { isPropertyKey } from '../../model/properties.ts';
 import { LICENCES } from '../../registry/licences.ts';
+import { sensorIdProperties } from '../../registry/sensor-ids.ts';
 import type { App, Context } from '../context.ts';
-import { thingId } from '../parameters.ts';
+import { propertyKey, thingId } from '../parameters.ts';
 import { Problem, type FieldError } from '../problem.ts';
 import { problemAnswers, registered, readingsAccepted } from '../schemas.ts';
 import { thingView } from '../thing-view.ts';
@@ -62,6 +63,11 @@ export const registration = z.strictObject({
   attribution: z.string().max(400).default(''),
   lampPost: z.string().trim().max(60).default('').describe('Number of the lamp post; not shown of a grid box'),
   side: z.string().trim().max(60).default('').describe('Side of the house it hangs on; not shown of a grid box'),
+  sensorIds: z
+    .record(z.string().regex(/^[0-9a-f]{24}$/i, 'an id has 24 hexadecimal digits'), propertyKey)
+    .refine((ids) => Object.keys(ids).length <= 30, 'at most 30 sensors')
+    .optional()
+    .describe('openSenseMap: what the ids of its sensors stand for, such as {"5a8c1ba8bc2d41001927a265":"pm25"}'),
   batch: z.string().trim().max(60).default('').describe('Batch or serial range of the sensor, as printed on it'),
 });
 
@@ -144,9 +150,9 @@ export function writeRoutes(app: App, context: Context): void {
     async (request, reply) => {
       const base = context.baseUrl(request);
       try {
-        const { lat, lon, height, lampPost, side, batch, ...rest } = request.body;
+        const { lat, lon, height, lampPost, side, batch, sensorIds, ...rest } = request.body;
         const made = context.registry.add(
-          { ...rest, kind: 'box', claimed: true, lat: lat ?? null, lon: lon ?? null, height: height ?? null, properties: factsOf({ lampPost, side, batch }) }, // prettier-ignore
+          { ...rest, kind: 'box', claimed: true, lat: lat ?? null, lon: lon ?? null, height: height ?? null, properties: { ...factsOf({ lampPost, side, batch }), ...sensorIdProperties(sensorIds ?? {}) } }, // prettier-ignore
           context.clock(),
         );
         const { id } = made.thing;

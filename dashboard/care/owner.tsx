@@ -26,6 +26,7 @@ export interface OwnedBox {
   readonly lampPost: string;
   readonly side: string;
   readonly batch: string;
+  readonly sensorIds: Readonly<Record<string, string>>;
   readonly retired: boolean;
   readonly paused: boolean;
   readonly exactPlaces: readonly { readonly lat: number; readonly lon: number; readonly height: number | null }[];
@@ -104,6 +105,7 @@ function Describe({ box, token, reload }: PartProps) {
     lampPost: box.lampPost,
     exposure: box.exposure,
     placePrecision: box.placePrecision,
+    ids: Object.entries(box.sensorIds).map((pair) => pair.join('=')).join(', '), // prettier-ignore
   });
   const { say, errors, busy, run } = useDoing();
   const set = (change: Partial<typeof d>): void => setD({ ...d, ...change });
@@ -148,6 +150,16 @@ function Describe({ box, token, reload }: PartProps) {
           error={errors['lampPost']}
         />
       </div>
+      {box.format === 'opensensemap' && (
+        <Field
+          name="sensorIds"
+          label={v('own.ids')}
+          value={d.ids}
+          onInput={(x) => set({ ids: x })}
+          error={errors['sensorIds']}
+          note={v('own.ids.note')}
+        />
+      )}
       <Choice
         name="exposure"
         label={v('reg.exposure')}
@@ -175,8 +187,11 @@ function Describe({ box, token, reload }: PartProps) {
         disabled={busy}
         onClick={() =>
           void run(async () => {
+            const { ids, ...said } = d;
+            const pairs = ids.split(/[,、，\s]+/).filter(Boolean).map((pair) => pair.split('=') as [string, string]); // prettier-ignore
             await call('PATCH', `boxes/${box.id}`, token, {
-              ...d,
+              ...said,
+              ...(box.format === 'opensensemap' ? { sensorIds: Object.fromEntries(pairs) } : {}),
               sensors: d.sensors.split(/[,、，]/).map((s) => s.trim()).filter(Boolean), // prettier-ignore
             });
             reload();

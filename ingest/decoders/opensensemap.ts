@@ -3,11 +3,11 @@
  * union (`?luftdaten=1`); formats §3. Locations are [longitude, latitude, height].
  *
  * A body names sensors by 24 hex digits and says neither quantity nor unit, so ids made by Lamppost carry the property in
- * their last byte (`sensorId`); a property key works as an id too. Values are in the property's unit.
+ * their last byte (`sensorId`); a property key works as an id too, and the owner of a box may say what other ids stand for. Values are in the property's unit.
  * On `…/batch` the bytes are records of 20 with a time; elsewhere of 16 where the length allows, else of 20.
  */
 import { isPropertyKey, property, propertyByNum, type PropertyKey } from '../../model/properties.ts';
-import type { Decoded, DecodedReading, Decoder } from '../decoder.ts';
+import type { Decoded, DecodedReading, Decoder, SensorIds } from '../decoder.ts';
 import { airrohr } from './airrohr.ts';
 import {
   decimal,
@@ -125,13 +125,13 @@ export function parseCsv(text: string): Measurement[] | null {
   return out.length > 0 ? out : null;
 }
 
-function readingsOf(measurements: readonly Measurement[], nativeId: string): Decoded {
+function readingsOf(measurements: readonly Measurement[], nativeId: string, sensorIds?: SensorIds): Decoded {
   if (measurements.length > MAX_VALUES) return rejected('too-long', `at most ${MAX_VALUES} values in one message`);
   const byTime = new Map<number | null, { values: Value[]; place: DecodedReading['place']; notes: string[] }>();
   const unknown = new Set<string>();
   const problems: string[] = [];
   for (const m of measurements) {
-    const key = sensorProperty(m.sensor);
+    const key = sensorIds?.get(m.sensor.toLowerCase()) ?? sensorProperty(m.sensor);
     if (key === null) {
       if (unknown.size < 5) unknown.add(shown(m.sensor, 30));
       continue;
@@ -160,7 +160,7 @@ function readingsOf(measurements: readonly Measurement[], nativeId: string): Dec
   if (unknown.size > 0) {
     note(
       problems,
-      `sensor ids ${[...unknown].join(', ')} are not of this server: use the ids from the registration page, or property keys`,
+      `sensor ids ${[...unknown].join(', ')} are not of this server: use the ids from the registration page, or property keys, or say on the page of the box what yours stand for`,
     );
   }
   if (byTime.size === 0)
@@ -193,7 +193,7 @@ function hackAir(body: Record<string, unknown>, nativeId: string): Decoded {
   };
 }
 
-function decode(payload: Uint8Array, topic: string): Decoded {
+function decode(payload: Uint8Array, topic: string, sensorIds?: SensorIds): Decoded {
   if (payload.length > MAX_BOX_PAYLOAD) return rejected('too-long', `${payload.length} bytes`);
   const levels = topic.split('/', 5);
   const nativeId = levels[0] === 'opensensemap' ? nativeIdOf(levels[1] ?? '') : '';
@@ -207,16 +207,16 @@ function decode(payload: Uint8Array, topic: string): Decoded {
       return decoded.ok ? { ok: true, readings: decoded.readings.map((r) => ({ ...r, nativeId })) } : decoded;
     }
     if (whole && objectIn(whole['reading'])) return hackAir(whole, nativeId);
-    return readingsOf(parseJson(body) ?? [], nativeId);
+    return readingsOf(parseJson(body) ?? [], nativeId, sensorIds);
   }
   // Text has no bytes below the space but line ends and tabs; the bytes of an id and a float nearly always do.
   const csv = isText(payload) ? parseCsv(text) : null;
-  if (csv) return readingsOf(csv, nativeId);
+  if (csv) return readingsOf(csv, nativeId, sensorIds);
   const measurements = timed ? parseBytes(payload, true) : (parseBytes(payload, false) ?? parseBytes(payload, true));
   if (!measurements) {
     return rejected('bad-message', 'neither JSON, nor lines of sensorId,value, nor records of 16 or 20 bytes');
   }
-  return readingsOf(measurements, nativeId);
+  return readingsOf(measurements, nativeId, sensorIds);
 }
 
 const isText = (payload: Uint8Array): boolean => payload.every((b) => b >= 32 || b === 9 || b === 10 || b === 13);

@@ -74,3 +74,24 @@ test('new key, new owner link: the former ones stop at once', async () => {
   expect(w.registry.get(w.ids.school)?.retired).toBe(true);
   expect((await call('DELETE', w.ids.school, w.keys.home.owner)).status).toBe(403);
 });
+
+test('the owner of a senseBox says what the ids of another server stand for; wrong ones are told by the field', async () => {
+  const patch = (sensorIds: unknown) =>
+    w.get(`/api/v1/boxes/${w.ids.home}`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${w.keys.home.owner}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ sensorIds }),
+    });
+  const owner = async (): Promise<Record<string, unknown>> =>
+    (await w.get(`/api/v1/boxes/${w.ids.home}/owner`, { headers: { authorization: `Bearer ${w.keys.home.owner}` } })).json() as never; // prettier-ignore
+  expect((await patch({ '5A8C1BA8BC2D41001927A265': 'pm25' })).status).toBe(200);
+  expect(await owner()).toMatchObject({ sensorIds: { '5a8c1ba8bc2d41001927a265': 'pm25' } });
+  for (const wrong of [{ short: 'pm25' }, { '5a8c1ba8bc2d41001927a265': 'dust' }, 'x', []]) {
+    const answer = await patch(wrong);
+    const { errors } = (await answer.json()) as { errors?: { field: string }[] };
+    expect([answer.status, errors?.[0]?.field.startsWith('sensorIds')]).toEqual([400, true]);
+  }
+  // Nothing half-saved, and nothing of it in public.
+  expect(await owner()).toMatchObject({ sensorIds: { '5a8c1ba8bc2d41001927a265': 'pm25' } });
+  expect(await (await w.get(`/api/v1/boxes/${w.ids.home}`)).text()).not.toContain('5a8c1ba8');
+});
