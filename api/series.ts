@@ -8,10 +8,11 @@ import type { AggregateRow, ObservationColumns, ObservationStore } from '../stor
 import type { Level } from './observation.ts';
 import type { Step } from './parameters.ts';
 
-/** Rows a store is asked for at once. */
+/** Rows a store is asked for at once: at first, so that the answer begins soon, and then, where many come. */
 const PIECE = 20_000;
-/** Bins a store is asked for at once. */
-const BINS = 5000;
+const LARGE_PIECE = 60_000;
+/** Bins a store is asked for at once: more than the hours of a year. */
+const BINS = 10_000;
 /** Data capture from which on a mean stands for its interval (Directive 2008/50/EC annex XI: 75 %). */
 const CAPTURE = 0.75;
 
@@ -33,7 +34,7 @@ export async function* readings(
   options: { order: 'asc' | 'desc'; after?: EpochMs | undefined; piece?: number },
 ): AsyncGenerator<ObservationColumns> {
   const id = datastreamId(q.thingNum, q.property);
-  const piece = options.piece ?? PIECE;
+  let piece = options.piece ?? PIECE;
   const ask = (after: EpochMs | undefined): Promise<ObservationColumns> => {
     const rows = store.range(
       {
@@ -53,7 +54,9 @@ export async function* readings(
   let next: Promise<ObservationColumns> | null = ask(options.after);
   while (next) {
     const rows: ObservationColumns = await next;
-    next = rows.length < piece ? null : ask(rows.phenomenonTime[rows.length - 1]);
+    const last = rows.length < piece;
+    piece = options.piece ?? LARGE_PIECE;
+    next = last ? null : ask(rows.phenomenonTime[rows.length - 1]);
     if (rows.length > 0) yield rows;
   }
 }

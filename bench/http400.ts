@@ -27,6 +27,8 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     keep: { type: 'boolean', default: false },
     rate: { type: 'string', default: '5000' },
+    /** Fewer days than the shape has. */
+    days: { type: 'string' },
     seconds: { type: 'string', default: '60' },
     rounds: { type: 'string', default: '100' },
     'server-flags': { type: 'string', default: '' },
@@ -36,8 +38,9 @@ const SHAPES: Record<string, Pick<Filling, 'boxes' | 'interval' | 'days'>> = {
   minutes: { boxes: 190, interval: 60_000, days: 365 },
   city: { boxes: 10_000, interval: 3_200_000, days: 371 },
 };
-const shape = SHAPES[values.shape];
-if (!shape) throw new Error(`--shape ${values.shape}: one of ${Object.keys(SHAPES).join(', ')}`);
+const whole = SHAPES[values.shape];
+if (!whole) throw new Error(`--shape ${values.shape}: one of ${Object.keys(SHAPES).join(', ')}`);
+const shape = { ...whole, ...(values.days ? { days: Number(values.days) } : {}) };
 /** Boxes that send: the last ones of the registry, so that those with a year of minutes stay as they are. */
 const SENDERS = 10_000;
 const boxes = Math.max(shape.boxes, SENDERS);
@@ -152,6 +155,7 @@ const dayIn = (i: number): number => start + ((i * 104_729) % (shape.days - 8)) 
 const observations = (i: number): string => `/api/v1/boxes/${box(i)}/observations?property=${i % 2 ? 'pm25' : 'temperature'}&level=${i % 3 ? 'corrected' : 'raw'}`; // prettier-ignore
 const items = (text: string): number => (JSON.parse(text) as { items: unknown[] }).items.length;
 const rounds = Number(values.rounds);
+const year = Math.min(365, shape.days) * DAY;
 const weekRows = (7 * DAY) / (shape.interval ?? 60_000);
 const questions: Question[] = [
   {
@@ -162,18 +166,18 @@ const questions: Question[] = [
     right: (text) => Math.abs(text.split('\n').length - 2 - weekRows) < 3,
   },
   {
-    what: 'hour means of one box over a year (csv)',
+    what: `hour means of one box over ${year / DAY} days (csv)`,
     limit: 'p50 < 150 ms',
     rounds,
-    path: (i) => `${observations(i)}&from=${iso(end - 365 * DAY)}&to=${iso(end)}&interval=PT1H&format=csv`,
-    right: (text) => text.split('\n').length > 8000,
+    path: (i) => `${observations(i)}&from=${iso(end - year)}&to=${iso(end)}&interval=PT1H&format=csv`,
+    right: (text) => text.split('\n').length > (year / HOUR) * 0.9,
   },
   {
     what: 'page of 100 observations of one datastream',
     limit: 'p99 < 20 ms',
     rounds: rounds * 3,
-    path: (i) => `${observations(i)}&from=${iso(start)}&to=${iso(dayIn(i) + (i % 24) * HOUR)}&limit=100&order=${i % 3 ? 'desc' : 'asc'}`, // prettier-ignore
-    right: (text) => items(text) === 100 || items(text) === 0,
+    path: (i) => `${observations(i)}&from=${iso(start)}&to=${iso(dayIn(i) + DAY + (i % 24) * HOUR)}&limit=100&order=${i % 3 ? 'desc' : 'asc'}`, // prettier-ignore
+    right: (text) => items(text) === 100 || items(text) === 27,
   },
   {
     what: 'SensorThings: 100 Observations of one Datastream',
@@ -199,9 +203,12 @@ const questions: Question[] = [
   },
 ];
 
+// A year of minutes that ended long ago has nothing new to show.
+const asked = values.shape === 'city' ? questions : questions.slice(0, 4);
+
 const rows: [what: string, measured: string, limit: string][] = [];
 async function ask(when: string): Promise<void> {
-  for (const q of questions) {
+  for (const q of asked) {
     for (let i = 0; i < 5; i++) {
       const { status, text } = await get(q.path(1000 + i));
       if (status !== 200 || !q.right(text)) throw new Error(`${q.what}: ${status} ${q.path(1000 + i)} ${text.slice(0, 500)}`); // prettier-ignore

@@ -15,11 +15,14 @@ import { rowView } from '../rows.ts';
 import { compareList, observationList, problemAnswers } from '../schemas.ts';
 import { aggregates, paceOf, readings, type SeriesAggregate, type SeriesQuery } from '../series.ts';
 import type { PropertyKey } from '../../model/properties.ts';
+import { sliceColumns } from '../../store/columns.ts';
 import type { ObservationColumns } from '../../store/store.ts';
 import { thingAt } from './boxes.ts';
 
 const MAX_PAGE = 10_000;
 const USUAL_PAGE = 1000;
+/** Lines of an export written without a pause: some milliseconds. */
+const LINES = 6000;
 /** A page that takes longer is given up [ms]. */
 const PATIENCE = 30 * SECOND;
 
@@ -215,16 +218,21 @@ export function observationRoutes(app: App, context: Context): () => number {
     let head = csv ? `${CSV_HEADER}\n` : '';
     for await (const all of readings(store, series, { order: q.order, after })) {
       if (!context.models.knows(all.model, all.length)) await context.models.learn();
-      const rows = all.length > left ? { ...all, length: left } : all;
-      left -= rows.length;
-      if (csv) {
-        yield head + write(rows);
-        head = '';
-      } else {
-        let out = '';
-        for (let i = 0; i < rows.length; i++)
-          out += `${JSON.stringify(readingItem(context, q.property, q.level, thing, rows, i))}\n`;
-        yield out;
+      const wanted = Math.min(all.length, left);
+      left -= wanted;
+      for (let at = 0; at < wanted; at += LINES) {
+        const rows = sliceColumns(all, at, Math.min(wanted, at + LINES));
+        if (csv) {
+          yield head + write(rows);
+          head = '';
+        } else {
+          let out = '';
+          for (let i = 0; i < rows.length; i++)
+            out += `${JSON.stringify(readingItem(context, q.property, q.level, thing, rows, i))}\n`;
+          yield out;
+        }
+        // Acknowledgements and other answers have their turn.
+        await new Promise(setImmediate);
       }
       if (left === 0) return;
     }

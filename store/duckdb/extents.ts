@@ -6,11 +6,13 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Extents } from '../store.ts';
 import { readDoubles } from './chunks.ts';
 import { numbers, one, quote } from './database.ts';
-import { DECODED } from './encoding.ts';
 import { fromParts } from './source.ts';
 import type { Part, PartFolder } from './parts.ts';
 
 const SUMMED = `datastream, min("phenomenonTime"), max("phenomenonTime"), max("resultTime"), bool_or(NOT isnan(corrected))`;
+/** The same of a file as it lies. */
+const SUMMED_ENCODED = `datastream, min("phenomenonTime"), max("phenomenonTime"), max("phenomenonTime" + latency),
+  bool_or("correctedSteps" IS NOT NULL OR "correctedExact" IS NOT NULL)`;
 /** The several rows of a datastream as one. */
 const JOINED = `datastream, min("first") AS "first", max("last") AS "last", max("lastResult") AS "lastResult", bool_or(corrected) AS corrected`;
 /** Files that are added at once. */
@@ -38,8 +40,8 @@ export async function extendFromParts(
   folder: PartFolder,
   parts: readonly Part[],
 ): Promise<void> {
-  const rows = fromParts(folder, parts, DECODED, 'true').join(' UNION ALL ');
-  await connection.run(`INSERT INTO extent SELECT ${SUMMED} FROM (${rows}) GROUP BY datastream`);
+  const rows = fromParts(folder, parts, '*', 'true').join(' UNION ALL ');
+  await connection.run(`INSERT INTO extent SELECT ${SUMMED_ENCODED} FROM (${rows}) GROUP BY datastream`);
   await connection.run(`UPDATE part SET extended = true WHERE name IN (${parts.map((p) => quote(p.name)).join(', ')})`);
 }
 

@@ -25,12 +25,13 @@ export interface View {
   readonly last: EpochMs;
 }
 
-/** Pages of at least this many rows are looked for in the whole span at once. */
+/** Spans of up to this many days are looked through at once when the page is of at least so many rows. */
+const FEW_DAYS = 16;
 const LARGE_PAGE = 5000;
 
 /**
- * A small page of a long span is looked for in slices of time that grow, so that "the newest 100" opens one or two files
- * instead of a year of them.
+ * A page of a long span is looked for in slices of time, as wide as what was found so far says the page will be: "the newest
+ * 100" opens one or two files instead of a year of them, and a year in pages opens each file about once.
  */
 export async function range(view: View, query: RangeQuery): Promise<ObservationColumns> {
   if (query.datastreams.length === 0 || query.limit < 1) return allocateColumns(0);
@@ -47,7 +48,8 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
   const blocks: ObservationColumns[] = [];
   let missing = query.limit;
   // First the day at the edge alone: one file.
-  let width = query.limit >= LARGE_PAGE ? Infinity : 1;
+  let width = query.limit >= LARGE_PAGE && to - from <= FEW_DAYS * DAY ? Infinity : 1;
+  const began = descending ? to : from;
   while (from < to && missing > 0) {
     // Slices end at midnight, where files end.
     const span: Span = descending
