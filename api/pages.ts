@@ -25,6 +25,13 @@ export async function pages(
   const { dashboard = '', dumps = '' } = context.options;
   dataPage(app, context, catalogueRoutes(app, context));
   problemRoutes(app);
+  // The framework knows QUERY and would ask for its body before it sees that no address takes it.
+  app.addHook('onRequest', async (request) => {
+    if (request.method === 'QUERY')
+      throw new Problem('method-not-allowed', 'No address here knows QUERY', {
+        headers: { allow: 'GET, HEAD, OPTIONS' },
+      });
+  });
   const built = dashboard !== '' && existsSync(join(dashboard, 'index.html'));
   if (dumps !== '') {
     // A range is of the file's own bytes, never of compressed ones.

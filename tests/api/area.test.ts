@@ -77,3 +77,8 @@ it('positions of arrays are written as OpenAPI 3.1 wants them', async () => {
   });
   expect(await (await w.get('/api/openapi.json')).text()).not.toMatch(/"items":\[\{/);
 });
+
+it('a method that no address knows is 405', async () => {
+  for (const path of ['/api/v1/boxes', '/sta/v1.1/Things', '/problems'])
+    expect((await w.get(path, { method: 'QUERY' })).status, path).toBe(405);
+});
