@@ -44,13 +44,18 @@ export function correctPm25(
   if (!Number.isFinite(x)) return declined(value, INPUT);
   let rh = NaN;
   let temp = NaN;
+  let doubted = NaN;
   let fog = (value.reasons & FOG) !== 0;
   for (const v of reading.values) {
-    if (v.property === 'humidity') {
+    if (v.property === 'pm25_b') {
+      if (v.flag === FLAG.suspect || v.flag === FLAG.fail) doubted = v.raw;
+    } else if (v.property === 'humidity') {
       if (v.flag <= FLAG.notEvaluated && v.raw > 0 && v.raw <= 100.5) rh = v.raw;
       if (v.reasons & FOG) fog = true;
     } else if (v.property === 'temperature' && v.flag <= FLAG.notEvaluated && v.raw > -45 && v.raw < 70) temp = v.raw;
   }
+  // The only channel left to believe is not believed itself.
+  if (doubted === x) return declined(value, GUARD);
   const time = reading.phenomenonTime;
   state.indoor = (value.reasons & INDOOR) !== 0;
   const series = seriesAt(m, state, time);

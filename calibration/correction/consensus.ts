@@ -50,11 +50,9 @@ const MEMORY_MS = 6 * DAY;
 /** Readings within this count of steps are of the same air. */
 const CORRELATED = 6;
 const ENOUGH = 144;
-/** A box with a unit error is far off; more is held back [log]. */
-const MAX_RATIO = 3;
+/** More than this is no gain: wrong units and dead channels are the control's to find [log]. */
+const MAX_RATIO = 1;
 const ENOUGH_AROUND = 4;
-/** Means of days that are so many times (log) those of all neighbours are no places, but units or optics gone wrong. */
-const NO_PLACE = 1.2;
 /** What a drift that has been found may have come to, as variance of log. */
 const DRIFTED = 0.09;
 
@@ -133,9 +131,8 @@ export function consent(
   }
   own.log = log;
   own.time = time;
-  // Places do not drift; and none is many times as dirty as all around it, for days.
-  const beyond = Math.max(0, Math.abs(own.ratio) - NO_PLACE);
-  const box = numbers.boxVariance + (drifting ? DRIFTED : 0) + 4 * beyond * beyond;
+  // Places do not drift.
+  const box = numbers.boxVariance + (drifting ? DRIFTED : 0);
   if (total === 0 || own.n < CORRELATED) return { y, left: Math.sqrt(box) };
   const place = places / total;
   // Boxes on one spot see the same air: what differs from hour to hour grows with the distance as the places do.
