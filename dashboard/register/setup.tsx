@@ -26,7 +26,7 @@ function Paste({ snippet }: { snippet: Snippet }) {
   if (snippet.kind === 'fields') {
     return (
       <div class="paste">
-        <h4>{snippet.title}</h4>
+        <h3>{snippet.title}</h3>
         <table>
           <tbody>
             {snippet.fields.map(([name, value]) => (
@@ -44,7 +44,7 @@ function Paste({ snippet }: { snippet: Snippet }) {
   }
   return (
     <div class="paste">
-      <h4>{snippet.title}</h4>
+      <h3>{snippet.title}</h3>
       <pre tabIndex={0} aria-label={snippet.title}>
         <code>{snippet.text}</code>
       </pre>

@@ -1,5 +1,6 @@
 /** The whole way of a new volunteer: phone-sized, keyboard only, the real server, a simulated box over MQTT. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
@@ -10,6 +11,8 @@ import { startChild, type ChildServer } from './server.ts';
 
 const SHOTS = process.env['LAMPPOST_SHOTS'] ?? join(tmpdir(), 'lamppost-shots');
 const PATIENCE = 60_000;
+const ADMIN = 'the-admin-token';
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 interface Focused {
   readonly name: string;
@@ -42,7 +45,10 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
   beforeAll(async () => {
     mkdirSync(SHOTS, { recursive: true });
     folder = mkdtempSync(join(tmpdir(), 'lamppost-volunteer-'));
-    [server, browser] = await Promise.all([startChild({ LAMPPOST_DATA_DIR: folder }, ['serve']), openBrowser()]);
+    [server, browser] = await Promise.all([
+      startChild({ LAMPPOST_DATA_DIR: folder, LAMPPOST_ADMIN_TOKEN: ADMIN }, ['serve']),
+      openBrowser(),
+    ]);
     const context = await browser.newContext({
       viewport: { width: 390, height: 844 },
       isMobile: true,
@@ -84,6 +90,13 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     await page.keyboard.type(text);
   }
   const shot = (name: string) => page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+  /** What axe-core finds wrong with the page as it is; nothing is wanted. */
+  async function barriers(): Promise<string[]> {
+    await page.evaluate(AXE);
+    return page.evaluate(
+      `axe.run({ resultTypes: ['violations'] }).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target.join(' ')).join(', ')))`,
+    );
+  }
   const secret = (name: string): Promise<string> => page.locator(`[data-secret=${name}]`).innerText();
 
   it('is told by the field what is wrong, and nothing is saved', async () => {
@@ -103,6 +116,7 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
       expect.stringContaining('請填 1 到 120'),
     ]);
     expect(await focused()).toBe('lat');
+    expect(await barriers()).toEqual([]);
     await shot('volunteer-1-errors');
     const list = (await (await fetch(`http://127.0.0.1:${server.http}/api/v1/boxes`)).json()) as { items: unknown[] };
     expect(list.items).toEqual([]);
@@ -152,6 +166,7 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     }
     const alive = await page.locator('.alive').innerText();
     for (const words of ['12.3 µg/m³', '24.1', '時鐘：準', '25.0337']) expect(alive).toContain(words);
+    expect(await barriers()).toEqual([]);
     await shot('volunteer-3-alive');
   });
 
@@ -168,6 +183,8 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     await page.getByText('已儲存').first().waitFor();
     const seen = (await (await fetch(`http://127.0.0.1:${server.http}/api/v1/boxes/${id}`)).json()) as { name: string };
     expect(seen.name).toBe('信義路頂樓二號');
+    await page.evaluate(`document.querySelectorAll('.owner details').forEach((d) => (d.open = true))`);
+    expect(await barriers()).toEqual([]);
     await shot('volunteer-4-owner');
     await page.setViewportSize({ width: 1280, height: 900 });
     await shot('volunteer-5-owner-desktop');
@@ -184,6 +201,22 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     await context.close();
     await page.reload();
     await page.getByText('hangs in a kitchen').waitFor();
+  });
+
+  it('the operator sees who needs care, behind the admin token', async () => {
+    await page.goto(`http://127.0.0.1:${server.http}/fleet?lang=zh-TW`);
+    await page.locator('input[name=token]').fill('no-such-token');
+    await page.keyboard.press('Enter');
+    await page.getByText('權杖不對').waitFor();
+    expect(await barriers()).toEqual([]);
+    await page.locator('input[name=token]').fill(ADMIN);
+    await page.keyboard.press('Enter');
+    await page.locator('.fleet tbody tr').first().waitFor();
+    expect(await page.locator('.fleet tbody').innerText()).toContain('信義路頂樓二號');
+    // What was refused names its box, in the language of the page.
+    expect(await page.locator('.refused').innerText()).toContain('信義路頂樓二號');
+    expect(await page.locator('.refused').innerText()).toContain('內容不是 JSON');
+    expect(await barriers()).toEqual([]);
   });
 
   it('what the server logged holds neither key nor link', async () => {
