@@ -29,6 +29,8 @@ export const BENCHES: readonly Bench[] = [
   { name: 'qc', what: 'quality control against the rules of peers', args: [] },
   { name: 'calibration', what: 'what a correction and a nightly fit cost', args: [] },
   { name: 'map', what: 'the map in headless Chromium', args: [] },
+  { name: 'http400', what: 'the API over 400 million observations, through HTTP', args: [], long: true },
+  { name: 'compaction', what: 'acknowledgements while the store is compacted', args: [], long: true },
   { name: 'million', what: 'a million boxes against the whole server', args: [], long: true },
 ];
 

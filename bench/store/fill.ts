@@ -66,6 +66,25 @@ const generated = (day: number, { boxes, interval = MINUTE, start }: Filling): s
     (CASE WHEN odd THEN 3 ELSE 1 END)::UTINYINT, (CASE WHEN odd THEN 64 ELSE 0 END)::INTEGER, 1::UTINYINT, 1::INTEGER
   FROM value ORDER BY t`;
 
+const connect = async (folder: string): Promise<DuckDBInstance> =>
+  DuckDBInstance.create(join(folder, 'observations.duckdb'), {
+    memory_limit: '1000MB',
+    threads: '2',
+    temp_directory: join(folder, 'temp'),
+  });
+
+/** Makes the folder with so many days in `recent`, to be compacted. */
+export async function fillRecent(folder: string, filling: Filling, days: number): Promise<void> {
+  const empty = await DuckStore.open(folder);
+  await empty.modelNum('pm25-L1-bench');
+  await empty.close();
+  const instance = await connect(folder);
+  const inserting = await instance.connect();
+  for (let day = 0; day < days; day++) await inserting.run(`INSERT INTO recent ${generated(day, filling)}`);
+  inserting.closeSync();
+  instance.closeSync();
+}
+
 /** Version of the files that repeat the first days. */
 const REPEATED = 100;
 
@@ -79,23 +98,10 @@ export async function fill(
   say: (text: string) => void,
 ): Promise<{ compacted: number; compactMs: number }> {
   const { start: first, days, boxes } = filling;
-  const connect = async () =>
-    DuckDBInstance.create(join(folder, 'observations.duckdb'), {
-      memory_limit: '1000MB',
-      threads: '2',
-      temp_directory: join(folder, 'temp'),
-    });
   const begun = existsSync(join(folder, 'observations.duckdb'));
   let compactMs = 0;
   if (!begun) {
-    const empty = await DuckStore.open(folder);
-    await empty.modelNum('pm25-L1-bench');
-    await empty.close();
-    const instance = await connect();
-    const inserting = await instance.connect();
-    for (let day = 0; day < TEMPLATE_DAYS; day++) await inserting.run(`INSERT INTO recent ${generated(day, filling)}`);
-    inserting.closeSync();
-    instance.closeSync();
+    await fillRecent(folder, filling, TEMPLATE_DAYS);
     say(`${TEMPLATE_DAYS} days made`);
     const store = await DuckStore.open(folder);
     const before = performance.now();
@@ -106,7 +112,7 @@ export async function fill(
   }
 
   const parts = new PartFolder(folder);
-  const db = await connect();
+  const db = await connect(folder);
   const connection = await db.connect();
   const listed = await readParts(connection);
   const templates = listed.filter((p) => p.kind === 'days' && p.version < REPEATED).sort((x, y) => x.start - y.start);

@@ -13,7 +13,7 @@ import {
 import { readColumns, readDoubles, SELECT_COLUMNS } from './chunks.ts';
 import { numbers, one } from './database.ts';
 import { PARTIAL_COLUMNS, partialsOfHours, partialsOfRows } from './hours.ts';
-import { startOfMonth, type Manifest, type Part, type PartFolder } from './parts.ts';
+import { startOfMonth, type Manifest, type PartFolder } from './parts.ts';
 import { daysIn, fromParts, literal, mayHold, observations, ofDatastreams, within, type Span } from './source.ts';
 
 export interface View {
@@ -63,7 +63,9 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     missing -= block.length;
     if (descending) to = span.from;
     else from = span.to;
-    width = Math.max(DAY, width * 4);
+    const found = query.limit - missing;
+    const covered = Math.abs((descending ? to : from) - began);
+    width = Math.max(DAY, block.length === 0 ? width * 4 : 1.1 * missing * (covered / found));
   }
   return joinColumns(blocks);
 }

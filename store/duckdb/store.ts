@@ -9,7 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
+import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import type {
   AggregateQuery,
   AggregateRow,
