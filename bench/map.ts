@@ -2,7 +2,7 @@
  * The map in headless Chromium: `node bench/map.ts [--boxes 10000,100000]`. Drawn by SwiftShader (no graphics card), so frame times
  * are an upper bound. Seeded; prints one table.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -21,15 +21,26 @@ export interface MapFigures {
   /** Frame times while panning and zooming [ms]. */
   readonly frameMedianMs: number;
   readonly frameP95Ms: number;
+  /** Long tasks (above 50 ms) in these 20 s. */
+  readonly longTasks: number;
+  readonly frameMaxMs: number;
   /** JavaScript heap of the page [MB]. */
   readonly heapMb: number;
+  /** The whole renderer process: heap, columns, workers, drawing [MB]; NaN where /proc is not there. */
+  readonly residentMb: number;
+  /** Names of the scripts the page loaded by itself. */
+  readonly scripts: readonly string[];
 }
 
 /** Runs in the browser. Strings, because the project's own types know no browser. */
 const WATCH = `
   window.longest = 0;
+  window.longTasks = 0;
   new PerformanceObserver((list) => {
-    for (const e of list.getEntries()) window.longest = Math.max(window.longest, e.duration);
+    for (const e of list.getEntries()) {
+      window.longTasks++;
+      window.longest = Math.max(window.longest, e.duration);
+    }
   }).observe({ type: 'longtask', buffered: false });
 `;
 const PAN = `new Promise((done) => {
@@ -66,7 +77,12 @@ export async function measure(browser: Browser, boxes: number): Promise<MapFigur
     await page.evaluate(WATCH);
     await page.waitForTimeout(20_000);
     const longestTaskMs = (await page.evaluate('window.longest')) as number;
+    const longTasks = (await page.evaluate('window.longTasks')) as number;
+    const scripts = (await page.evaluate(
+      `performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname).filter((n) => n.endsWith('.js'))`,
+    )) as string[];
     const frames = (await page.evaluate<number[]>(PAN)).sort((a, b) => a - b);
+    const residentMb = await rendererMb(browser);
     const heapMb = ((await page.evaluate('performance.memory.usedJSHeapSize')) as number) / 2 ** 20;
     const at = (share: number): number => frames[Math.floor((frames.length - 1) * share)] ?? NaN;
     return {
@@ -76,7 +92,11 @@ export async function measure(browser: Browser, boxes: number): Promise<MapFigur
       updatesPerSecond: rate,
       frameMedianMs: at(0.5),
       frameP95Ms: at(0.95),
+      frameMaxMs: at(1),
+      longTasks,
       heapMb,
+      residentMb,
+      scripts: [...new Set(scripts)],
     };
   } finally {
     await context.close();
@@ -84,13 +104,20 @@ export async function measure(browser: Browser, boxes: number): Promise<MapFigur
   }
 }
 
-/** JavaScript that the map page loads, without the map library's worker and what is loaded on demand. */
-export function scriptBytes(): { gzip: number; brotli: number } {
-  const folder = join(DIST, 'assets');
-  const onDemand = /villages|maplibre-gl-worker|^(box|compare|data|methods|register|embed|missing|townships|page)-/;
-  const files = readdirSync(folder)
-    .filter((f) => f.endsWith('.js') && !onDemand.test(f))
-    .map((f) => readFileSync(join(folder, f)));
+/** The largest renderer of this browser: the page's. */
+async function rendererMb(browser: Browser): Promise<number> {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const resident = processInfo
+    .filter((p) => p.type === 'renderer' && existsSync(`/proc/${p.id}/status`))
+    .map((p) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${p.id}/status`, 'utf8'))?.[1] ?? NaN) / 1024);
+  return resident.length === 0 ? NaN : Math.max(...resident);
+}
+
+/** What these scripts weigh, without the map library's worker. */
+export function scriptBytes(scripts: readonly string[]): { gzip: number; brotli: number } {
+  const files = scripts.filter((f) => !/maplibre-gl-worker/.test(f)).map((f) => readFileSync(join(DIST, f)));
   const sum = (of: (b: Buffer) => Buffer): number => files.reduce((n, b) => n + of(b).length, 0);
   return { gzip: sum((b) => gzipSync(b)), brotli: sum((b) => brotliCompressSync(b)) };
 }
@@ -102,25 +129,30 @@ if (import.meta.main) {
   }
   const { values } = parseArgs({ options: { boxes: { type: 'string', default: '10000,100000' } } });
   await buildPages();
-  const bytes = scriptBytes();
   const browser = await openBrowser();
   console.log(
     `${cpus()[0]?.model ?? ''} × ${cpus().length}, Node ${process.version}, Chromium ${browser.version()}, SwiftShader`,
   );
-  console.log(
-    `JavaScript of the map page: ${Math.round(bytes.gzip / 1024)} KB gzip, ${Math.round(bytes.brotli / 1024)} KB brotli (at most 500)`,
-  );
   const rows: Record<string, string | number>[] = [];
   for (const n of values.boxes.split(',').map(Number)) {
     const f = await measure(browser, n);
+    if (rows.length === 0) {
+      const bytes = scriptBytes(f.scripts);
+      console.log(
+        `JavaScript of the map page: ${Math.round(bytes.gzip / 1024)} KB gzip, ${Math.round(bytes.brotli / 1024)} KB brotli (at most 500)`,
+      );
+    }
     rows.push({
       boxes: f.boxes,
       'first coloured boxes [ms]': Math.round(f.firstBoxesMs),
       'live updates/s': f.updatesPerSecond,
       'longest task [ms]': Math.round(f.longestTaskMs),
+      'tasks > 50 ms': f.longTasks,
       'frame median [ms]': Math.round(f.frameMedianMs),
       'frame p95 [ms]': Math.round(f.frameP95Ms),
+      'frame max [ms]': Math.round(f.frameMaxMs),
       'heap [MB]': Math.round(f.heapMb),
+      'renderer [MB]': Math.round(f.residentMb),
     });
   }
   await browser.close();

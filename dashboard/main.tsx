@@ -4,7 +4,8 @@ import { render } from 'preact';
 import './style/tokens.css';
 import './style/base.css';
 import './style/map.css';
-import { follow } from './values/feed.ts';
+import { follow, watch } from './values/feed.ts';
+import { nearBox } from './values/near.ts';
 import { dataLevels, lang, view } from './state/app.ts';
 import { t } from './i18n/index.ts';
 import { pageOf } from './pages/index.ts';
@@ -16,7 +17,10 @@ effect(() => {
 const app = document.getElementById('app') as HTMLElement;
 const page = pageOf(location.pathname);
 // The values are on their way while the map library is still being read.
-if (location.pathname === '/' || location.pathname === '/embed/map') follow(view.value.property, dataLevels.value);
+if (location.pathname === '/' || location.pathname === '/embed/map') {
+  watch(nearBox(view.value, innerWidth, innerHeight, ''));
+  follow(view.value.property, dataLevels.value);
+}
 const { default: Page } = await page.load();
 effect(() => {
   document.title = page.title ? `${t(page.title)} · ${t('app.name')}` : `${t('app.name')} · ${t('app.tagline')}`;

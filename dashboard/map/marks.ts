@@ -100,7 +100,8 @@ export function rowView(t: BoxTable, row: number, level: Level, now: number): Ro
   };
 }
 
-export const isIndoor = (t: BoxTable, row: number): boolean => EXPOSURE[t.exposure[row] as number] === 'indoor';
+const INDOOR = EXPOSURE.indexOf('indoor');
+export const isIndoor = (t: BoxTable, row: number): boolean => t.exposure[row] === INDOOR;
 
 export function isHidden(t: BoxTable, row: number, status: Status, hide: readonly Hideable[]): boolean {
   if (hide.length === 0) return false;

@@ -229,6 +229,16 @@ export class PointLayer implements CustomLayerInterface {
     this.#map?.triggerRepaint();
   }
 
+  /** The same for a run of rows, end exclusive. */
+  touchRun(from: number, to: number): void {
+    if (from >= to) return;
+    if (this.#dirty !== null) {
+      const old = this.#dirty === 'none' ? { from, to } : this.#dirty;
+      this.#dirty = { from: Math.min(old.from, from), to: Math.max(old.to, to) };
+    }
+    this.#map?.triggerRepaint();
+  }
+
   /** What is drawn, bottom first (counting sort); hidden rows cost nothing. Called with the layer's vertex array bound. */
   #sort(gl: WebGL2RenderingContext, buffer: WebGLBuffer): void {
     const { length, mark } = this.#arrays;

@@ -49,16 +49,24 @@ export class TownIndex {
   }
 
   stats(t: BoxTable, level: Level, now: number): TownStat[] {
+    return this.statsOf(t, (row) => {
+      const v = rowView(t, row, level, now);
+      return counts(t, row, v) ? v.value : NaN;
+    });
+  }
+
+  /** @param valueOf NaN = does not count */
+  statsOf(t: BoxTable, valueOf: (row: number) => number): TownStat[] {
     const groups = new Map<number, number[]>();
     for (let row = 0; row < Math.min(t.length, this.#done); row++) {
       const town = this.of(row);
-      if (town < 0 || !counts(t, row, rowView(t, row, level, now))) continue;
+      if (town < 0 || Number.isNaN(valueOf(row))) continue;
       const list = groups.get(town);
       if (list) list.push(row);
       else groups.set(town, [row]);
     }
     return [...groups].map(([town, rows]) => {
-      const values = rows.map((row) => rowView(t, row, level, now).value).sort((a, b) => a - b);
+      const values = rows.map(valueOf).sort((a, b) => a - b);
       return {
         town,
         n: rows.length,

@@ -10,6 +10,7 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import places from 'virtual:towns';
+import { HOUR } from '../../model/time.ts';
 import { KIND, type BoxTable } from '../values/table.ts';
 import type { Palette } from '../scales/scales.ts';
 import type { ViewState } from '../state/url.ts';
@@ -17,7 +18,10 @@ import { baseStyle, DARK, LIGHT, loadLand, type Land } from './base.ts';
 import { FieldLayer } from './fieldlayer.ts';
 import { TownIndex, ENOUGH, type TownStat } from './townstats.ts';
 import { cluster, type Clustering, type Cluster } from './clusters.ts';
-import { LabelCanvas, type EventPlace, type Label } from './labels.ts';
+import { LabelCanvas, type EventPlace, type HotspotMark, type Label } from './labels.ts';
+import { LOW_SCORE, type Judged } from '../values/health.ts';
+import { spotAt, type Hotspot } from '../values/hotspots.ts';
+import type { Wind } from '../values/wind.ts';
 import {
   colours,
   freshness,
@@ -43,6 +47,9 @@ const CLUSTER_BELOW_ZOOM = 12;
 const LABELS_FROM_ZOOM = 12.2;
 const MAX_LABELS = 500;
 const PICK_PX = 22;
+/** Beside crowds a single box and a station are large enough to carry their value. */
+const ALONE_PX = 10;
+const ALONE_FROM_ZOOM = 8.4;
 const EVENT_CELL_PX = 80;
 /** The address follows the map when it rests; browsers refuse to change it many times a second. */
 const MOVED_MS = 200;
@@ -61,7 +68,21 @@ export interface Shown {
   readonly lang: 'zh-TW' | 'en';
   readonly dark: boolean;
   readonly now: number;
+  readonly hotspots?: readonly Hotspot[];
+  readonly wind?: readonly Wind[];
+  readonly judged?: ReadonlyMap<string, Judged>;
+  /** Words of site classes, short. */
+  readonly siteWords?: Readonly<Record<'indoor' | 'near_source', string>>;
 }
+
+/** The way of a hot spot is shown this far back; one that is over for longer is not shown [ms]. */
+const TRAIL_MS = 6 * HOUR;
+
+/** What the points are painted from; everything else of a view (place, open box, minute of a playback) leaves them alone. */
+const painted = ({ view: v, dark }: Shown): string =>
+  [v.layer, v.property, v.level, v.scale, v.safe, v.hide.join(), v.time === null, dark].join(' ');
+/** Rows painted in one go while nothing waits for them: values grow pale, nobody sees when within a second. */
+const SLOW_ROWS = 8000;
 
 export const formatShort = (value: number): string => {
   const a = Math.abs(value);
@@ -74,6 +95,8 @@ const townPlace = new Map(places.filter((p) => p[0] === 'town').map((p) => [p[1]
 const healthColours = Object.fromEntries(
   Object.entries(HEALTH).map(([status, colour]) => [status, rgb(colour)]),
 ) as Record<keyof typeof HEALTH, [number, number, number]>;
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((x, i) => x === b[i]);
 
 const emptyArrays = (): PointArrays => ({
   length: 0,
@@ -105,6 +128,7 @@ export class MapView {
   #byUser = false;
   #movedTimer: ReturnType<typeof setTimeout> | undefined;
   #clusterTimer: ReturnType<typeof setTimeout> | undefined;
+  #slowTimer: ReturnType<typeof setTimeout> | undefined;
   /** Milliseconds after navigation at which coloured points were first on the screen; 0 = not yet. */
   firstDrawn = 0;
   readonly #whenReady: (() => void)[] = [];
@@ -215,7 +239,27 @@ export class MapView {
     const old = this.#shown;
     this.#shown = shown;
     if (old.dark !== shown.dark || old.lang !== shown.lang) this.#restyle();
-    this.redraw();
+    if (painted(old) !== painted(shown) || old.judged !== shown.judged) this.redraw();
+    else {
+      if (old.now !== shown.now) this.#repaintSlowly();
+      if (old.view.time !== shown.view.time || old.hotspots !== shown.hotspots || old.wind !== shown.wind)
+        this.#relabel();
+    }
+  }
+
+  /** All rows, a few thousand a task, so that no frame waits for a hundred thousand boxes. */
+  #repaintSlowly(): void {
+    clearTimeout(this.#slowTimer);
+    const step = (from: number): void => {
+      const to = Math.min(this.#arrays.length, from + SLOW_ROWS);
+      const paint = this.#painter();
+      for (let row = from; row < to; row++) paint(row);
+      this.points.touchRun(from, to);
+      if (to < this.#arrays.length) this.#slowTimer = setTimeout(step, 30, to);
+      else if (this.#clustering) this.#reclusterLater();
+      else this.#relabel();
+    };
+    step(0);
   }
 
   #restyle(): void {
@@ -341,34 +385,37 @@ export class MapView {
 
   #painter(): (row: number) => void {
     const t = this.#table;
-    const { view, palette, now } = this.#shown;
+    const { view, palette, now, judged } = this.#shown;
     const at = view.time ?? now;
     const ramp = colours(palette);
     const { colour, mark } = this.#arrays;
     const inside = this.#clustering?.inside;
+    const alone = inside && this.map.getZoom() >= ALONE_FROM_ZOOM ? ALONE_PX * 8 : 0;
     const health = view.layer === 'health';
     const stationsOnly = view.layer === 'stations';
     const noBoxes = (view.layer === 'towns' || view.layer === 'field') && this.map.getZoom() < 11;
     const times = t.levels[view.level === 'raw' ? 'raw' : 'corrected'].time;
     return (row) => {
+      if (inside?.[row] === 1) {
+        mark[row * 4 + 3] = 0;
+        return;
+      }
       const value = valueAt(t, row, view.level);
       const status = statusAt(t, row, view.level, at, value);
       const station = t.kind[row] === KIND.station;
       const shape = shapeOf(t, row, status);
       const grey = status !== 'ok' && status !== 'suspect';
-      const [r, g, b] = health ? healthColours[status] : grey ? GREY : ramp.of(value);
+      const low = health && status === 'ok' && (judged?.get(t.ids[row] as string)?.score ?? 100) < LOW_SCORE;
+      const [r, g, b] = low ? healthColours.suspect : health ? healthColours[status] : grey ? GREY : ramp.of(value);
       const hidden =
-        (!health && isHidden(t, row, status, view.hide)) ||
-        inside?.[row] === 1 ||
-        (stationsOnly && !station) ||
-        (noBoxes && !station);
+        (!health && isHidden(t, row, status, view.hide)) || (stationsOnly && !station) || (noBoxes && !station);
       colour[row * 4] = r;
       colour[row * 4 + 1] = g;
       colour[row * 4 + 2] = b;
       colour[row * 4 + 3] = Math.round(255 * (grey ? 0.75 : freshness(t, row, times[row] as number, at)));
-      mark[row * 4] = SHAPE[shape];
+      mark[row * 4] = SHAPE[low && shape === 'circle' ? 'triangle' : shape];
       mark[row * 4 + 1] = t.claimed[row] === 0 ? 1 : 0;
-      mark[row * 4 + 2] = 0;
+      mark[row * 4 + 2] = grey ? 0 : alone;
       mark[row * 4 + 3] = hidden ? 0 : station ? 3 : grey ? 1 : 2;
     };
   }
@@ -393,20 +440,50 @@ export class MapView {
     if (!this.#ready) return;
     const { view, now } = this.#shown;
     const zoom = Math.floor(this.map.getZoom() * 2) / 2;
-    const wanted = view.layer === 'boxes' && zoom < CLUSTER_BELOW_ZOOM && this.rowsInSight().length > CLUSTER_ABOVE;
+    const wanted =
+      (view.layer === 'boxes' || view.layer === 'hotspots') &&
+      zoom < CLUSTER_BELOW_ZOOM &&
+      this.rowsInSight().length > CLUSTER_ABOVE;
     const area = (view.layer === 'towns' || view.layer === 'field') && this.map.getZoom() < 11;
     const key = wanted ? `${zoom}` : area ? 'area' : 'none';
     if (key === this.#clusterKey) return;
     const before = this.#clustering;
     this.#clusterKey = key;
     this.#clustering = wanted ? cluster(this.#table, zoom, view.level, view.hide, view.time ?? now) : null;
+    if (this.#clustering) {
+      const free = this.#besideStations(this.#clustering.clusters);
+      this.#clustering = { ...this.#clustering, clusters: free };
+    }
     this.#drawClusters(this.#clustering?.clusters ?? []);
-    if (!repaint) return;
+    // New medians of the same crowds: no point changes.
+    if (!repaint || (before && this.#clustering && equal(before.inside, this.#clustering.inside))) return;
     if (before || this.#clustering || view.layer === 'towns' || view.layer === 'field') {
       const paint = this.#painter();
       for (let row = 0; row < this.#arrays.length; row++) paint(row);
       this.points.set(this.#arrays);
     }
+  }
+
+  /** Crowds that would lie on a reference station step aside: both are to be read. */
+  #besideStations(list: readonly Cluster[]): Cluster[] {
+    const t = this.#table;
+    const world = 512 * 2 ** this.map.getZoom();
+    const stations: number[] = [];
+    for (let row = 0; row < t.length; row++) if (t.kind[row] === KIND.station) stations.push(row);
+    return list.map((c) => {
+      let { x, y } = c;
+      for (const row of stations) {
+        const dx = (x - (t.x[row] as number)) * world;
+        const dy = (y - (t.y[row] as number)) * world;
+        const clear = this.#clusterRadius(c) + ALONE_PX * 1.15;
+        const d = Math.hypot(dx, dy);
+        if (d >= clear) continue;
+        const [ux, uy] = d < 1 ? [1, 0] : [dx / d, dy / d];
+        x += (ux * (clear - d)) / world;
+        y += (uy * (clear - d)) / world;
+      }
+      return { ...c, x, y };
+    });
   }
 
   #reclusterLater(): void {
@@ -444,14 +521,17 @@ export class MapView {
     this.#labelFrame ||= requestAnimationFrame(() => {
       this.#labelFrame = 0;
       this.labels.set(this.#makeLabels());
-      this.labels.events(this.#eventPlaces());
+      const marks = this.#hotspotMarks();
+      this.labels.hotspots(marks);
+      this.labels.wind(this.#shown.wind ?? []);
+      this.labels.events(this.#eventPlaces(marks));
     });
   }
 
   /** Where boxes in sight are part of a real event, near ones as one: a plume is seen as its rings moving over the map. */
-  #eventPlaces(): EventPlace[] {
+  #eventPlaces(marks: readonly HotspotMark[]): EventPlace[] {
     const t = this.#table;
-    if (t.past) return [];
+    if (t.past || marks.some((m) => m.radiusKm > 0)) return [];
     const { view, now } = this.#shown;
     const reasons = t.levels[view.level === 'raw' ? 'raw' : 'corrected'].reasons;
     const cells = new Map<string, { lon: number; lat: number; n: number }>();
@@ -469,6 +549,37 @@ export class MapView {
       }
     }
     return [...cells.values()].map((c) => ({ lon: c.lon, lat: c.lat, radius: Math.min(40, 18 + 4 * Math.log2(c.n)) }));
+  }
+
+  /** What the nights say of where boxes hang. */
+  #siteLabels(): Label[] {
+    const t = this.#table;
+    const { judged, siteWords, dark } = this.#shown;
+    if (!judged || !siteWords) return [];
+    const under = dark ? DARK.land : LIGHT.land;
+    return this.rowsInSight().flatMap((row): Label[] => {
+      const site = judged.get(t.ids[row] as string)?.siteClass;
+      if (!site) return [];
+      // Beside its mark, which says the state.
+      const p = this.map.project([t.lon[row] as number, t.lat[row] as number]);
+      const { lng, lat } = this.map.unproject([p.x + radiusAt(this.map.getZoom()) + 9, p.y - 8]);
+      return [{ lon: lng, lat, text: siteWords[site], under, size: 12, alpha: 1 }];
+    });
+  }
+
+  #hotspotMarks(): HotspotMark[] {
+    const { view, hotspots = [], now } = this.#shown;
+    if (view.layer !== 'hotspots' && view.time === null) return [];
+    if (view.property !== 'pm25') return [];
+    const at = view.time ?? now;
+    return hotspots.flatMap((h): HotspotMark[] => {
+      const trail = h.path.filter((p) => p.time <= at && p.time > at - TRAIL_MS);
+      const last = trail.at(-1);
+      if (!last) return [];
+      const there = spotAt(h, at);
+      if (!there && (view.layer !== 'hotspots' || view.time !== null)) return [];
+      return [{ lon: last.lon, lat: last.lat, radiusKm: there?.radiusKm ?? 0, text: formatShort(last.peak), trail }];
+    });
   }
 
   #makeLabels(): Label[] {
@@ -493,7 +604,7 @@ export class MapView {
         });
       }
     const zoom = this.map.getZoom();
-    if (view.layer === 'health') return labels;
+    if (view.layer === 'health') return zoom < 10 ? labels : [...labels, ...this.#siteLabels()];
     if (view.layer === 'towns' && zoom >= 9 && zoom < LABELS_FROM_ZOOM)
       for (const s of this.#townStats) {
         const code = this.#land?.towns.features[s.town]?.properties.TOWNCODE;
@@ -507,9 +618,10 @@ export class MapView {
             alpha: 1,
           });
       }
-    if (zoom < LABELS_FROM_ZOOM) return labels;
+    const beside = this.#clustering !== null && zoom >= ALONE_FROM_ZOOM;
+    if (zoom < LABELS_FROM_ZOOM && !beside) return labels;
     const taken: { x: number; y: number }[] = [];
-    const radius = radiusAt(zoom);
+    const radius = beside ? Math.max(ALONE_PX, radiusAt(zoom)) : radiusAt(zoom);
     const rows = this.rowsInSight(20);
     rows.sort((a, b) => (t.kind[b] as number) - (t.kind[a] as number));
     for (const row of rows) {
@@ -648,6 +760,7 @@ export class MapView {
     clearTimeout(this.#areaTimer);
     clearTimeout(this.#movedTimer);
     clearTimeout(this.#clusterTimer);
+    clearTimeout(this.#slowTimer);
     this.field.close();
     cancelAnimationFrame(this.#labelFrame);
     removeEventListener('beforeprint', this.#print);

@@ -19,7 +19,18 @@ interface Compared {
   readonly id: string;
   readonly name: string;
   readonly station: boolean;
+  /** Of one value [ms]. */
+  readonly step: number;
   readonly items: readonly Observation[];
+}
+
+/** In the middle of their times; where one or more are missing the line breaks. */
+function points(c: Compared): { time: number; value: number | null }[] {
+  return c.items.flatMap((o, i) => {
+    const point = { time: o.time + c.step / 2, value: o.value };
+    const next = c.items[i + 1];
+    return next && next.time - o.time > 1.5 * c.step ? [point, { time: point.time + c.step, value: null }] : [point];
+  });
 }
 
 const fromAddress = (): { ids: string[]; key: PropertyKey } => {
@@ -49,8 +60,17 @@ export default function ComparePage() {
     const one = async (id: string): Promise<Compared | null> => {
       try {
         const d = await details(id, undefined, abort.signal);
-        const items = await observations(id, key, ownLevel(d.kind), { from: to - ms, to, interval }, abort.signal);
-        return { id, name: d.name.trim() || id, station: d.kind === 'station', items };
+        const station = d.kind === 'station';
+        // A station says one value an hour.
+        const own = station && step < HOUR ? { interval: 'PT1H', step: HOUR } : { interval, step };
+        const items = await observations(
+          id,
+          key,
+          ownLevel(d.kind),
+          { from: to - ms, to, interval: own.interval },
+          abort.signal,
+        );
+        return { id, name: d.name.trim() || id, station, step: own.step, items };
       } catch {
         return null;
       }
@@ -67,6 +87,7 @@ export default function ComparePage() {
   }, [ids.join(), key, span]);
   const p = property(key);
   const list = found === null || found === 'failed' ? [] : found;
+  const lines = useMemo(() => list.map((c) => ({ name: c.name, points: points(c) })), [found]);
   const value = (x: number): string => num(x, p.resolution);
   return (
     <Page title={t('compare.title')} wide>
@@ -99,7 +120,7 @@ export default function ComparePage() {
           {list.length > 0 && (
             <>
               <Lines
-                lines={list.map((c) => ({ name: c.name, points: c.items }))}
+                lines={lines}
                 unit={`${p.unitLabel} · ${t('level.corrected')}`}
                 resolution={p.resolution}
                 label={`${t('compare.title')}: ${list.map((c) => c.name).join(', ')}`}
@@ -147,7 +168,7 @@ export default function ComparePage() {
                             {values.length === 0 ? '–' : value(values.reduce((a, b) => a + b, 0) / values.length)}
                           </td>
                           <td>{values.length === 0 ? '–' : value(Math.max(...values))}</td>
-                          <td>{Math.min(100, Math.round((100 * values.length) / (ms / step)))} %</td>
+                          <td>{Math.min(100, Math.round((100 * values.length) / (ms / c.step)))} %</td>
                           <td>
                             <button
                               type="button"

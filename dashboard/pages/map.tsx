@@ -1,7 +1,11 @@
 /** The map. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { follow, loaded, onRows, table, tableVersion } from '../values/feed.ts';
+import { follow, loaded, onRows, table, tableVersion, watch, watched } from '../values/feed.ts';
+import { nearBox } from '../values/near.ts';
+import { judge, judged } from '../values/health.ts';
+import { followHotspots, hotspots, stopHotspots, type Hotspot } from '../values/hotspots.ts';
+import { followWind, stopWind, wind } from '../values/wind.ts';
 import { t, num, words } from '../i18n/index.ts';
 import { loadLand, type Land } from '../map/base.ts';
 import { MapView, type Shown } from '../map/view.ts';
@@ -13,14 +17,19 @@ import { minute } from '../state/time.ts';
 import { Controls, Legend, MiniRamp, Strip } from '../ui/controls.tsx';
 import { Glance, type Focus } from '../ui/glance.tsx';
 import { Header } from '../ui/header.tsx';
+import { Hotspots } from '../ui/hotspots.tsx';
 import { List } from '../ui/list.tsx';
 import { Panel } from '../ui/panel.tsx';
 import { Search } from '../ui/search.tsx';
-import { Timeline } from '../ui/timeline.tsx';
+import { Tend } from '../ui/tend.tsx';
+import { playRequested, Timeline } from '../ui/timeline.tsx';
 import { Connection, Freshness, Ignored } from '../ui/status.tsx';
 
 /** From this zoom on the middle of the map is a place one can speak of. */
 const SPEAK_ZOOM = 9.3;
+
+/** A map that rests so long is looked at: live values follow it. */
+const WATCH_MS = 600;
 
 const shown = (): Shown => ({
   view: view.value,
@@ -28,6 +37,10 @@ const shown = (): Shown => ({
   lang: lang.value,
   dark: dark.value,
   now: minute.value,
+  hotspots: hotspots.value,
+  wind: wind.value,
+  judged: judged.value,
+  siteWords: { indoor: t('health.indoor'), near_source: t('health.near_source') },
 });
 
 export default function MapPage() {
@@ -41,11 +54,17 @@ export default function MapPage() {
   const v = view.value;
 
   useEffect(() => {
+    let watchTimer: ReturnType<typeof setTimeout> | undefined;
     const m = new MapView(host.current as HTMLElement, table, shown(), {
       moved: (lat, lon, zoom, byUser) => {
         if (byUser)
           setChosenPlace((p) => (p && (Math.abs(p.lat - lat) > 0.05 || Math.abs(p.lon - lon) > 0.05) ? null : p));
         go({ lat, lon, zoom: Math.round(zoom * 100) / 100 }, false);
+        clearTimeout(watchTimer);
+        watchTimer = setTimeout(() => {
+          const { clientWidth, clientHeight } = m.map.getContainer();
+          watch(nearBox({ lat, lon, zoom }, clientWidth, clientHeight, watched()));
+        }, WATCH_MS);
       },
       picked: (row) => go({ box: table.ids[row] ?? '' }),
       hovered: (row, x, y) => setHover((h) => (row < 0 ? null : h?.row === row ? h : { row, x, y })),
@@ -91,9 +110,38 @@ export default function MapPage() {
     loadLand().then(setLand, () => undefined);
     return () => {
       for (const stop of stops) stop();
+      clearTimeout(watchTimer);
       m.close();
     };
   }, []);
+
+  // Hot spots are looked for where they are shown: in their layer, and in every playback.
+  const spotsWanted = (v.layer === 'hotspots' || v.time !== null) && v.property === 'pm25';
+  useEffect(() => {
+    if (spotsWanted) followHotspots(v.level === 'raw' ? 'raw' : 'corrected', v.time);
+    else stopHotspots();
+  }, [spotsWanted, v.level, v.time]);
+  useEffect(() => {
+    if (v.layer !== 'health') return;
+    const { clientWidth, clientHeight } = map.current?.map.getContainer() ?? { clientWidth: 0, clientHeight: 0 };
+    void judge(v, clientWidth, clientHeight);
+  }, [v.layer, v.lat, v.lon, v.zoom]);
+  // Wind is of now: over the past it would mislead.
+  const windWanted = v.layer === 'hotspots' && v.time === null;
+  useEffect(() => {
+    if (!windWanted) return undefined;
+    followWind();
+    return stopWind;
+  }, [windWanted]);
+  const showSpot = (h: Hotspot, time: number | null): void => {
+    const place = (time === null ? h.path.at(-1) : h.path.find((p) => p.time >= time)) ?? h.path[0];
+    go({ time, layer: 'hotspots' });
+    map.current?.fly(place.lat, place.lon, Math.max(11, Math.min(13, v.zoom)));
+  };
+  const playSpot = (h: Hotspot): void => {
+    showSpot(h, h.start);
+    playRequested.value = { until: h.end };
+  };
 
   const nameOf = (lat: number, lon: number): string => {
     const i = land ? townAt(land.towns, lat, lon) : -1;
@@ -153,7 +201,15 @@ export default function MapPage() {
             </div>
           )}
           <Ignored />
-          <Glance focus={focus} onBoxes={() => setSheet('list')} />
+          <Glance
+            focus={focus}
+            brief={v.layer === 'hotspots' || v.layer === 'health'}
+            onBoxes={() => setSheet('list')}
+          />
+          {v.layer === 'health' && (
+            <Tend inSight={() => map.current?.rowsInSight() ?? []} onPick={(id) => go({ box: id })} />
+          )}
+          {v.layer === 'hotspots' && <Hotspots nameOf={nameOf} onShow={showSpot} onPlay={playSpot} />}
           <section class={`card tools${sheet === 'legend' ? ' open' : ''}`} aria-label={t('controls.title')}>
             <Controls />
             <Legend />

@@ -60,10 +60,20 @@ async function networkFirst(request, fallback) {
     }
     return response;
   } catch (error) {
-    const kept = (await cache.match(request)) ?? (fallback ? await cache.match(fallback) : undefined);
+    const kept =
+      (await cache.match(request)) ??
+      (fallback ? await cache.match(fallback) : undefined) ??
+      (await cache.match(everywhere(request.url)));
     if (kept) return kept;
     throw error;
   }
+}
+
+/** Latest values of a square that was never looked at are among those of everywhere. */
+function everywhere(text) {
+  const url = new URL(text);
+  url.searchParams.delete('bbox');
+  return url.href;
 }
 
 async function cacheFirst(request) {

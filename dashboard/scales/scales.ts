@@ -206,8 +206,9 @@ export function classOf(p: Palette, value: number): number {
   const steps = 1 / p.scale.step;
   const v =
     p.scale.rounding === 'truncate' ? Math.floor(value * steps + 1e-6) / steps : Math.round(value * steps) / steps;
-  const i = p.classes.findIndex((c) => v <= c.to + 1e-9);
-  return i < 0 ? p.classes.length - 1 : i;
+  const last = p.classes.length - 1;
+  for (let i = 0; i < last; i++) if (v <= (p.classes[i] as ScaleClass).to + 1e-9) return i;
+  return last;
 }
 
 /** Black or white, whichever reads better on a colour (WCAG relative luminance). */

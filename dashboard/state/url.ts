@@ -5,7 +5,7 @@
 import { isPropertyKey, type PropertyKey } from '../../model/properties.ts';
 import { formatTime, parseTime } from '../../model/time.ts';
 
-export const LAYERS = ['boxes', 'field', 'towns', 'stations', 'health'] as const;
+export const LAYERS = ['boxes', 'field', 'hotspots', 'towns', 'stations', 'health'] as const;
 export type Layer = (typeof LAYERS)[number];
 export const LEVELS = ['corrected', 'raw', 'difference'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -29,7 +29,7 @@ export interface ViewState {
   readonly hide: readonly Hideable[];
   /** null = now, live. */
   readonly time: number | null;
-  /** What a shared link says was shown: `value;model`, '' = nothing. */
+  /** What a shared link says was shown: `value;model` or `value;model;product.revision`, '' = nothing. */
   readonly was: string;
   /** null = what the browser prefers. */
   readonly lang: Lang | null;
@@ -58,12 +58,21 @@ export const MAX_COMPARE = 6;
 /** An address longer than this is not read at all. */
 const MAX_QUERY = 4000;
 
-const WAS = /^(-?\d{1,6}(?:\.\d{1,3})?);([\w.:+/-]{0,80})$/;
-/** The figure and model a link claims. */
-export function parseWas(text: string): { value: number; model: string } | null {
-  const m = WAS.exec(text);
-  return m ? { value: Number(m[1]), model: m[2] as string } : null;
+const WAS = /^(-?\d{1,6}(?:\.\d{1,3})?);([\w.:+/-]{0,80})(?:;(live|revised|archive)\.(\d{1,9}))?$/;
+export interface Claim {
+  readonly value: number;
+  readonly model: string;
+  /** '' = the link does not say. */
+  readonly product: string;
+  readonly revision: number;
 }
+/** The figure, model and edition a link claims. */
+export function parseWas(text: string): Claim | null {
+  const m = WAS.exec(text);
+  return m ? { value: Number(m[1]), model: m[2] as string, product: m[3] ?? '', revision: Number(m[4] ?? 0) } : null;
+}
+export const formatWas = (c: Claim): string =>
+  `${c.value};${c.model}${c.product === '' ? '' : `;${c.product}.${c.revision}`}`;
 
 export interface ParsedView {
   readonly view: ViewState;

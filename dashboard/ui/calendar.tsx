@@ -1,5 +1,5 @@
 /** A year as a calendar: one square a day, its mean; and how many days lay above a guideline. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
 import type { DataLevel } from '../values/table.ts';
@@ -31,6 +31,11 @@ export function Calendar({ id, property: key, level }: { id: string; property: P
       .catch(() => undefined); // The chart above says when the server does not answer.
     return () => abort.abort();
   }, [id, key, level]);
+  const scroll = useRef<HTMLDivElement>(null);
+  // On a narrow screen the latest weeks are what is looked for.
+  useEffect(() => {
+    if (scroll.current) scroll.current.scrollLeft = scroll.current.scrollWidth;
+  }, [days]);
   if (!days) return <p class="small">{t('panel.loading')}</p>;
   const p = property(key);
   const pal = currentPalette.value;
@@ -60,12 +65,12 @@ export function Calendar({ id, property: key, level }: { id: string; property: P
       </rect>,
     );
   }
-  const who = palette('who', key, false, false);
-  const limit = effectiveScale('who', key).id === 'who' ? who.classes[0]?.to : undefined;
-  const above = limit === undefined ? 0 : [...byDay.values()].filter((v) => v > limit).length;
+  // Limits that are defined on means of a day: the guideline and the interim targets on the way to it.
+  const who = effectiveScale('who', key).id === 'who' ? palette('who', key, false, false).classes : [];
+  const values = [...byDay.values()];
   return (
     <>
-      <div class="scroll" tabIndex={0} role="region" aria-label={t('box.calendar')}>
+      <div ref={scroll} class="scroll" tabIndex={0} role="region" aria-label={t('box.calendar')}>
         <svg
           class="calendar"
           width={WEEKS * CELL}
@@ -82,11 +87,29 @@ export function Calendar({ id, property: key, level }: { id: string; property: P
         </svg>
       </div>
       <p class="small">{t('box.calendar.note')}</p>
-      {limit !== undefined && byDay.size > 0 && (
-        <p class="exceed">
-          {t('box.exceed.who', { limit: `${num(limit, 1)} ${p.unitLabel}` })}:{' '}
-          <b>{t('box.exceed.days', { n: above, of: byDay.size })}</b>
-        </p>
+      {who.length > 1 && values.length > 0 && (
+        <table class="exceed">
+          <caption>{t('box.exceed', { of: values.length })}</caption>
+          <tbody>
+            {who.slice(0, -1).map((c, i) => {
+              const above = values.filter((v) => v > c.to).length;
+              return (
+                <tr key={c.to}>
+                  <th scope="row">
+                    {t(i === 0 ? 'box.exceed.who' : 'box.exceed.interim', {
+                      limit: `${num(c.to, Number.isInteger(c.to) ? 1 : 0.1)} ${p.unitLabel}`,
+                      n: 5 - i,
+                    })}
+                  </th>
+                  <td>
+                    <b>{t('box.exceed.days', { n: above })}</b>
+                  </td>
+                  <td>{Math.round((100 * above) / values.length)} %</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
       )}
     </>
   );

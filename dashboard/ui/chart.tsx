@@ -20,7 +20,20 @@ export interface ChartProps {
   readonly showRaw?: boolean;
   /** Guideline or class limit drawn as a dashed line. */
   readonly limit?: number | undefined;
+  /** Further lines: neighbours, a station. Times in seconds. */
+  readonly others?: readonly ChartLine[];
 }
+
+export interface ChartLine {
+  readonly label: string;
+  readonly time: readonly number[];
+  readonly value: readonly (number | null)[];
+  /** Name of a colour of `tokens.css`. */
+  readonly colour: string;
+  readonly dash: number[];
+}
+
+const NO_LINES: readonly ChartLine[] = [];
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -35,6 +48,7 @@ export function Chart({
   height = 190,
   showRaw = true,
   limit,
+  others = NO_LINES,
 }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -96,6 +110,14 @@ export function Chart({
           points: { show: true, size: 7, width: 1.5, fill: css('--card'), stroke: css('--flag') },
           value: (_u, v) => text(v),
         },
+        ...others.map((o): uPlot.Series => ({
+          label: o.label,
+          stroke: css(o.colour),
+          width: 1.75,
+          dash: o.dash,
+          points: { show: false },
+          value: (_u, v) => text(v),
+        })),
       ],
       bands: [{ series: [2, 1], fill: css('--band') }],
       hooks: {
@@ -115,11 +137,13 @@ export function Chart({
         ],
       },
     };
-    const chart = new uPlot(
-      options,
-      [series.time, series.lo, series.hi, series.raw, series.corrected, series.flagged],
-      el,
-    );
+    const own = [series.time, series.lo, series.hi, series.raw, series.corrected, series.flagged] as uPlot.AlignedData;
+    // Joined, a line goes on over the times of the others and still breaks where it has a gap of its own.
+    const data =
+      others.length === 0
+        ? own
+        : uPlot.join([own, ...others.map((o) => [o.time, o.value] as unknown as uPlot.AlignedData)]);
+    const chart = new uPlot(options, data, el);
     const observer = new ResizeObserver(() => {
       if (el.clientWidth > 0 && el.clientWidth !== chart.width) chart.setSize({ width: el.clientWidth, height });
     });
@@ -128,7 +152,7 @@ export function Chart({
       observer.disconnect();
       chart.destroy();
     };
-  }, [series, lang.value, dark.value, height, showRaw, limit, from, to]);
+  }, [series, others, lang.value, dark.value, height, showRaw, limit, from, to]);
   return (
     <div class="chart">
       <p class="unit">{unit}</p>

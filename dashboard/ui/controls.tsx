@@ -5,7 +5,7 @@ import { effectiveScale, inkOn, scalesFor, type Palette } from '../scales/scales
 import { EVENT_COLOUR } from '../map/labels.ts';
 import { HEALTH } from '../map/marks.ts';
 import { currentPalette, currentProperty, go, view } from '../state/app.ts';
-import { HIDEABLE, LAYERS, LEVELS, type Hideable } from '../state/url.ts';
+import { formatView, HIDEABLE, LAYERS, LEVELS, type Hideable } from '../state/url.ts';
 import { ShapeIcon } from './shape.tsx';
 
 /** Quantities people look for first; the rest follows in the table's order. */
@@ -160,9 +160,13 @@ export function Legend() {
           {(Object.keys(HEALTH) as (keyof typeof HEALTH)[]).map((status) => (
             <li key={status}>
               <i style={{ background: HEALTH[status] }} />
-              <span>{t(`status.${status}`)}</span>
+              <span>
+                {t(`status.${status}`)}
+                {status === 'suspect' && ` / ${t('health.score')}`}
+              </span>
             </li>
           ))}
+          <li class="small">{t('health.site')}</li>
         </ol>
       ) : (
         <Ramp p={p} resolution={prop.resolution} />
@@ -209,11 +213,55 @@ export function Legend() {
           {t('legend.event')}
         </li>
         <li>
+          <svg class="shape" width="18" height="18" viewBox="0 0 20 20" aria-hidden="true">
+            <path d="M2 17 9 11" stroke={EVENT_COLOUR} stroke-width="2.5" />
+            <circle
+              cx="13"
+              cy="7"
+              r="5.5"
+              fill={EVENT_COLOUR}
+              fill-opacity="0.2"
+              stroke={EVENT_COLOUR}
+              stroke-width="2"
+            />
+          </svg>{' '}
+          {t('legend.hotspot')}
+        </li>
+        {v.layer === 'hotspots' && (
+          <li>
+            <svg class="shape" width="18" height="18" viewBox="0 0 20 20" aria-hidden="true">
+              <path d="M2 10h15M17 10l-6-5M17 10l-6 5" fill="none" stroke="#2b6287" stroke-width="2" />
+            </svg>{' '}
+            {t('legend.wind')}
+          </li>
+        )}
+        <li>
           <ShapeIcon shape="cluster" colour={p.classes[0]?.color ?? ''} /> {t('legend.cluster')}
         </li>
       </ul>
       <p class="small">{t('legend.fade')}</p>
+      <EmbedMap />
     </section>
+  );
+}
+
+/** This map for other people's pages. */
+function EmbedMap() {
+  const v = view.value;
+  const query = formatView({ ...v, box: '', compare: [], was: '' });
+  return (
+    <details class="small">
+      <summary>{t('embed.map')}</summary>
+      <label class="field">
+        <span>{t('box.embed.note')}</span>
+        <textarea
+          readOnly
+          rows={4}
+          value={`<iframe src="${location.origin}/embed/map${query}" width="640" height="460" style="border:0" loading="lazy" title="${t('app.name')}"></iframe>`}
+          onFocus={(e) => e.currentTarget.select()}
+        />
+      </label>
+    </details>
   );
 }
 

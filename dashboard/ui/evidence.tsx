@@ -4,8 +4,8 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import { property } from '../../model/properties.ts';
-import { observations, ownLevel, type Observation } from '../values/api.ts';
-import { fullTime, num, t } from '../i18n/index.ts';
+import { observations, ownLevel, revisionsOf, type Observation, type Revision } from '../values/api.ts';
+import { fullTime, num, t, type Key } from '../i18n/index.ts';
 import { view } from '../state/app.ts';
 import { parseWas } from '../state/url.ts';
 
@@ -28,6 +28,16 @@ export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | u
       });
     return () => abort.abort();
   }, [id, key, time, kind]);
+  const [revisions, setRevisions] = useState<readonly Revision[]>([]);
+  useEffect(() => {
+    setRevisions([]);
+    if (time === null) return undefined;
+    const abort = new AbortController();
+    revisionsOf(id, key, time, abort.signal)
+      .then(setRevisions)
+      .catch(() => undefined); // A server without a changelog: the two values stand for themselves.
+    return () => abort.abort();
+  }, [id, key, time]);
   const claim = parseWas(was);
   if (time === null || !claim) return null;
   const p = property(key);
@@ -35,6 +45,8 @@ export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | u
     x === null || x === undefined ? '—' : `${num(x, p.resolution)} ${p.unitLabel}`;
   const now = found === null || found === 'failed' ? null : found;
   const same = now?.corrected?.value === claim.value && (now.corrected.model || '') === claim.model;
+  const edition = (product: string, revision: number): string =>
+    product === '' ? '' : t(`edition.${product}` as Key, { n: revision });
   return (
     <section class="evidence">
       <p>{t('evidence.title', { time: fullTime(time) })}</p>
@@ -42,7 +54,7 @@ export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | u
         <div>
           <dt>{t('evidence.then')}</dt>
           <dd>
-            <b>{value(claim.value)}</b> <code>{claim.model}</code>
+            <b>{value(claim.value)}</b> {edition(claim.product, claim.revision)} <code>{claim.model}</code>
           </dd>
         </div>
         <div>
@@ -56,7 +68,8 @@ export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | u
               t('evidence.gone')
             ) : (
               <>
-                <b>{value(now.corrected.value)}</b> <code>{now.corrected.model}</code>
+                <b>{value(now.corrected.value)}</b> {edition(now.corrected.product, now.corrected.revision)}{' '}
+                <code>{now.corrected.model}</code>
               </>
             )}
           </dd>
@@ -68,6 +81,29 @@ export function Evidence({ id, kind }: { id: string; kind: 'box' | 'station' | u
       </dl>
       {now && (
         <p class="small">{t(same ? 'evidence.same' : now.corrected ? 'evidence.changed' : 'evidence.nothing')}</p>
+      )}
+      {revisions.length > 0 && (
+        <details>
+          <summary>{t('evidence.revisions', { n: revisions.length })}</summary>
+          <ul class="small">
+            {revisions.map((r) => (
+              <li key={r.number}>
+                {t('evidence.revision', {
+                  edition: edition(r.product, r.number),
+                  time: fullTime(r.issuedAt),
+                })}{' '}
+                {r.moved === 0
+                  ? t('evidence.unmoved')
+                  : t('evidence.moved', {
+                      moved: r.moved,
+                      values: r.values,
+                      mean: value(r.meanShift),
+                      max: value(r.maxShift),
+                    })}
+              </li>
+            ))}
+          </ul>
+        </details>
       )}
     </section>
   );

@@ -1,11 +1,13 @@
 /** The chart of a box over a span that can be chosen, with its summary and table. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { property, type PropertyKey } from '../../model/properties.ts';
 import { DAY } from '../../model/time.ts';
 import { observations, observationsUrl, type Observation, type Span } from '../values/api.ts';
+import { beside, type Beside } from '../values/beside.ts';
+import { loaded, table } from '../values/feed.ts';
 import { series, summary } from '../values/series.ts';
-import { dayAndClock, num, t, words, type Key } from '../i18n/index.ts';
-import { Chart } from './chart.tsx';
+import { dayAndClock, distance, num, t, words, type Key } from '../i18n/index.ts';
+import { Chart, type ChartLine } from './chart.tsx';
 import { reasonWords } from './why.tsx';
 
 const SPANS = {
@@ -47,6 +49,20 @@ export function History({ id, property: key, now, height, station = false, bare 
       });
     return () => abort.abort();
   }, [id, key, span, stamp, attempt, station]);
+  const compared = useBeside(id, key, chosen, `${span} ${stamp}`, !bare);
+  const [shown, setShown] = useState({ station: true, boxes: true });
+  const others = useMemo(
+    () =>
+      compared
+        .filter((c) => shown[c.kind])
+        .map((c): ChartLine => ({
+          label: t(`chart.beside.${c.kind}.short`),
+          time: c.time.map((x) => x / 1000),
+          value: c.value,
+          ...BESIDE[c.kind],
+        })),
+    [compared, shown],
+  );
   const p = property(key);
   return (
     <section class="history">
@@ -75,10 +91,26 @@ export function History({ id, property: key, now, height, station = false, bare 
           data={data}
           station={station}
           p={p}
+          others={others}
           span={chosen}
           title={t('chart.title', { property: words(p.name), range: t(`chart.${span}` as Key) })}
           {...(height === undefined ? {} : { height })}
         />
+      )}
+      {compared.length > 0 && (
+        <fieldset class="checks beside">
+          <legend>{t('chart.beside')}</legend>
+          {compared.map((c) => (
+            <label key={c.kind}>
+              <input
+                type="checkbox"
+                checked={shown[c.kind]}
+                onChange={(e) => setShown({ ...shown, [c.kind]: e.currentTarget.checked })}
+              />
+              <span>{besideLabel(c)}</span>
+            </label>
+          ))}
+        </fieldset>
       )}
       {!bare && (
         <p class="small links">
@@ -94,8 +126,38 @@ export function History({ id, property: key, now, height, station = false, bare 
   );
 }
 
+const BESIDE = {
+  station: { colour: '--station', dash: [] as number[] },
+  boxes: { colour: '--beside', dash: [7, 4] },
+};
+
+const besideLabel = (c: Beside): string =>
+  c.kind === 'station'
+    ? t('chart.beside.station', { name: c.name, distance: distance(c.distanceM) })
+    : t('chart.beside.boxes', { n: c.count, distance: distance(c.distanceM) });
+
+const NONE: readonly Beside[] = [];
+/** Once the table knows who stands round this box. */
+function useBeside(id: string, key: PropertyKey, span: Span, stamp: string, wanted: boolean): readonly Beside[] {
+  const of = `${id} ${key} ${stamp}`;
+  const [found, setFound] = useState<{ of: string; list: readonly Beside[] }>({ of: '', list: NONE });
+  useEffect(() => {
+    if (!wanted || !loaded.value) return undefined;
+    const abort = new AbortController();
+    beside(table, id, key, span, abort.signal)
+      .then((list) => {
+        if (!abort.signal.aborted) setFound({ of, list });
+        return undefined;
+      })
+      .catch(() => undefined); // The box's own line stands alone.
+    return () => abort.abort();
+  }, [of, wanted, loaded.value]);
+  return found.of === of ? found.list : NONE;
+}
+
 function Drawn({
   data,
+  others,
   station,
   p,
   span,
@@ -103,12 +165,14 @@ function Drawn({
   height,
 }: {
   data: { corrected: Observation[]; raw: Observation[] };
+  others: readonly ChartLine[];
   station: boolean;
   p: ReturnType<typeof property>;
   span: Span;
   title: string;
   height?: number;
 }) {
+  const drawn = useMemo(() => (station ? series(data.raw, []) : series(data.corrected, data.raw)), [data, station]);
   const s = summary(data.corrected.some((o) => o.value !== null) ? data.corrected : data.raw);
   const value = (x: number): string => num(x, p.resolution);
   if (data.corrected.length === 0 && data.raw.length === 0) return <div class="chart empty">{t('chart.none')}</div>;
@@ -121,12 +185,14 @@ function Drawn({
         ? t('chart.one', { value: value(first.value as number), unit: p.unitLabel, time: dayAndClock(first.time) })
         : t('chart.summary', { n: s.n, min: value(s.min), max: value(s.max), mean: value(s.mean), unit: p.unitLabel });
   const shown = list.slice(-200).reverse();
+
   return (
     <>
       <Chart
-        series={station ? series(data.raw, []) : series(data.corrected, data.raw)}
+        series={drawn}
         main={t(station ? 'chart.measured' : 'chart.corrected')}
         unit={p.unitLabel}
+        others={others}
         resolution={p.resolution}
         label={`${title}. ${said}`}
         from={span.from}

@@ -39,7 +39,8 @@ export function Lines({
     const times = [...new Set(lines.flatMap((l) => l.points.map((p) => p.time)))].sort((a, b) => a - b);
     const columns = lines.map((l) => {
       const at = new Map(l.points.map((p) => [p.time, p.value]));
-      return times.map((time) => at.get(time) ?? null);
+      // A time that only another line has is no gap of this one (`undefined`); a gap of its own is `null`.
+      return times.map((time) => at.get(time));
     });
     const long = to - from > 3 * 86_400_000;
     const axis = {
@@ -78,7 +79,7 @@ export function Lines({
           })),
         ],
       },
-      [times.map((x) => x / 1000), ...columns],
+      [times.map((x) => x / 1000), ...columns] as uPlot.AlignedData,
       el,
     );
     const observer = new ResizeObserver(() => {

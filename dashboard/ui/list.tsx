@@ -12,6 +12,23 @@ import { ShapeIcon } from './shape.tsx';
 
 const LENGTH = 40;
 
+/** The nearest rows, by a square that grows until it holds enough: most of a large network is never looked at closely. */
+function nearest(lat: number, lon: number, taken: (row: number) => boolean): { row: number; d: number }[] {
+  const wide = 1 / Math.max(0.2, Math.cos((lat * Math.PI) / 180));
+  for (let half = 0.05; ; half *= 3) {
+    const found: { row: number; d: number }[] = [];
+    for (let row = 0; row < table.length; row++) {
+      const [y, x] = [table.lat[row] as number, table.lon[row] as number];
+      if (Math.abs(y - lat) > half || Math.abs(x - lon) > half * wide || !taken(row)) continue;
+      found.push({ row, d: distanceM(lat, lon, y, x) });
+    }
+    const reach = half * 111_000;
+    found.sort((a, b) => a.d - b.d);
+    // Beyond the inscribed circle the square's corners would cut others off.
+    if (half > 180 || found.filter((f) => f.d <= reach).length >= LENGTH) return found.slice(0, LENGTH);
+  }
+}
+
 export function List({
   lat,
   lon,
@@ -27,12 +44,7 @@ export function List({
   const { level, hide } = view.value;
   const now = view.value.time ?? minute.value;
   const p = property(view.value.property);
-  const near: { row: number; d: number }[] = [];
-  for (let row = 0; row < table.length; row++) {
-    if (isHidden(table, row, rowView(table, row, level, now).status, hide)) continue;
-    near.push({ row, d: distanceM(lat, lon, table.lat[row] as number, table.lon[row] as number) });
-  }
-  near.sort((a, b) => a.d - b.d);
+  const near = nearest(lat, lon, (row) => !isHidden(table, row, rowView(table, row, level, now).status, hide));
   return (
     <section class="list card" aria-labelledby="list-title" onKeyDown={(e) => e.key === 'Escape' && onClose()}>
       <header>
@@ -56,7 +68,7 @@ export function List({
             </tr>
           </thead>
           <tbody>
-            {near.slice(0, LENGTH).map(({ row, d }) => {
+            {near.map(({ row, d }) => {
               const v = rowView(table, row, level, now);
               const good = v.status === 'ok' || v.status === 'suspect';
               const pal = currentPalette.value;

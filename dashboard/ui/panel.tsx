@@ -1,14 +1,15 @@
 /** What one box or station says, and why. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { isPropertyKey, property } from '../../model/properties.ts';
-import { details, HttpError, observations, type BoxDetails } from '../values/api.ts';
+import { details, HttpError, observations, ownLevel, type BoxDetails } from '../values/api.ts';
+import { HOUR } from '../../model/time.ts';
 import { table, tableVersion } from '../values/feed.ts';
 import { KIND } from '../values/table.ts';
 import { ago, day, fullTime, clock, num, t, words, type Key } from '../i18n/index.ts';
 import { inkOn, classOf } from '../scales/scales.ts';
 import { currentPalette, go, lang, mapHref, view } from '../state/app.ts';
 import { minute } from '../state/time.ts';
-import { MAX_COMPARE } from '../state/url.ts';
+import { formatWas, MAX_COMPARE } from '../state/url.ts';
 import { rowView } from '../map/marks.ts';
 import { Evidence } from './evidence.tsx';
 import { History } from './history.tsx';
@@ -163,9 +164,24 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
   const kind = row < 0 ? undefined : table.kind[row] === KIND.station ? 'station' : 'box';
   const { details: d, problem, retry } = useDetails(id, kind);
   const [copied, setCopied] = useState(false);
+  const [link, setLink] = useState('');
+  useEffect(() => {
+    setCopied(false);
+    setLink('');
+  }, [id, view.value.property, view.value.time]);
   const heading = useRef<HTMLHeadingElement>(null);
   // Keyboard and screen reader land where the news is.
   useEffect(() => heading.current?.focus({ preventScroll: true }), [id]);
+  const share = async (): Promise<void> => {
+    try {
+      const made = await shareLink(id, kind);
+      setLink(made);
+      await navigator.clipboard?.writeText(made);
+      setCopied(true);
+    } catch {
+      setCopied(false); // Without the right to write to the clipboard the link stands there to be copied by hand.
+    }
+  };
   const compared = view.value.compare.includes(id);
   const name = d?.name || (row >= 0 ? table.names[row] : '') || id;
   const others = (d?.properties ?? []).filter((k) => k !== view.value.property && isPropertyKey(k));
@@ -244,12 +260,18 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
               type="button"
               class="button quiet"
               onClick={() => {
-                void navigator.clipboard?.writeText(shareLink(row)).then(() => setCopied(true));
+                void share();
               }}
             >
               {t(copied ? 'panel.shared' : 'panel.share')}
             </button>
           </p>
+          {link !== '' && (
+            <label class="field">
+              <span>{t('panel.evidence')}</span>
+              <input type="text" readOnly value={link} onFocus={(e) => e.currentTarget.select()} />
+            </label>
+          )}
           <p class="small">{fullTime(minute.value)}</p>
         </>
       )}
@@ -257,12 +279,22 @@ export function Panel({ id, place, onClose }: { id: string; place: string; onClo
   );
 }
 
-/** A link that fixes the moment: time, value and model as shown, so that a later change of the record can be seen. */
-function shareLink(row: number): string {
-  const c = table.levels.corrected;
-  const value = c.value[row] ?? NaN;
-  const time = c.time[row] ?? NaN;
-  if (row < 0 || Number.isNaN(value) || Number.isNaN(time)) return location.href;
-  const digits = num(value, property(view.value.property).resolution).replace('−', '-').replaceAll(',', '');
-  return `${location.origin}${mapHref({ ...view.value, time, was: `${digits};${c.model[row] ?? ''}` })}`;
+/**
+ * A link that fixes the moment: time, value, model and edition as the record has them now, so that a later change can be seen.
+ * While the past is looked at, the reading nearest to that moment within its hour.
+ */
+async function shareLink(id: string, kind: 'box' | 'station' | undefined): Promise<string> {
+  const { property: key, time } = view.value;
+  const row = table.row(id);
+  const at = time ?? (row < 0 ? NaN : (table.levels.corrected.time[row] ?? NaN));
+  if (Number.isNaN(at)) return location.href;
+  const hour = Math.floor(at / HOUR) * HOUR;
+  const span = time === null ? { from: at, to: at + 1, interval: '' } : { from: hour, to: hour + HOUR, interval: '' };
+  const list = (await observations(id, key, ownLevel(kind), span)).filter((o) => o.value !== null);
+  const nearest = list.sort((a, b) => Math.abs(a.time - at) - Math.abs(b.time - at))[0];
+  if (!nearest) return location.href;
+  const { value, model, product, revision } = nearest;
+  const digits = Math.max(0, Math.round(-Math.log10(property(key).resolution)));
+  const was = formatWas({ value: Number((value as number).toFixed(digits)), model, product, revision });
+  return `${location.origin}${mapHref({ ...view.value, box: id, time: nearest.time, was })}`;
 }

@@ -1,4 +1,5 @@
 /** Slider and playback over 48 hours, and any past day. */
+import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { DAY, HOUR } from '../../model/time.ts';
 import { frameAt, loadFrames, type Frames } from '../values/frames.ts';
@@ -7,10 +8,15 @@ import { dayAndClock, t, TIME_ZONE } from '../i18n/index.ts';
 import { go, view } from '../state/app.ts';
 
 const SPAN_HOURS = 48;
-const FRAME_MS = 420;
+/** Hours change at this pace while it plays; hot spots move between them in steps of ten minutes. */
+const FRAME_MS = 480;
+const STEPS = 6;
 
 /** `YYYY-MM-DD` of a moment in local time. */
 const localDay = (ms: number): string => new Intl.DateTimeFormat('sv-SE', { timeZone: TIME_ZONE }).format(ms);
+
+/** Asked for by other parts of the page: open, and play from the moment in the view up to this one. */
+export const playRequested = signal<{ readonly until: number } | null>(null);
 
 export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
   const v = view.value;
@@ -51,7 +57,7 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
     table.past = time === null || !frames.current ? null : frameAt(table, frames.current, time);
     announce();
   };
-  useEffect(() => show(v.time), [v.time]);
+  useEffect(() => show(v.time), [v.time === null ? null : Math.floor(v.time / HOUR)]);
   useEffect(
     () => () => {
       table.past = null;
@@ -59,14 +65,50 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
     [],
   );
 
+  const playNow = (on: boolean): void => {
+    setPlaying(on);
+    playRequested.value = null;
+    const { time } = view.value;
+    // A pause ends on the minute the address then names.
+    if (!on && time !== null) go({ time }, false);
+  };
   useEffect(() => {
-    if (!playing) return undefined;
-    const timer = setInterval(() => {
-      const now = view.value.time ?? start - HOUR;
-      go({ time: now + HOUR > end ? start : now + HOUR }, false);
-    }, FRAME_MS);
-    return () => clearInterval(timer);
-  }, [playing, start, end]);
+    if (!playRequested.value) return;
+    setOpen(true);
+    setPlaying(true);
+  }, [playRequested.value]);
+  useEffect(() => {
+    if (!playing || state !== 'idle') return undefined;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const pace = FRAME_MS / STEPS;
+    const small = HOUR / STEPS;
+    let last = performance.now();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let frame = 0;
+    // Each step waits until the one before is drawn; a slow device takes fewer and longer ones, the hours keep their pace.
+    const next = (): void => {
+      frame = requestAnimationFrame(() => {
+        timer = setTimeout(tick, calm ? FRAME_MS * 2 : pace);
+      });
+    };
+    const tick = (): void => {
+      const at = performance.now();
+      const step = calm ? HOUR : small * Math.max(1, Math.min(STEPS, Math.round((at - last) / pace)));
+      last = at;
+      const now = view.value.time ?? start - step;
+      if (now + step > (playRequested.value?.until ?? Infinity)) return playNow(false);
+      const time = now + step > end ? start : now + step;
+      // Browsers refuse an address that changes many times a second: it follows by the hour.
+      if (Math.floor(time / HOUR) !== Math.floor(now / HOUR)) go({ time }, false);
+      else view.value = { ...view.value, time };
+      next();
+    };
+    next();
+    return () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+    };
+  }, [playing, state, start, end]);
 
   if (!open && !past)
     return (
@@ -74,13 +116,13 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
         {t('time.open')}
       </button>
     );
-  const at = v.time === null ? SPAN_HOURS : Math.round((v.time - start) / HOUR);
+  const at = v.time === null ? SPAN_HOURS : Math.floor((v.time - start) / HOUR);
   const said =
     v.time === null ? t('time.live') : t('time.frame', { time: dayAndClock(Math.floor(v.time / HOUR) * HOUR) });
   return (
     <section class="timeline card" aria-label={t('time.title')}>
       <div class="row">
-        <button type="button" class="play" onClick={() => setPlaying(!playing)} disabled={state !== 'idle'}>
+        <button type="button" class="play" onClick={() => playNow(!playing)} disabled={state !== 'idle'}>
           <span aria-hidden="true">{playing ? '❚❚' : '▶'}</span> {t(playing ? 'time.pause' : 'time.play')}
         </button>
         <output class="grow">

@@ -45,6 +45,9 @@ export interface Observation {
   readonly model: string;
   readonly correctionLevel: string;
   readonly coverage: number | null;
+  /** Whether the value was computed anew since it was first given, and by which run; '' = the server does not tell. */
+  readonly product: string;
+  readonly revision: number;
 }
 
 export class HttpError extends Error {
@@ -127,8 +130,56 @@ function observation(item: Item): Observation | null {
     model: text(item['model']),
     correctionLevel: text(item['correctionLevel']),
     coverage: numberOrNull(item['coverage']),
+    product: text(item['product']),
+    revision: numberOrNull(item['revision']) ?? 0,
   };
 }
+
+/** One run of checks and correction over history, and what it moved of one box and property on one day. */
+export interface Revision {
+  readonly number: number;
+  readonly product: string;
+  readonly issuedAt: number;
+  /** Values of that day that got another corrected value, of so many; mean and largest change. */
+  readonly moved: number;
+  readonly values: number;
+  readonly meanShift: number;
+  readonly maxShift: number;
+}
+
+/** The newest runs that touched this box at that moment, newest first; empty where the server keeps no changelog. */
+export async function revisionsOf(
+  id: string,
+  property: PropertyKey,
+  time: number,
+  signal?: AbortSignal,
+): Promise<Revision[]> {
+  const list = await get<{ items: Item[] }>(`/api/v1/revisions?box=${id}&limit=200`, signal);
+  const covering = list.items
+    .filter((r) => (parseTime(text(r['from'])) ?? Infinity) <= time && (parseTime(text(r['to'])) ?? 0) > time)
+    .slice(0, MAX_REVISIONS);
+  const day = new Date(time).toISOString().slice(0, 10);
+  return Promise.all(
+    covering.map(async (r) => {
+      const number = numberOrNull(r['number']) ?? 0;
+      const changes = await get<{ items: Item[] }>(
+        `/api/v1/revisions/${number}/changes?box=${id}&property=${property}`,
+        signal,
+      );
+      const c = changes.items.find((x) => x['day'] === day) ?? {};
+      return {
+        number,
+        product: text(r['product']),
+        issuedAt: parseTime(text(r['issuedAt'])) ?? NaN,
+        moved: numberOrNull(c['moved']) ?? 0,
+        values: numberOrNull(c['values']) ?? 0,
+        meanShift: numberOrNull(c['meanShift']) ?? 0,
+        maxShift: numberOrNull(c['maxShift']) ?? 0,
+      };
+    }),
+  );
+}
+const MAX_REVISIONS = 4;
 
 /** Every observation of a span, following the pages; at most 40 of them. */
 export async function observations(

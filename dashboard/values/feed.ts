@@ -34,6 +34,18 @@ export function announce(): void {
 let worker: Worker | null = null;
 let wished: FeedRequest | null = null;
 
+let near = '';
+
+/** Live values only of this square (it is loaded first, too); '' = of everything. */
+export function watch(bbox: string): void {
+  if (bbox === near) return;
+  near = bbox;
+  if (!wished || !worker) return;
+  wished = { ...wished, near };
+  worker.postMessage(wished);
+}
+export const watched = (): string => near;
+
 /** @param bbox west,south,east,north; '' = everywhere */
 export function follow(property: PropertyKey, levels: readonly DataLevel[], bbox = ''): void {
   if (wished?.property === property && wished.levels.join() === levels.join() && wished.bbox === bbox) return;
@@ -42,7 +54,7 @@ export function follow(property: PropertyKey, levels: readonly DataLevel[], bbox
     loaded.value = false;
     for (const l of listeners) l(null);
   }
-  wished = { property, levels, bbox };
+  wished = { property, levels, bbox, near };
   if (!worker) {
     worker = new Worker(new URL('./feed.worker.ts', import.meta.url), { type: 'module' });
     worker.addEventListener('message', (e: MessageEvent<FeedMessage>) => receive(e.data));

@@ -10,6 +10,8 @@ export interface FeedRequest {
   readonly levels: readonly DataLevel[];
   /** west,south,east,north; '' = everywhere. */
   readonly bbox: string;
+  /** What is in sight: loaded first, and alone followed live; '' = all of `bbox`. */
+  readonly near: string;
 }
 
 export type FeedMessage =
@@ -32,10 +34,14 @@ const SLICE = 10_000;
 /** Stations report hourly, many at once: after the first the others are waited for this long. */
 const STATIONS_MS = 3000;
 const MAX_WAIT_MS = 20_000;
+const REST_AFTER_MS = 1500;
 
 const scope = self as unknown as { postMessage(m: FeedMessage, transfer?: Transferable[]): void };
 const rows = new RowIndex();
 let request: FeedRequest | null = null;
+/** Of what the whole snapshot is there. */
+let whole = '';
+const wholeOf = (r: FeedRequest): string => `${r.property} ${r.levels.join()} ${r.bbox}`;
 let sources: EventSource[] = [];
 let generation = 0;
 let pending: LatestFeature[] = [];
@@ -66,9 +72,9 @@ function send(features: readonly LatestFeature[], level: DataLevel, property: st
   }
 }
 
-async function fetchFeatures(r: FeedRequest, level: DataLevel, more = ''): Promise<LatestFeature[]> {
+async function fetchFeatures(r: FeedRequest, level: DataLevel, where: string, more = ''): Promise<LatestFeature[]> {
   const response = await fetch(
-    `/api/v1/latest.geojson?property=${encodeURIComponent(r.property)}&level=${level}${box(r)}${more}`,
+    `/api/v1/latest.geojson?property=${encodeURIComponent(r.property)}&level=${level}${box(where)}${more}`,
   );
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const body = (await response.json()) as { features?: LatestFeature[] };
@@ -76,22 +82,22 @@ async function fetchFeatures(r: FeedRequest, level: DataLevel, more = ''): Promi
 }
 
 /** A reference station is not corrected: beside corrected values its own one stands, without an interval. */
-async function loadStations(r: FeedRequest, mine: number): Promise<void> {
-  const stations = await fetchFeatures(r, 'raw', '&kind=station');
+async function loadStations(r: FeedRequest, mine: number, where: string): Promise<void> {
+  const stations = await fetchFeatures(r, 'raw', where, '&kind=station');
   if (mine === generation) send(stations.filter(isStation), 'corrected', r.property, true);
 }
 const isStation = (f: LatestFeature): boolean => f?.properties?.kind === 'station';
 const uncorrected = (f: LatestFeature): boolean => isStation(f) && f.properties.value === null;
 
-async function load(r: FeedRequest, mine: number): Promise<void> {
+async function load(r: FeedRequest, mine: number, where: string): Promise<void> {
   for (const level of r.levels) {
-    const features = await fetchFeatures(r, level);
+    const features = await fetchFeatures(r, level, where);
     if (mine !== generation) return;
     if (level === 'raw') send(features, level, r.property, true);
     else {
       const missing = features.some(uncorrected);
       send(missing ? features.filter((f) => !uncorrected(f)) : features, level, r.property, true);
-      if (missing) await loadStations(r, mine);
+      if (missing) await loadStations(r, mine, where);
     }
   }
 }
@@ -101,11 +107,12 @@ function stationsSoon(r: FeedRequest): void {
   const mine = generation;
   stationTimer ??= setTimeout(() => {
     stationTimer = undefined;
-    void loadStations(r, mine).catch(() => undefined);
+    void loadStations(r, mine, inSight(r)).catch(() => undefined);
   }, STATIONS_MS);
 }
 
-const box = (r: FeedRequest): string => (r.bbox === '' ? '' : `&bbox=${encodeURIComponent(r.bbox)}`);
+const box = (where: string): string => (where === '' ? '' : `&bbox=${encodeURIComponent(where)}`);
+const inSight = (r: FeedRequest): string => (r.near === '' ? r.bbox : r.near);
 
 function flush(): void {
   timer = undefined;
@@ -128,7 +135,9 @@ function flush(): void {
 function listen(r: FeedRequest, mine: number): void {
   let open = 0;
   sources = r.levels.map((level) => {
-    const es = new EventSource(`/api/v1/stream?property=${encodeURIComponent(r.property)}&level=${level}${box(r)}`);
+    const es = new EventSource(
+      `/api/v1/stream?property=${encodeURIComponent(r.property)}&level=${level}${box(inSight(r))}`,
+    );
     es.addEventListener('open', () => {
       if (mine !== generation) return;
       wait = 1000;
@@ -166,16 +175,32 @@ function again(mine: number, detail: string): void {
 async function start(r: FeedRequest, mine: number): Promise<void> {
   if (mine !== generation) return;
   try {
-    await load(r, mine);
+    await load(r, mine, inSight(r));
   } catch (error) {
     again(mine, error instanceof Error ? error.message : 'network');
     return;
   }
   if (mine !== generation) return;
+  if (r.near === '') whole = wholeOf(r);
   listen(r, mine);
+  if (whole !== wholeOf(r)) await loadRest(r, mine);
+}
+
+/** The country beyond the screen, for search and for zooming out, once what is in sight is there. */
+async function loadRest(r: FeedRequest, mine: number): Promise<void> {
+  try {
+    await new Promise((done) => setTimeout(done, REST_AFTER_MS));
+    if (mine !== generation) return;
+    await load(r, mine, r.bbox);
+    if (mine === generation) whole = wholeOf(r);
+  } catch {
+    return; // The stream says by itself when the server is away; the next start loads it.
+  }
 }
 
 self.addEventListener('message', (e: MessageEvent<FeedRequest>): void => {
+  const sameValues = request !== null && wholeOf(request) === wholeOf(e.data);
+  if (!sameValues) whole = '';
   generation++;
   for (const es of sources) es.close();
   clearTimeout(retry);
@@ -184,6 +209,6 @@ self.addEventListener('message', (e: MessageEvent<FeedRequest>): void => {
   pending = [];
   request = e.data;
   wait = 1000;
-  state('loading');
+  if (!sameValues) state('loading');
   void start(e.data, generation);
 });

@@ -92,6 +92,8 @@ const BASE: Partial<Record<PropertyKey, readonly [middle: number, swing: number]
   humidity: [72, 12],
   co2: [520, 90],
   noise_laeq: [58, 8],
+  wind_speed: [3, 2],
+  wind_direction: [270, 30],
 };
 
 export function city(count: number, seed = 1): FakeCity {

@@ -35,7 +35,11 @@ declare const innerWidth: number;
 declare const caches: { open(name: string): Promise<{ match(url: string): Promise<unknown> }> };
 declare const window: {
   readonly lamppostMap?: {
-    readonly map: { getZoom(): number; loaded(): boolean };
+    readonly map: {
+      getZoom(): number;
+      loaded(): boolean;
+      jumpTo(to: { center: [number, number]; zoom: number }): void;
+    };
     readonly field: { readonly drawn: number };
   };
   readonly hacked?: number;
@@ -263,19 +267,155 @@ describe.skipIf(!CHROMIUM)(
       await page.waitForSelector('.evidence:has-text("紀錄後來改過")');
     });
 
-    it.each(['boxes', 'field', 'towns', 'stations', 'health'] as const)('draws the layer %s', async (layer) => {
-      const page = await open(`/?at=24.12,120.66,10&layer=${layer}`);
+    it.each(['boxes', 'field', 'hotspots', 'towns', 'stations', 'health'] as const)(
+      'draws the layer %s',
+      async (layer) => {
+        const page = await open(`/?at=24.12,120.66,10&layer=${layer}`);
+        await values(page);
+        await drawn(page);
+        if (layer === 'field')
+          await page.waitForFunction(() => (window.lamppostMap?.field.drawn ?? 0) > 50, null, { timeout: PATIENCE });
+        await drawn(page);
+        const shot = await page.screenshot({
+          path: join(SHOTS, `layer-${layer}.png`),
+          clip: { x: 420, y: 100, width: 560, height: 560 },
+        });
+        // An empty map compresses to next to nothing.
+        expect(shot.length).toBeGreaterThan(12_000);
+      },
+    );
+
+    it('says since when the air at a place is what it is, and draws its day', async () => {
+      const page = await open('/?at=24.14,120.67,13&lang=en');
       await values(page);
+      await page.waitForSelector('.glance .since');
+      expect(await page.textContent('.glance .since')).toMatch(
+        /(It has been so (since \d\d:\d\d|all day)\.)? ?(Higher than|Lower than|About as) three hours ago\./,
+      );
+      expect(await page.locator('.day24 rect').count()).toBe(24);
+    });
+
+    it('lists hot spots, shows where one was and lets it go over the map', async () => {
+      const page = await open('/?at=24.12,120.65,11&layer=hotspots');
+      await values(page);
+      await page.waitForSelector('.hotspots li .where');
+      expect(await page.textContent('.hotspots li')).toMatch(/最高 \d+、四周 \d+ µg\/m³/);
+      expect(await page.textContent('.hotspots')).toMatch(/往.{1,2}移動 [\d.]+ 公里|停在原地/);
+      await page.click('.hotspots li .chip');
+      await page.waitForURL(/t=20\d\d-/);
+      await page.waitForSelector('.timeline .play:not([disabled]):has-text("暫停")');
+      const then = await page.evaluate(() => location.search);
+      await page.waitForFunction((before) => location.search !== before, then, { timeout: PATIENCE });
+      await page.click('.timeline .play');
       await drawn(page);
-      if (layer === 'field')
-        await page.waitForFunction(() => (window.lamppostMap?.field.drawn ?? 0) > 50, null, { timeout: PATIENCE });
-      await drawn(page);
-      const shot = await page.screenshot({
-        path: join(SHOTS, `layer-${layer}.png`),
-        clip: { x: 420, y: 100, width: 560, height: 560 },
-      });
-      // An empty map compresses to next to nothing.
-      expect(shot.length).toBeGreaterThan(12_000);
+      await page.screenshot({ path: join(SHOTS, 'hotspot-playback.png') });
+      await page.click('.timeline .link');
+      await page.waitForFunction(() => !/[?&]t=/.test(location.search));
+    });
+
+    it('shows volunteers which boxes in sight want a look, and why', async () => {
+      const bad = thing((t) => t.kind === 'box' && t.mood === 'refused');
+      const page = await open(`/?${at(bad, 12)}&layer=health&hide=&lang=en`);
+      await values(page);
+      await page.waitForSelector('.tend li');
+      await page.waitForFunction(() => /Health \d+ of 100/.test(document.querySelector('.tend')?.textContent ?? ''));
+      expect(await page.textContent('.tend')).toMatch(/Of \d+ boxes in sight, \d+ want a look/);
+      await page.click('.tend li .where');
+      await page.waitForSelector('.panel .why');
+    });
+
+    it('follows live only what is in sight when zoomed in, and everything again for the country', async () => {
+      const page = await open('/?at=25.04,121.53,12');
+      await values(page);
+      await page.waitForSelector('.freshness.live');
+      const squares = (): string[] => server.streamSquares();
+      const until = (test: () => boolean): Promise<void> =>
+        expect.poll(test, { timeout: PATIENCE, interval: 50 }).toBe(true);
+      await until(() => squares().length > 0 && squares().every((s) => s.startsWith('12')));
+      const taipei = squares()[0];
+      await page.evaluate(() => window.lamppostMap?.map.jumpTo({ center: [120.34, 22.66], zoom: 12 }));
+      await until(() => squares().length > 0 && squares().every((s) => s !== '' && s !== taipei));
+      await page.evaluate(() => window.lamppostMap?.map.jumpTo({ center: [120.7, 23.7], zoom: 7 }));
+      await until(() => squares().length > 0 && squares().every((s) => s === ''));
+    });
+
+    it('holds a box against its nearest station and its neighbours, and makes a link that fixes what was shown', async () => {
+      const box = thing(
+        (t) => t.kind === 'box' && t.mood === 'ok' && t.name.startsWith('臺中') && t.exposure === 'outdoor',
+      );
+      const page = await open(`/?${at(box)}&box=${box.id}&lang=en`);
+      await values(page);
+      await page.waitForSelector('.panel .beside input');
+      const beside = (await page.textContent('.panel .beside')) as string;
+      expect(beside).toMatch(/nearest station .*測站 \d+ \(/);
+      await page.waitForSelector('.panel .u-legend:has-text("nearest station")');
+      await page.uncheck('.panel .beside input >> nth=0');
+      await page.waitForSelector('.panel .u-legend:not(:has-text("nearest station"))');
+      await page.click('.panel button:has-text("Copy link")');
+      const link = await page.inputValue('.panel .actions + .field input');
+      expect(link).toMatch(/[?&]t=20.*[?&]was=[\d.]+%3B[\w-]+%3Blive\.0/);
+      await page.goto(link);
+      await page.waitForSelector('.evidence:has-text("The record has not changed")');
+      expect(await page.textContent('.evidence')).toContain('live');
+    });
+
+    it('says what happened to a value since a link was made', async () => {
+      const box = thing((t) => t.kind === 'box' && t.mood === 'ok' && t.exposure === 'outdoor');
+      const then = new Date(Date.now() - 30 * 3_600_000);
+      const hour = { from: new Date(+then - 900_000).toISOString(), to: then.toISOString() };
+      const list = (await (
+        await fetch(
+          `${server.url}/api/v1/boxes/${box.id}/observations?property=pm25&level=corrected&from=${hour.from}&to=${hour.to}`,
+        )
+      ).json()) as { items: { phenomenonTime: string; value: number }[] };
+      const shown = list.items[0];
+      expect(shown).toBeDefined();
+      const page = await open(
+        `/?${at(box)}&box=${box.id}&lang=en&t=${shown?.phenomenonTime}&was=99.9;pms-l2-old;live.0`,
+      );
+      await page.waitForSelector('.evidence:has-text("The record changed since")');
+      const said = (await page.textContent('.evidence')) as string;
+      expect(said).toContain('99.9 µg/m³ live');
+      expect(said).toContain(`${shown?.value.toFixed(1)} µg/m³ revised (7)`);
+      await page.click('.evidence summary');
+      await page.waitForSelector(
+        '.evidence li:has-text("12 of 288 values of that day changed, by −1.4 µg/m³ on average")',
+      );
+      await page.screenshot({ path: join(SHOTS, 'evidence.png') });
+    });
+
+    it('finds, plays back and compares by keyboard alone', async () => {
+      const page = await open('/?at=24.15,120.67,12', { locale: 'en-GB' });
+      await values(page);
+      await page.focus('[role=combobox]');
+      await page.keyboard.type('Daan');
+      await page.waitForSelector('[role=option]');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => /at=2[2-5]/.test(location.search));
+      await page.focus('.timebutton');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('.play:not([disabled])');
+      await page.focus('.timeline input[type=range]');
+      await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('ArrowLeft');
+      await page.waitForURL(/t=20\d\d-/);
+      await page.focus('.timeline .link');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => !/[?&]t=/.test(location.search));
+      await page.focus('.listbutton');
+      await page.keyboard.press('Enter');
+      await page.focus('.list tbody tr .link');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('.panel .actions');
+      await page.focus('.panel .actions button');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/compare=/);
+      await page.focus('.foot-tools a[href^="/compare"]');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/\/compare\?ids=/);
+      await page.waitForSelector('.chart .uplot');
     });
 
     it('works by keyboard alone: list, box, close, levels', async () => {
@@ -344,6 +484,15 @@ describe.skipIf(!CHROMIUM)(
       const numbers = medians.map(Number);
       expect(numbers.length).toBeGreaterThan(5);
       expect(numbers).toEqual([...numbers].sort((a, b) => b - a));
+      await page.click('label:has-text("last 24 h")');
+      await page.waitForSelector('p[role=status]:has-text("Means of each site")');
+      await page.waitForSelector('.ranking tbody tr');
+      expect(await page.textContent('.summary')).toMatch(
+        /Of \d+ townships, \d+ have a median above the WHO 24 h guideline 15/,
+      );
+      const csv = decodeURIComponent((await page.getAttribute('a[download]', 'href')) ?? '');
+      expect(csv.split('\r\n')[0]).toContain('town_code,county,town');
+      expect(csv.split('\r\n').length).toBeGreaterThan(numbers.length);
     });
 
     it('shows the last values without a network, and says so', async () => {
@@ -371,6 +520,27 @@ describe.skipIf(!CHROMIUM)(
       }
     });
 
+    it('can be put on a home screen: the icons of the manifest are there and as large as it says', async () => {
+      const manifest = (await (await fetch(`${server.url}/app.webmanifest`)).json()) as {
+        icons: { src: string; sizes: string; type: string }[];
+      };
+      for (const icon of manifest.icons.filter((i) => i.type === 'image/png')) {
+        const bytes = Buffer.from(await (await fetch(server.url + icon.src)).arrayBuffer());
+        expect(`${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`, icon.src).toBe(icon.sizes);
+      }
+      expect(manifest.icons.map((i) => i.sizes)).toEqual(expect.arrayContaining(['192x192', '512x512']));
+    });
+
+    it('prints: the panel of a box stands under the map, without buttons', async () => {
+      const page = await open('/?at=25.04,121.53,12&box=box-000020&hide=');
+      await page.waitForSelector('.panel .uplot');
+      await page.emulateMedia({ media: 'print' });
+      for (const gone of ['.search', '.controls', '.timebutton', '.panel .actions', '.top nav'])
+        expect(await page.locator(gone).first().isVisible(), gone).toBe(false);
+      expect(await page.locator('.panel .why').isVisible()).toBe(true);
+      await page.screenshot({ path: join(SHOTS, 'print.png'), fullPage: true });
+    });
+
     it('says without JavaScript where the values are', async () => {
       const page = await open('/', { javaScriptEnabled: false });
       expect(await page.innerHTML('body')).toContain('href="/table"');
@@ -379,7 +549,12 @@ describe.skipIf(!CHROMIUM)(
     it.each([
       ['/?at=25.04,121.53,12', '.glance .coin'],
       ['/?at=25.04,121.53,12&lang=en&box=box-000020&hide=', '.panel .why'],
+      ['/?at=24.12,120.65,11&layer=hotspots', '.hotspots li'],
+      ['/?at=25.04,121.53,12&layer=health&hide=', '.tend li'],
+      ['/?at=24.12,120.65,11&layer=towns', '.legend'],
       ['/townships', '.ranking tbody tr'],
+      ['/embed/value?box=box-000020', '.embed .coin'],
+      ['/embed/map?at=24.15,120.67,11', '.map-embed .by a'],
       ['/boxes/box-000020', '.calendar rect'],
       ['/compare?ids=box-000020,station-0001', '.chart .uplot'],
       ['/data', 'main h1'],

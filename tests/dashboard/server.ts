@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { isPropertyKey, type PropertyKey } from '../../model/properties.ts';
 import { DAY, HOUR, MINUTE, formatTime, parseTime } from '../../model/time.ts';
+import { SLOT_MS, spots, tracks } from '../../api/hotspots.ts';
 import { city, feature, type FakeCity, type FakeThing } from './city.ts';
 
 export const DIST = fileURLToPath(new URL('../../dist/dashboard/', import.meta.url));
@@ -29,6 +30,8 @@ export interface PageServer {
   readonly city: FakeCity;
   /** Sends the feature of a Thing to every open stream. */
   push(thing: FakeThing, property: PropertyKey, value: number): void;
+  /** Squares of the open streams, '' = everywhere. */
+  streamSquares(): string[];
   /** Answers nothing any more (connections are cut) until `comeBack`. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
@@ -42,7 +45,18 @@ export interface PageServerOptions {
   /** Live observations a second; 0 = only what is pushed. */
   readonly rate?: number;
   readonly now?: () => number;
+  /** Folder of the built pages; default the project's own. */
+  readonly pages?: string;
 }
+
+/** Whether a Thing lies in west,south,east,north; '' = everywhere. */
+const within = (bbox: string): ((t: FakeThing) => boolean) => {
+  const [w, s, e, n] = (bbox || '-180,-90,180,90').split(',').map(Number) as [number, number, number, number];
+  return (t) => t.lon >= w && t.lon <= e && t.lat >= s && t.lat <= n;
+};
+
+/** The one run over history this server knows: all but the last four hours. */
+const REVISION = 7;
 
 const duration = (text: string | null): number =>
   ({ PT1H: HOUR, PT3H: 3 * HOUR, P1D: DAY, PT10M: 10 * MINUTE })[text ?? ''] ?? 0;
@@ -51,7 +65,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
   const now = options.now ?? Date.now;
   const country = city(options.boxes ?? 300, options.seed ?? 1);
   const byId = new Map(country.things.map((t) => [t.id, t]));
-  const streams = new Set<{ res: ServerResponse; property: string; level: string | null }>();
+  const streams = new Set<{ res: ServerResponse; property: string; level: string | null; bbox: string }>();
 
   const item = (t: FakeThing): unknown => ({
     id: t.id,
@@ -93,6 +107,8 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       out.push({
         ...v,
         time: undefined,
+        product: at < now() - 4 * HOUR ? 'revised' : 'live',
+        revision: at < now() - 4 * HOUR ? REVISION : 0,
         property,
         level,
         unit: 'ug/m3',
@@ -102,6 +118,32 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       if (t.mood === 'single') break;
     }
     return out;
+  };
+
+  /** Out of the same code as the real server's. */
+  const hotspotsOf = (level: 'raw' | 'corrected', from: number, to: number): unknown => {
+    const boxes = country.things.filter((t) => t.kind === 'box' && t.mood === 'ok' && t.exposure === 'outdoor');
+    const slots = [];
+    for (let time = Math.floor(from / SLOT_MS) * SLOT_MS; time < Math.min(to, now()); time += SLOT_MS)
+      slots.push({
+        time,
+        spots: spots(
+          boxes.flatMap((t) => {
+            const value = country.value(t, 'pm25', level, time)?.value;
+            return typeof value === 'number' ? [{ lat: t.lat, lon: t.lon, value }] : [];
+          }),
+        ),
+      });
+    return {
+      property: 'pm25',
+      level,
+      items: tracks(slots).map((h) => ({
+        ...h,
+        start: formatTime(h.start),
+        end: formatTime(h.end),
+        path: h.path.map((p) => ({ ...p, time: formatTime(p.time) })),
+      })),
+    };
   };
 
   const json = (res: ServerResponse, status: number, body: unknown, zip = false): void => {
@@ -115,10 +157,11 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
     else res.writeHead(status, headers).end(text);
   };
 
+  const dist = options.pages ?? DIST;
   const file = (res: ServerResponse, path: string): void => {
-    const wanted = normalize(join(DIST, path));
-    const isFile = wanted.startsWith(DIST) && existsSync(wanted) && statSync(wanted).isFile();
-    const chosen = isFile ? wanted : join(DIST, 'index.html');
+    const wanted = normalize(join(dist, path));
+    const isFile = wanted.startsWith(dist) && existsSync(wanted) && statSync(wanted).isFile();
+    const chosen = isFile ? wanted : join(dist, 'index.html');
     if (!isFile && extname(path) !== '') return void res.writeHead(404).end();
     res.writeHead(200, {
       'content-type': TYPES[extname(chosen)] ?? 'application/octet-stream',
@@ -134,20 +177,15 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       const url = new URL(req.url ?? '/', 'http://localhost');
       const property = url.searchParams.get('property') ?? 'pm25';
       const level = url.searchParams.get('level') === 'raw' ? 'raw' : 'corrected';
+      const inSquare = within(url.searchParams.get('bbox') ?? '');
       const zip = /gzip/.test(String(req.headers['accept-encoding']));
       const one = /^\/api\/v1\/(boxes|stations)\/([^/]+)(\/observations)?$/.exec(url.pathname);
       if (url.pathname === '/api/v1/latest.geojson') {
         if (!isPropertyKey(property)) return json(res, 400, { title: 'unknown property', status: 400 });
         const at = now();
-        const [w, s, e, n] = (url.searchParams.get('bbox') ?? '-180,-90,180,90').split(',').map(Number) as [
-          number,
-          number,
-          number,
-          number,
-        ];
         const features = country.things
           .filter((t) => !url.searchParams.has('kind') || t.kind === url.searchParams.get('kind'))
-          .filter((t) => t.lon >= w && t.lon <= e && t.lat >= s && t.lat <= n)
+          .filter(inSquare)
           .map((t) => feature(t, property, level, country.latest(t, property, level, at)));
         return json(res, 200, { type: 'FeatureCollection', features }, zip);
       }
@@ -158,7 +196,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
           return json(res, 400, { title: 'impossible span', status: 400 });
         const start = Math.floor(from / HOUR) * HOUR;
         const hours = Math.max(0, Math.ceil((Math.min(to, now()) - start) / HOUR));
-        const series = country.things.filter((t) => t.mood !== 'empty' && t.mood !== 'single');
+        const series = country.things.filter((t) => t.mood !== 'empty' && t.mood !== 'single' && inSquare(t));
         return json(
           res,
           200,
@@ -181,6 +219,47 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
           zip,
         );
       }
+      if (url.pathname === '/api/v1/hotspots') {
+        const to = parseTime(url.searchParams.get('to') ?? '') ?? now();
+        const from = parseTime(url.searchParams.get('from') ?? '') ?? to - DAY;
+        return json(res, 200, hotspotsOf(level, from, to), zip);
+      }
+      if (url.pathname === '/api/v1/quality') {
+        const boxes = country.things.filter((t) => t.kind === 'box' && inSquare(t));
+        return json(res, 200, {
+          items: boxes.map((t) => {
+            const score = t.mood === 'suspect' ? 41 : 88;
+            return {
+              id: t.id,
+              score,
+              siteClass: t.gain > 1.8 ? 'near_source' : '',
+              words: { zh: `健康度 ${score}(滿分 100)。`, en: `Health ${score} of 100.` },
+            };
+          }),
+          next: null,
+        });
+      }
+      if (url.pathname === '/api/v1/revisions')
+        return json(res, 200, {
+          items: [
+            {
+              number: REVISION,
+              product: 'revised',
+              from: formatTime(0),
+              to: formatTime(now() - 4 * HOUR),
+              issuedAt: formatTime(now() - 3 * HOUR),
+            },
+          ],
+          next: null,
+        });
+      const changes = /^\/api\/v1\/revisions\/(\d+)\/changes$/.exec(url.pathname);
+      if (changes) {
+        const days = [0, 1, 2].map((d) => formatTime(now() - d * DAY).slice(0, 10));
+        return json(res, 200, {
+          items: days.map((day) => ({ day, values: 288, moved: 12, meanShift: -1.4, maxShift: 6.2 })),
+          next: null,
+        });
+      }
       if (one) {
         const t = byId.get(one[2] as string);
         if (!t || (one[1] === 'stations') !== (t.kind === 'station' || Boolean(one[3])))
@@ -190,7 +269,12 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       if (url.pathname === '/api/v1/stream') {
         res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
         res.write(': hello\n\n');
-        const stream = { res, property, level: url.searchParams.get('level') };
+        const stream = {
+          res,
+          property,
+          level: url.searchParams.get('level'),
+          bbox: url.searchParams.get('bbox') ?? '',
+        };
         streams.add(stream);
         res.on('close', () => streams.delete(stream));
         return;
@@ -203,9 +287,11 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
   };
   await listen();
 
-  const send = (property: string, level: string, body: unknown): void => {
+  const send = (thing: FakeThing, property: string, level: string, body: unknown): void => {
     const text = `event: observation\nid: ${now()}\ndata: ${JSON.stringify(body)}\n\n`;
-    for (const s of streams) if (s.property === property && (s.level === null || s.level === level)) s.res.write(text);
+    for (const s of streams)
+      if (s.property === property && (s.level === null || s.level === level) && within(s.bbox)(thing))
+        s.res.write(text);
   };
   let turn = 0;
   const rate = options.rate ?? 0;
@@ -219,7 +305,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
             if (t.kind === 'station' || t.mood === 'silent' || t.mood === 'stale') continue;
             for (const level of ['corrected', 'raw'] as const) {
               const v = country.value(t, property, level, Math.floor(now() / 1000) * 1000);
-              if (v) send(property, level, feature(t, property, level, v));
+              if (v) send(t, property, level, feature(t, property, level, v));
             }
           }
         }, 100)
@@ -239,6 +325,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       const time = Math.floor(now() / 1000) * 1000;
       for (const level of ['corrected', 'raw'] as const)
         send(
+          thing,
           property,
           level,
           feature(thing, property, level, {
@@ -253,6 +340,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
           }),
         );
     },
+    streamSquares: () => [...streams].map((s) => s.bbox),
     goAway: shut,
     comeBack: listen,
     async close() {
