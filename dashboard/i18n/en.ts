@@ -274,7 +274,7 @@ export const en: Record<keyof typeof zh, string> = {
   'edition.live': 'live',
   'edition.revised': 'revised ({n})',
   'edition.archive': 'archive ({n})',
-  'evidence.revisions': 'Computed again {n} times since',
+  'evidence.revisions': 'Runs over history since then: {n}',
   'evidence.revision': '{edition}, published {time}:',
   'evidence.unmoved': 'no value of this box changed on that day.',
   'evidence.moved': '{moved} of {values} values of that day changed, by {mean} on average, {max} at most.',
