@@ -381,7 +381,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           registry,
           folder,
           new Dumps(folder.dumps, store.store, registry, Date.now, revisionLedger(folder.revisions)),
-          again as RecomputeStart | null as RecomputeStart,
+          again as RecomputeStart,
         ),
         'key-ended': async ({ box }) => {
           if (typeof box === 'string') broker?.drop(box);

@@ -21,7 +21,7 @@ test('times come back from their text, with and without thousandths', () => {
 });
 
 test('Z and +00:00 are the same, whatever is wrong before them', () => {
-  const character = fc.constantFrom(...'0123456789-:.T Z', 'é', '٣');
+  const character = fc.constantFrom(...'0123456789-:.T Z'.split(''), 'é', '٣');
   fc.assert(
     fc.property(time, fc.boolean(), fc.nat({ max: 22 }), character, (text, short, at, c) => {
       const body = short ? text.slice(0, 19) : text.slice(0, 23);
