@@ -18,7 +18,7 @@ export interface InfluxAddress {
 export interface ConnectionOptions extends InfluxAddress {
   /** Series at most; a bucket keeps the number it began with. @default SERIES */
   readonly series?: number;
-  /** Bodies larger than this are sent gzipped [bytes]. @default 1000 */
+  /** Bodies larger than this are sent gzipped [bytes]. @default 1000; a server on this machine gets them as they are */
   readonly gzipThreshold?: number;
   /** Attempts of one write before its error is told. @default 3 */
   readonly attempts?: number;
@@ -65,6 +65,9 @@ function explain(
   return { words: `InfluxDB at ${url} cannot be reached: ${said}`, again: true, body: false };
 }
 
+/** On the loopback gzip costs both sides more than it saves. */
+const isHere = (url: string): boolean => /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
+
 const waitAsked = (error: unknown): number => (error instanceof HttpError ? error.retryAfter() * SECOND : 0);
 
 export class Connection {
@@ -93,6 +96,25 @@ export class Connection {
     return this.#problem;
   }
 
+  /**
+   * A signal for one request that follows the closing of the connection and `also`. The client never takes its listeners off a
+   * signal, and they hold the request's body: on a signal that lives on, every body would stay in memory.
+   */
+  async #scoped<T>(work: (signal: AbortSignal) => Promise<T>, also?: AbortSignal): Promise<T> {
+    const own = new AbortController();
+    const abort = (): void => own.abort();
+    const followed = also ? [this.#closing.signal, also] : [this.#closing.signal];
+    for (const signal of followed) {
+      if (signal.aborted) own.abort();
+      signal.addEventListener('abort', abort);
+    }
+    try {
+      return await work(own.signal);
+    } finally {
+      for (const signal of followed) signal.removeEventListener('abort', abort);
+    }
+  }
+
   #worked(): void {
     this.#problem = '';
     this.#answered = performance.now();
@@ -116,13 +138,12 @@ export class Connection {
     const options = {
       method: 'POST',
       headers: { 'content-type': 'text/plain; charset=utf-8' },
-      gzipThreshold: this.#options.gzipThreshold ?? 1000,
-      signal: this.#closing.signal,
+      gzipThreshold: this.#options.gzipThreshold ?? (isHere(this.address.url) ? Infinity : 1000),
     };
     const attempts = this.#options.attempts ?? 3;
     for (let attempt = 1, wait = this.#options.retry ?? 200; ; attempt++, wait *= 2) {
       try {
-        await this.#writing.transport.request(path, lines, options);
+        await this.#scoped((signal) => this.#writing.transport.request(path, lines, { ...options, signal }));
         this.#worked();
         return;
       } catch (error) {
@@ -145,41 +166,38 @@ export class Connection {
     signal?: AbortSignal,
   ): Promise<void> {
     signal?.throwIfAborted();
-    // Not AbortSignal.any: over years of server life its dependents were never freed by a signal that does not fire.
-    const stop = new AbortController();
-    const abort = (): void => stop.abort();
-    for (const s of [signal, this.#closing.signal]) s?.addEventListener('abort', abort);
     const body = JSON.stringify({
       query: text.toString(),
       type: 'flux',
       dialect: { header: true, delimiter: ',', annotations: ['default'], commentPrefix: '#' },
     });
     try {
-      const chunks = this.#asking.transport.iterate(`/api/v2/query?org=${encodeURIComponent(this.address.org)}`, body, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'text/csv' },
-        signal: stop.signal,
-      });
-      await readTable(chunks, each);
+      await this.#scoped(async (own) => {
+        const options = {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept: 'text/csv' },
+          signal: own,
+        };
+        const path = `/api/v2/query?org=${encodeURIComponent(this.address.org)}`;
+        await readTable(this.#asking.transport.iterate(path, body, options), each);
+      }, signal);
       this.#worked();
     } catch (error) {
       signal?.throwIfAborted();
-      const failed = this.#failed(error);
-      throw failed;
-    } finally {
-      for (const s of [signal, this.#closing.signal]) s?.removeEventListener('abort', abort);
-      stop.abort();
+      throw this.#failed(error);
     }
   }
 
   /** A call of the management API; the answer as parsed JSON. */
   async call(method: string, path: string, body?: object): Promise<unknown> {
     try {
-      const answer: unknown = await this.#writing.transport.request(path, body ? JSON.stringify(body) : '', {
-        method,
-        headers: { 'content-type': 'application/json', accept: 'application/json' },
-        signal: this.#closing.signal,
-      });
+      const answer = await this.#scoped<unknown>((signal) =>
+        this.#writing.transport.request(path, body ? JSON.stringify(body) : '', {
+          method,
+          headers: { 'content-type': 'application/json', accept: 'application/json' },
+          signal,
+        }),
+      );
       this.#worked();
       return answer;
     } catch (error) {
@@ -213,14 +231,13 @@ export class Connection {
     if (this.#problem === '' && now - this.#answered < 10 * SECOND) return;
     try {
       // Needs the token and the organisation, writes nothing and reads nothing.
-      await this.#pinging.transport.request(
-        `/api/v2/query?org=${encodeURIComponent(this.address.org)}`,
-        JSON.stringify({ query: flux`import "array"\narray.from(rows: [{ok: 1}])`.toString(), type: 'flux' }),
-        {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', accept: 'text/csv' },
-          signal: this.#closing.signal,
-        },
+      const query = flux`import "array"\narray.from(rows: [{ok: 1}])`.toString();
+      await this.#scoped((signal) =>
+        this.#pinging.transport.request(
+          `/api/v2/query?org=${encodeURIComponent(this.address.org)}`,
+          JSON.stringify({ query, type: 'flux' }),
+          { method: 'POST', headers: { 'content-type': 'application/json', accept: 'text/csv' }, signal },
+        ),
       );
       this.#worked();
     } catch (error) {

@@ -25,7 +25,7 @@ import { Catalogue, type Known } from './catalogue.ts';
 import { Connection, type ConnectionOptions, type InfluxAddress } from './connection.ts';
 import { aggregate, count, extents, firstTime, range, slices, within } from './queries.ts';
 import { newest } from './rows.ts';
-import { encodePoints, SERIES } from './schema.ts';
+import { SERIES } from './schema.ts';
 import { judge, send, storedValues, writeRows } from './write.ts';
 
 export interface InfluxStoreOptions extends ConnectionOptions {
@@ -198,12 +198,7 @@ export class InfluxStore implements ObservationStore {
       const there = all.filter((i) => {
         return stored.get(rows.datastream[i] as number, rows.phenomenonTime[i] as number) !== undefined;
       });
-      const bad = await send(
-        this.#connection,
-        rows,
-        encodePoints(rows, there, { series: this.#connection.series, again: true }),
-        true,
-      );
+      const bad = await send(this.#connection, rows, there, true);
       if (bad.size > 0) throw new Error([...bad.values()][0]);
       return { changed: there.length };
     });

@@ -15,9 +15,12 @@ import { Refused, type Connection } from './connection.ts';
 import { BOXES_AT_ONCE, source, type Span } from './rows.ts';
 import { encodePoints, fieldOf, unfit, type Aspect, type Points } from './schema.ts';
 
-/** Points of one request: InfluxData advise 5,000 lines a write. Fewer are sent in halves, but not below that. */
-const LINES_AT_ONCE = 5000;
-const FEWEST_LINES = 1000;
+/**
+ * Rows of one request: InfluxData advise 5,000 lines a write, and a line tells some four rows. Fewer are sent in halves, but not
+ * below the other bound.
+ */
+const ROWS_AT_ONCE = 20_000;
+const FEWEST_ROWS = 4000;
 /** Requests under way at once. */
 const PARALLEL = 2;
 /** Late rows of more boxes than this are looked up by time alone, if they lie close together. */
@@ -194,21 +197,24 @@ export async function judge(
   return { fresh: Int32Array.from(fresh).sort(), duplicates, conflicts, refused };
 }
 
-/** Writes points in requests of a size the server likes. @returns the rows it refused, with its reason */
+/**
+ * Writes these rows in requests of a size the server likes; while one is under way the next is encoded.
+ * @param again the points are there: only what QC and correction added is written
+ * @returns the rows it refused, with its reason
+ */
 export async function send(
   connection: Connection,
   rows: ObservationColumns,
-  points: Points,
+  order: Int32Array,
   again = false,
 ): Promise<Map<number, string>> {
   const refused = new Map<number, string>();
-  const pieces: [from: number, to: number][] = [];
-  const share = Math.ceil(points.lines.length / PARALLEL);
-  const size = Math.max(FEWEST_LINES, Math.min(LINES_AT_ONCE, share));
-  for (let from = 0; from < points.lines.length; from += size)
-    pieces.push([from, Math.min(points.lines.length, from + size)]);
+  const share = Math.ceil(order.length / PARALLEL);
+  const size = Math.max(FEWEST_ROWS, Math.min(ROWS_AT_ONCE, share));
+  const pieces: Int32Array[] = [];
+  for (let from = 0; from < order.length; from += size) pieces.push(order.subarray(from, from + size));
 
-  const piece = async (from: number, to: number): Promise<void> => {
+  const lines = async (points: Points, from: number, to: number): Promise<void> => {
     try {
       await connection.write(points.lines.slice(from, to).join('\n'));
     } catch (error) {
@@ -220,31 +226,26 @@ export async function send(
       if (to - from > 1) {
         // What was taken is taken again, to the same effect; the halves find the culprit.
         const middle = (from + to) >> 1;
-        await piece(from, middle);
-        await piece(middle, to);
+        await lines(points, from, middle);
+        await lines(points, middle, to);
         return;
       }
-      const order = Array.from({ length: (points.starts[to] as number) - (points.starts[from] as number) }, (_, n) => {
-        return points.order[(points.starts[from] as number) + n] as number;
-      });
-      if (order.length === 1 || (error.cause instanceof HttpError && /retention/.test(error.cause.message))) {
-        for (const i of order) refused.set(i, error.message);
+      const told = Array.from(points.order).slice(points.starts[from], points.starts[to]);
+      if (told.length === 1 || (error.cause instanceof HttpError && /retention/.test(error.cause.message))) {
+        for (const i of told) refused.set(i, error.message);
         return;
       }
       // One value of the point is bad: the others are told without it.
-      for (const i of order)
-        for (const [row, why] of await send(
-          connection,
-          rows,
-          encodePoints(rows, [i], { series: connection.series, again }),
-          again,
-        ))
-          refused.set(row, why);
+      for (const i of told)
+        for (const [row, why] of await send(connection, rows, Int32Array.of(i), again)) refused.set(row, why);
     }
   };
   const queue = pieces.values();
   const work = async (): Promise<void> => {
-    for (const [from, to] of queue) await piece(from, to);
+    for (const piece of queue) {
+      const points = encodePoints(rows, piece, { series: connection.series, again });
+      await lines(points, 0, points.lines.length);
+    }
   };
   // All have to end before an error is told: a request still under way must not come in behind what follows.
   const ended = await Promise.allSettled(Array.from({ length: PARALLEL }, work));
@@ -258,7 +259,7 @@ export async function writeRows(
   rows: ObservationColumns,
   judged: Judged,
 ): Promise<{ result: AppendResult; stored: Int32Array; rejects: Reject[] }> {
-  const bad = await send(connection, rows, encodePoints(rows, judged.fresh, { series: connection.series }));
+  const bad = await send(connection, rows, judged.fresh);
   const rejects = [...judged.conflicts, ...judged.refused];
   for (const [i, why] of bad) rejects.push(refusal(rows, i, 'refused-by-store', why));
   const stored = bad.size === 0 ? judged.fresh : judged.fresh.filter((i) => !bad.has(i));
