@@ -155,7 +155,8 @@ async function metric(...names: string[]): Promise<number[]> {
 async function heaps(): Promise<string> {
   const text = await (await fetch(`http://127.0.0.1:${server.http}/metrics`)).text();
   const of = (name: string, thread: string): number =>
-    Number(new RegExp(`^lamppost_thread_${name}\\{thread="${thread}"\\} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN) / 2 ** 20;
+    Number(new RegExp(`^lamppost_thread_${name}\\{thread="${thread}"\\} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN) /
+    2 ** 20;
   return ['main', 'pipeline', 'store', 'sensorthings']
     .map((t) => `${t} ${of('heap_bytes', t).toFixed(0)} + ${of('external_bytes', t).toFixed(0)}`)
     .join(', ');
