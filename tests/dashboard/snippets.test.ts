@@ -85,12 +85,13 @@ test('a registered AirGradient keeps its topic and is that box', () => {
   const url = new URL(/mqtt:\/\/[^"\n]+/.exec(texts('airgradient'))?.[0] ?? '');
   expect([url.username, url.password, url.port]).toEqual([box.id, box.key, '1883']);
   const topic = 'airgradient/readings/ecda3b1eaaaf';
-  expect(publishRight({ kind: 'box', id: box.id }, topic, [])).toEqual({
+  const closed = { topics: [], sensorThings: false };
+  expect(publishRight({ kind: 'box', id: box.id }, topic, closed)).toEqual({
     kind: 'readings',
     sender: box.id,
     open: true,
   });
-  expect(publishRight({ kind: 'anonymous' }, topic, [])).toMatchObject({ kind: 'refused' });
+  expect(publishRight({ kind: 'anonymous' }, topic, closed)).toMatchObject({ kind: 'refused' });
 });
 
 test('senseBox ids carry the property', () => {
