@@ -72,6 +72,8 @@ describe('place search', () => {
 const observation = (minute: number, value: number | null, flag = 1): Observation => ({
   time: minute * 60_000,
   end: NaN,
+  product: 'live',
+  revision: 0,
   value,
   flag,
   reasons: [],

@@ -12,6 +12,9 @@ import {
 import { publishRight } from '../../broker/access.ts';
 import { decoderFor, decoderForTopic } from '../../ingest/decoders/index.ts';
 
+/** Nobody but who has a right publishes. */
+const CLOSED = { topics: [], sensorThings: false };
+
 const box: SnippetBox = {
   id: 'abcdefgh23456722',
   key: 'k'.repeat(32),
@@ -50,7 +53,7 @@ describe.each(['esp32', 'esp8266'] as const)('ESPHome on %s', (board) => {
         // ESPHome's object id: lower case, what is no letter, digit, - or _ becomes _.
         const object = name.toLowerCase().replaceAll(/[^a-z0-9_-]/g, '_');
         const topic = `${String(yaml.mqtt['topic_prefix'])}/sensor/${object}/state`;
-        expect(publishRight({ kind: 'box', id: box.id }, topic, [])).toMatchObject({
+        expect(publishRight({ kind: 'box', id: box.id }, topic, CLOSED)).toMatchObject({
           kind: 'readings',
           sender: box.id,
         });
@@ -76,7 +79,7 @@ test('Tasmota publishes where its decoder reads', () => {
   const text = texts('tasmota');
   const full = /FullTopic (\S+);/.exec(text)?.[1]?.replace('%prefix%', /Prefix3 (\w+)/.exec(text)?.[1] ?? '') ?? '';
   const topic = `${full}SENSOR`;
-  expect(publishRight({ kind: 'box', id: box.id }, topic, [])).toMatchObject({ kind: 'readings', sender: box.id });
+  expect(publishRight({ kind: 'box', id: box.id }, topic, CLOSED)).toMatchObject({ kind: 'readings', sender: box.id });
   const decoded = decoderForTopic(topic)?.decode(Buffer.from('{"Time":"2026-11-21T08:00:00","BME280":{"Temperature":20.5}}'), topic); // prettier-ignore
   expect(decoded).toMatchObject({ ok: true });
 });
@@ -85,13 +88,12 @@ test('a registered AirGradient keeps its topic and is that box', () => {
   const url = new URL(/mqtt:\/\/[^"\n]+/.exec(texts('airgradient'))?.[0] ?? '');
   expect([url.username, url.password, url.port]).toEqual([box.id, box.key, '1883']);
   const topic = 'airgradient/readings/ecda3b1eaaaf';
-  const closed = { topics: [], sensorThings: false };
-  expect(publishRight({ kind: 'box', id: box.id }, topic, closed)).toEqual({
+  expect(publishRight({ kind: 'box', id: box.id }, topic, CLOSED)).toEqual({
     kind: 'readings',
     sender: box.id,
     open: true,
   });
-  expect(publishRight({ kind: 'anonymous' }, topic, closed)).toMatchObject({ kind: 'refused' });
+  expect(publishRight({ kind: 'anonymous' }, topic, CLOSED)).toMatchObject({ kind: 'refused' });
 });
 
 test('senseBox ids carry the property', () => {
