@@ -4,10 +4,11 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { conflict } from '../conflict.ts';
+import { startOfDay } from '../../model/time.ts';
 import type { AppendResult, ObservationColumns, Reject } from '../store.ts';
 import { appendRows, readDoubles } from './chunks.ts';
 import { DECODED } from './encoding.ts';
-import { daysIn, daysOf, ofDatastreams, within, type Span } from './source.ts';
+import { daysIn, daysOf, fromParts, ofDatastreams, within, type Span } from './source.ts';
 import type { Manifest, PartFolder } from './parts.ts';
 import type { Watermarks } from '../watermarks.ts';
 
@@ -52,7 +53,7 @@ function spanOf(rows: ObservationColumns, indices: Int32Array): Span {
   return { from, to };
 }
 
-/** Day files that could hold one of these rows, and the condition that finds them there. */
+/** What day files hold that could be one of these rows, and the condition that finds them. */
 async function filesOf(
   view: WriteView,
   rows: ObservationColumns,
@@ -61,11 +62,13 @@ async function filesOf(
   const manifest = await view.manifest();
   const span = spanOf(rows, indices);
   const touched = daysOf(Float64Array.from(indices, (i) => rows.phenomenonTime[i] as number));
-  const days = daysIn(manifest, span).filter((p) => touched.has(p.start));
+  const days = daysIn(manifest, span).filter((p) => touched.has(startOfDay(p.start)));
   const ids = new Set<number>();
   for (const i of indices) if (ids.size <= FEW_DATASTREAMS) ids.add(rows.datastream[i] as number);
   const few = ids.size <= FEW_DATASTREAMS ? ` AND ${ofDatastreams([...ids])}` : '';
-  return { files: days.length > 0 ? view.folder.table(days) : '', condition: within(span) + few, span };
+  const condition = within(span) + few;
+  const rowsOfFiles = fromParts(view.folder, days, '*', condition).map((select) => `(${select})`);
+  return { files: days.length > 0 ? `(${rowsOfFiles.join(' UNION ALL ')})` : '', condition, span };
 }
 
 /** Values by datastream and time. */

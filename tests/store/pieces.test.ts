@@ -41,6 +41,14 @@ describe('a large day', () => {
     await store.append(columnsOf(city(0, 100, 12, 12)), [], 2);
     const rows = await everything(store);
     expect(rows.length).toBe(2400);
+    // The same again, and another value, are known from the pieces too, and recomputed values find their rows there.
+    expect(await store.append(columnsOf(city(0, 100, 12)), [], 3)).toEqual({
+      stored: 0,
+      duplicates: 1200,
+      conflicts: 0,
+    });
+    expect(await store.append(columnsOf([some(PM25, T0, 99)]), [], 4)).toMatchObject({ conflicts: 1 });
+    expect(await store.rewrite(columnsOf(city(0, 100, 12).map((r) => ({ ...r, flag: 1 }))))).toEqual({ changed: 1200 });
     await store.compact(T0 + DAY);
     const merged = await files('days');
     expect(merged.length).toBe(3);
