@@ -59,14 +59,20 @@ async function until(what: string, ready: () => Promise<boolean>, ms = 60_000): 
 const ORG = 'lamppost';
 const TOKEN = 'a-token-of-the-tests';
 
+/** A run that fails must not leave servers behind. */
+const alive = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
 /** Starts a server of its own on a free port with a temporary folder, set up with an organisation and an all-access token. */
 export async function startInfluxd(binary: string, args: readonly string[] = []): Promise<RunningInflux> {
   const folder = mkdtempSync(join(tmpdir(), 'lamppost-influxd-'));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  let process: ChildProcess | null = null;
+  let child: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    process = spawn(
+    child = spawn(
       binary,
       [
         '--bolt-path',
@@ -85,7 +91,8 @@ export async function startInfluxd(binary: string, args: readonly string[] = [])
       ],
       { stdio: ['ignore', 'ignore', 'inherit'] },
     );
-    const ended = once(process, 'exit').then(([code]) => {
+    alive.add(child);
+    const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`influxd ended at once (${String(code)})`);
     });
     ended.catch(() => undefined);
@@ -98,9 +105,9 @@ export async function startInfluxd(binary: string, args: readonly string[] = [])
       body: JSON.stringify(body),
     });
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (!process || process.exitCode !== null || process.signalCode !== null) return;
-    const gone = once(process, 'exit');
-    process.kill(signal);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
     await gone;
   };
   await start();
@@ -118,7 +125,7 @@ export async function startInfluxd(binary: string, args: readonly string[] = [])
     token: TOKEN,
     org: ORG,
     get pid() {
-      return process?.pid ?? 0;
+      return child?.pid ?? 0;
     },
     kill: () => end('SIGKILL'),
     restart: start,
