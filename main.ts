@@ -5,6 +5,7 @@
 import { dirname } from 'node:path';
 import { isMainThread, parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { Command } from './cli/command.ts';
+import type { DumpsThreadData } from './cli/dumps-thread.ts';
 import type { Parts } from './cli/parts.ts';
 import { PUBLISHED_CARDS } from './calibration/correction/published.ts';
 import { QUANTITY_CARDS } from './calibration/quantities/quantities.ts';
@@ -131,6 +132,17 @@ async function recomputeThread(port: MessagePort, data: RecomputeThreadData): Pr
   await runRecomputeThread(port, data, { openRegistry: (path) => openRegistry(path), connectStore, createStage });
 }
 
+async function dumpsThread(port: MessagePort, data: DumpsThreadData): Promise<void> {
+  const [{ runDumpsThread }, { connectStore }] = await Promise.all([
+    import('./cli/dumps-thread.ts'),
+    import('./store/remote.ts'),
+  ]);
+  await runDumpsThread(port, data, {
+    openRegistry: (path) => openRegistry(path, { maxUnclaimed: 0, readOnly: true }),
+    connectStore,
+  });
+}
+
 const overview = async (): Promise<string> => {
   const lines: string[] = [];
   for (const [name, load] of Object.entries(COMMANDS)) lines.push(`  ${name.padEnd(10)} ${(await load()).summary}`);
@@ -186,5 +198,6 @@ if (isMainThread) {
   const { role } = workerData as { role?: unknown };
   if (role === 'pipeline') await pipelineThread(parentPort, workerData as PipelineThreadData);
   else if (role === 'sta') await staThread(parentPort, workerData as StaThreadData);
+  else if (role === 'dumps') await dumpsThread(parentPort, workerData as DumpsThreadData);
   else if (role === 'recompute') await recomputeThread(parentPort, workerData as RecomputeThreadData);
 }

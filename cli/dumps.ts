@@ -15,7 +15,7 @@ import type { Registry, Thing } from '../registry/registry.ts';
 import type { PlacesQuery } from '../store/places.ts';
 import type { RevisionEntry, RevisionReader } from '../api/options.ts';
 import { revisionView, type RevisionView } from '../api/revision-view.ts';
-import { StoreCannot, type BulkStore, type DumpThing } from '../store/store.ts';
+import type { BulkStore, DumpThing } from '../store/store.ts';
 
 export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
 export type DumpFormat = (typeof DUMP_FORMATS)[number];
@@ -95,7 +95,6 @@ export class Dumps {
   readonly #store: BulkStore;
   readonly #registry: Registry;
   readonly #clock: () => number;
-  #cannot = false;
   readonly #revisions: Pick<RevisionReader, 'list'> | null;
 
   constructor(
@@ -136,8 +135,24 @@ export class Dumps {
     done: (files: number) => void = () => undefined,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<DumpFile[]> {
+    const files = await this.#writeDays(from, to, formats, this.#things(), done, signal);
+    await this.#writeThings();
+    return files;
+  }
+
+  #things(): readonly DumpThing[] {
+    return this.#registry.list({ includeRetired: true }).map(dumpThing);
+  }
+
+  async #writeDays(
+    from: number,
+    to: number,
+    formats: readonly DumpFormat[],
+    things: readonly DumpThing[],
+    done: (files: number) => void,
+    signal: AbortSignal,
+  ): Promise<DumpFile[]> {
     mkdirSync(this.#folder, { recursive: true });
-    const things = this.#registry.list({ includeRetired: true }).map(dumpThing);
     const files: DumpFile[] = [];
     for (let start = from; start < to; start += DAY) {
       if ((await this.#store.count(start, start + DAY)) === 0) continue;
@@ -148,42 +163,42 @@ export class Dumps {
         done(files.length);
       }
     }
-    await this.#writeThings();
     return files;
   }
 
   /** Before the first night there is a manifest too, and the boxes. */
   async begin(): Promise<void> {
-    if (existsSync(join(this.#folder, 'manifest.json'))) return;
+    if (this.begun()) return;
     mkdirSync(this.#folder, { recursive: true });
     this.#save(this.manifest());
     await this.#writeThings();
   }
 
-  /** Once a UTC day: days without a file, and those looked at again. */
-  async nightly(): Promise<void> {
-    if (this.#cannot) return;
-    try {
-      await this.#nightly();
-    } catch (error) {
-      // A store in InfluxDB makes no dumps: that is known from the documentation, not an error a night.
-      if (!(error instanceof StoreCannot)) throw error;
-      this.#cannot = true;
-    }
+  begun(): boolean {
+    return existsSync(join(this.#folder, 'manifest.json'));
   }
 
-  async #nightly(): Promise<void> {
-    await this.begin();
+  /** Whether `nightly` has anything to do; cheap. */
+  due(): boolean {
     const now = this.#clock();
-    const today = startOfDay(now);
-    const { checked } = this.manifest();
-    if (new Date(now).getUTCHours() < NIGHTLY_HOUR || checked === dayName(today)) return;
+    const late = new Date(now).getUTCHours() >= NIGHTLY_HOUR && this.manifest().checked !== dayName(startOfDay(now));
+    return late || !this.begun();
+  }
+
+  /** Once a UTC day: days without a file, and those looked at again. */
+  async nightly(): Promise<void> {
+    await this.begin();
+    if (!this.due()) return;
+    const today = startOfDay(this.#clock());
     const first = await this.#firstDay();
     if (first !== null) {
+      const things = this.#things();
       const has = new Set(this.manifest().files.map((f) => f.day));
+      const { signal } = new AbortController();
       for (let day = first; day < today; day += DAY)
         if (day >= today - LOOKED_AT_AGAIN * DAY || !has.has(dayName(day)))
-          await this.write(day, day + DAY, ['parquet', 'csv.gz']);
+          await this.#writeDays(day, day + DAY, ['parquet', 'csv.gz'], things, () => undefined, signal);
+      await this.#writeThings();
     }
     this.#save({ ...this.manifest(), checked: dayName(today) });
   }

@@ -35,6 +35,7 @@ import {
   type ControlRequest,
 } from './control.ts';
 import { BoxDumps } from './box-dumps.ts';
+import { startDumps, type DumpsStart } from './dumps-thread.ts';
 import { Dumps, type DumpFormat } from './dumps.ts';
 import { makeDataFolder, type DataFolder } from './folder.ts';
 import { createLog, type Log } from './log.ts';
@@ -174,6 +175,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let sta: StaHost | null = null;
     let feeds: Feeds | null = null;
     let again: RecomputeStart | null = null;
+    let bulkFiles: DumpsStart | null = null;
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
@@ -261,14 +263,27 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       );
       const dumps = new Dumps(folder.dumps, opened.store, registry, Date.now, revisions);
       const boxDumps = new BoxDumps(folder.dumps, opened.store, registry, Date.now, revisions);
-      void dumps
-        .begin()
-        .catch((error: unknown) => log.error({ error: String(error) }, 'the list of bulk files was not written'));
-      every(
-        NIGHTLY_LOOK_EVERY,
-        () => dumps.nightly().catch((error: unknown) => log.error({ error: String(error) }, 'the nightly dump failed')),
-        stopped.signal,
-      );
+      const bulk: DumpsStart = {
+        entry: parts.entry,
+        data: {
+          registryPath: folder.registry,
+          dumpFolder: folder.dumps,
+          revisionFolder: folder.revisions,
+        },
+        storePort: opened.connect,
+      };
+      bulkFiles = bulk;
+      const make = async (work: 'begin' | 'nightly'): Promise<void> => {
+        try {
+          await startDumps(bulk, work, () => undefined, stopped.signal);
+        } catch (error) {
+          if (!stopped.signal.aborted) log.error({ error: String(error) }, 'the bulk files were not made');
+        }
+      };
+      // A store in InfluxDB makes no bulk files (docs/influxdb.md).
+      const makes = config.store === 'duckdb';
+      if (makes && !dumps.begun()) void make('begin');
+      every(NIGHTLY_LOOK_EVERY, async () => (makes && dumps.due() ? make('nightly') : undefined), stopped.signal);
       sta = await parts.startSta({
         entry: parts.entry,
         data: {
@@ -380,7 +395,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           pipeline as PipelineThread,
           registry,
           folder,
-          new Dumps(folder.dumps, store.store, registry, Date.now, revisionLedger(folder.revisions)),
+          bulkFiles as DumpsStart,
           again as RecomputeStart,
         ),
         'key-ended': async ({ box }) => {
@@ -490,7 +505,7 @@ const timeOf = (name: string, value: unknown): number => {
 
 /** One file a day and format; days without values make none, unchanged ones no new file. */
 async function dump(
-  dumps: Dumps,
+  bulk: DumpsStart,
   folder: DataFolder,
   request: ControlRequest,
   progress: (done: number) => void,
@@ -502,7 +517,8 @@ async function dump(
     return typeof given === 'string' && given !== '' ? timeOf(name, `${given}T00:00:00Z`) : otherwise;
   };
   const to = day('to', today);
-  const files = await dumps.write(day('from', to - 7 * DAY), to, request['formats'] as DumpFormat[], progress, signal);
+  const work = { from: day('from', to - 7 * DAY), to, formats: request['formats'] as DumpFormat[] };
+  const files = await startDumps(bulk, work, progress, signal);
   return files.map((f) => ({ ...f, file: join(folder.dumps, f.file) }));
 }
 
@@ -511,7 +527,7 @@ function handlers(
   pipeline: PipelineThread,
   registry: Registry,
   folder: DataFolder,
-  dumps: Dumps,
+  bulk: DumpsStart,
   again: RecomputeStart,
 ): Record<string, ControlHandler> {
   return {
@@ -523,7 +539,7 @@ function handlers(
       boxes: registry.count('box'),
       stations: registry.count('station'),
     }),
-    dump: (request, progress, signal) => dump(dumps, folder, request, progress, signal),
+    dump: (request, progress, signal) => dump(bulk, folder, request, progress, signal),
     compact: async () => store.store.compact(Date.now()),
     recompute: (request, progress, signal) =>
       startRecompute(
