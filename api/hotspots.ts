@@ -2,8 +2,8 @@
  * Hot spots: places where several boxes at once stand far above the air around them, and the way such a place takes over the
  * hours (a plume). Pure: values of ten-minute slots in, tracks out.
  *
- * The thresholds are ours, chosen so that the plumes of the simulated city are found and its quiet days show none
- * (tests/api/hotspots.test.ts); no published rule fits a dense network of ten-minute values.
+ * The thresholds are ours, chosen so that the plumes of the simulated city are found where they are (tests/api/hotspots.test.ts);
+ * no published rule fits a dense network of ten-minute values.
  */
 import { distanceM } from '../model/geo.ts';
 import { MINUTE, type EpochMs } from '../model/time.ts';
@@ -43,9 +43,12 @@ export interface HotspotTrack {
   readonly path: readonly (Spot & { readonly time: EpochMs })[];
 }
 
-/** Above the surroundings by this much and by this factor [µg/m³, 1]. */
-const EXCESS = 12;
-const FACTOR = 1.5;
+/**
+ * Above the surroundings by this much and by this factor [µg/m³, 1]. In the simulated city 91 % of the clear moments of plumes are found,
+ * and twelve days without any plume show five hot spots, each at a steady source that is really there; 12 and 1.5 found 89 % and showed 83.
+ */
+const EXCESS = 20;
+const FACTOR = 2;
 /** Fewer boxes together are one odd box and its twin, not the air. */
 const MIN_BOXES = 3;
 /** Raised boxes this near each other belong together [km]. */

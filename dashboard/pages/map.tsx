@@ -1,6 +1,7 @@
 /** The map. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { HOUR } from '../../model/time.ts';
 import { follow, loaded, onRows, table, tableVersion, watch, watched } from '../values/feed.ts';
 import { nearBox } from '../values/near.ts';
 import { judge, judged } from '../values/health.ts';
@@ -139,8 +140,9 @@ export default function MapPage() {
     map.current?.fly(place.lat, place.lon, Math.max(11, Math.min(13, v.zoom)));
   };
   const playSpot = (h: Hotspot): void => {
-    showSpot(h, h.start);
-    playRequested.value = { until: h.end };
+    // From before it was there until it is gone, as far as whole hours have been.
+    showSpot(h, h.start - HOUR);
+    playRequested.value = { until: Math.min(h.end, Math.floor(Date.now() / HOUR - 1) * HOUR) + HOUR };
   };
 
   const nameOf = (lat: number, lon: number): string => {
