@@ -2,6 +2,7 @@
 import { FLAG, REASONS } from '../../model/flags.ts';
 import { property, isPropertyKey, type ObservedProperty, type PropertyKey } from '../../model/properties.ts';
 import { num, t, words, type Key } from '../i18n/index.ts';
+import { found, testsOf } from './tests-made.ts';
 
 export interface Story {
   readonly property: PropertyKey;
@@ -28,6 +29,30 @@ export function reasonWords(reason: string): string {
 }
 
 const known = new Set(['L0', 'L1', 'L2', 'L3', 'L4', 'L5']);
+
+/** Verdicts after which at least one test has been made. */
+const JUDGED: ReadonlySet<number> = new Set([FLAG.good, FLAG.suspect, FLAG.fail]);
+
+/** Test by test, folded. The record keeps who objected; not which of the others had nothing to go by, and this says so. */
+function Each({ story }: { story: Story }) {
+  const tests = testsOf(story.property).map((test) => ({
+    key: test.key,
+    odd: found(test, story.property, story.reasons),
+  }));
+  return (
+    <details class="each">
+      <summary>{t('why.each', { clear: tests.filter((x) => !x.odd).length, of: tests.length })}</summary>
+      <ul>
+        {tests.map((x) => (
+          <li key={x.key} class={x.odd ? 'odd' : ''}>
+            {t(`why.each.${x.key}` as Key)} <b>{t(x.odd ? 'why.each.odd' : 'why.each.clear')}</b>
+          </li>
+        ))}
+      </ul>
+      <p class="small">{t('why.each.note')}</p>
+    </details>
+  );
+}
 
 export function Why({ story }: { story: Story }) {
   const p: ObservedProperty = property(story.property);
@@ -56,6 +81,7 @@ export function Why({ story }: { story: Story }) {
               ))}
             </ul>
           )}
+          {story.kind === 'box' && JUDGED.has(flag) && <Each story={story} />}
         </li>
         <li class="step model">
           {story.kind === 'station'
