@@ -96,6 +96,9 @@ const BASE: Partial<Record<PropertyKey, readonly [middle: number, swing: number]
   wind_direction: [270, 30],
 };
 
+/** One box in eight carries a wind vane. */
+export const hasWind = (thing: FakeThing): boolean => thing.kind === 'box' && Math.floor(thing.phase) % 8 === 0;
+
 export function city(count: number, seed = 1): FakeCity {
   const rand = random(seed);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - rand())) * Math.cos(2 * Math.PI * rand());
@@ -167,6 +170,7 @@ export function city(count: number, seed = 1): FakeCity {
     const base = BASE[property];
     if (property !== 'pm25' && (!base || thing.kind === 'station' || property === 'noise_laeq'))
       if (property !== 'pm10') return null;
+    if (property.startsWith('wind_') && !hasWind(thing)) return null;
     const pm = truth(thing.lat, thing.lon, time);
     const good =
       property === 'pm25'

@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildPages, CHROMIUM, openBrowser, WITHOUT_CHROMIUM } from './browser.ts';
 import { startServer, type PageServer } from './server.ts';
-import type { FakeThing } from './city.ts';
+import { hasWind, type FakeThing } from './city.ts';
 
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
@@ -145,6 +145,10 @@ describe.skipIf(!CHROMIUM)(
       expect(said).toContain(box.name);
       expect(said).toContain('90 % 區間');
       expect(said).toMatch(/校正模式 pms-l4/);
+      expect(await page.locator('.why .each li').first().isVisible()).toBe(false);
+      await page.click('.why .each summary');
+      expect(await page.textContent('.why .each li')).toBe('在這個項目可能的範圍內嗎？ 沒有異常');
+      expect(await page.locator('.why .each li').count()).toBe(12);
       await page.screenshot({ path: join(SHOTS, 'desktop-panel.png') });
       await page.goBack();
       await page.waitForSelector('.panel', { state: 'detached' });
@@ -313,6 +317,47 @@ describe.skipIf(!CHROMIUM)(
       await page.waitForFunction(() => !/[?&]t=/.test(location.search));
     });
 
+    it('draws the wind on hot spots where it is measured, and nowhere and never else', async () => {
+      const good = (t: FakeThing): boolean => t.kind === 'box' && t.mood === 'ok' && t.exposure === 'outdoor';
+      const vane = thing((t) => good(t) && hasWind(t));
+      const still = thing(
+        (t) =>
+          good(t) &&
+          !server.city.things.some(
+            (o) => hasWind(o) && Math.abs(o.lat - t.lat) < 0.03 && Math.abs(o.lon - t.lon) < 0.03,
+          ),
+      );
+      // Pixels in the blue of the arrows; an arrow of a light wind has over a hundred.
+      const blue = (enough: boolean): string =>
+        `(() => {
+          const c = document.querySelector('.map-labels');
+          const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+          let n = 0;
+          for (let i = 0; i < d.length; i += 4) if (d[i] === 0x2b && d[i + 1] === 0x62 && d[i + 2] === 0x87) n++;
+          return ${enough ? 'n > 20' : 'n === 0'};
+        })()`;
+      const go = (page: Page, t: FakeThing): Promise<void> =>
+        page.evaluate((center) => window.lamppostMap?.map.jumpTo({ center, zoom: 15 }), [t.lon, t.lat] as [
+          number,
+          number,
+        ]);
+      const page = await open(`/?${at(vane, 15)}&layer=hotspots`);
+      await values(page);
+      await page.waitForSelector('.legend:has-text("有測風的地方")');
+      await page.waitForFunction(blue(true), null, { timeout: PATIENCE });
+      await page.screenshot({ path: join(SHOTS, 'wind.png') });
+      await go(page, still);
+      await page.waitForFunction(blue(false), null, { timeout: PATIENCE });
+      await go(page, vane);
+      await page.waitForFunction(blue(true), null, { timeout: PATIENCE });
+      // The wind is of now: over the past it would mislead.
+      await page.click('.timebutton');
+      await page.waitForSelector('.play:not([disabled])');
+      await page.fill('.timeline input[type=range]', '10');
+      await page.waitForURL(/t=20\d\d-/);
+      await page.waitForFunction(blue(false), null, { timeout: PATIENCE });
+    });
+
     it('shows volunteers which boxes in sight want a look, and why', async () => {
       const bad = thing((t) => t.kind === 'box' && t.mood === 'refused');
       const page = await open(`/?${at(bad, 12)}&layer=health&hide=&lang=en`);
@@ -475,6 +520,53 @@ describe.skipIf(!CHROMIUM)(
       }
       await page.goto(`${server.url}/embed/map?at=24.15,120.67,11&lang=en`);
       await page.waitForSelector('.map-embed .by a');
+    });
+
+    it('shows a box with ten years of values: a full year in chart and calendar, and any day of the ten by a link', async () => {
+      const box = server.oldest;
+      const DAY = 86_400_000;
+      const asked: { days: number; every: string | null }[] = [];
+      const page = await open('/methods', { locale: 'en-GB' });
+      page.on('request', (r) => {
+        const url = new URL(r.url());
+        const [from, to] = [url.searchParams.get('from'), url.searchParams.get('to')];
+        if (url.pathname.endsWith('/observations') && from && to)
+          asked.push({ days: (Date.parse(to) - Date.parse(from)) / DAY, every: url.searchParams.get('interval') });
+      });
+      await page.goto(`${server.url}/boxes/${box.id}?lang=en`);
+      await page.waitForSelector('.calendar rect:not(.none)');
+      const [days, none] = await Promise.all([
+        page.locator('.calendar rect').count(),
+        page.locator('.calendar rect.none').count(),
+      ]);
+      expect(days).toBeGreaterThan(365);
+      // Only the days of the first week before the year began are empty.
+      expect(days - none).toBeGreaterThanOrEqual(364);
+      expect(await page.locator('.calendar text').count()).toBeGreaterThanOrEqual(12);
+      expect(await page.textContent('.exceed caption')).toMatch(/36[456]/);
+      await page.click('.history label:has-text("1 year")');
+      await page.waitForFunction(() => /36[456] readings/.test(document.querySelector('.history')?.textContent ?? ''));
+      await page.waitForSelector('.history .uplot');
+      // However long the record is, a page asks for no more than a year, and for that by the day.
+      expect(asked.some((a) => a.days > 360)).toBe(true);
+      for (const a of asked) {
+        expect(a.days).toBeLessThan(366);
+        if (a.days > 31) expect(a.every).toBe('P1D');
+      }
+      expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+      await page.screenshot({ path: join(SHOTS, 'ten-years.png'), fullPage: true });
+
+      // A moment this box really spoke, more than nine years ago.
+      const HOUR = DAY / 24;
+      const long =
+        Math.floor((Date.now() - 9.5 * 365 * DAY) / (35 * HOUR)) * 35 * HOUR +
+        3 * HOUR +
+        Math.floor(box.phase / 1000) * 1000;
+      const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+      await page.goto(`${server.url}/?${at(box)}&box=${box.id}&lang=en&t=${iso(long)}&was=123.4;old-model`);
+      await page.waitForSelector('.evidence:has-text("123.4")');
+      await page.waitForSelector('.evidence:has-text("The record changed since")');
+      expect(await page.textContent('.evidence > p')).toContain(iso(long + 8 * HOUR).slice(0, 4));
     });
 
     it('ranks townships', async () => {

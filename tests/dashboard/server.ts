@@ -28,6 +28,8 @@ const TYPES: Record<string, string> = {
 export interface PageServer {
   readonly url: string;
   readonly city: FakeCity;
+  /** The box that has hung there longest: ten years, the others little more than one. */
+  readonly oldest: FakeThing;
   /** Sends the feature of a Thing to every open stream. */
   push(thing: FakeThing, property: PropertyKey, value: number): void;
   /** Squares of the open streams, '' = everywhere. */
@@ -65,6 +67,11 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
   const now = options.now ?? Date.now;
   const country = city(options.boxes ?? 300, options.seed ?? 1);
   const byId = new Map(country.things.map((t) => [t.id, t]));
+  const oldest = country.things.find(
+    (t) => t.kind === 'box' && t.mood === 'ok' && t.exposure === 'outdoor' && t.claimed,
+  );
+  if (!oldest) throw new Error('a city without one good box');
+  const born = (t: FakeThing): number => now() - (t === oldest ? 3653 : 400) * DAY;
   const streams = new Set<{ res: ServerResponse; property: string; level: string | null; bbox: string }>();
 
   const item = (t: FakeThing): unknown => ({
@@ -84,7 +91,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
     attribution: t.kind === 'box' ? 'Lamppost test city' : 'Ministry of the test city',
     lastSeen: formatTime(now()),
     health: null,
-    places: [{ lat: t.lat, lon: t.lon, from: '2026-01-15T00:00:00Z' }],
+    places: [{ lat: t.lat, lon: t.lon, from: formatTime(born(t)) }],
   });
 
   const observations = (t: FakeThing, q: URLSearchParams): unknown[] => {
@@ -94,11 +101,10 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
     const to = Math.min(parseTime(q.get('to') ?? '') ?? now(), now());
     const bin = duration(q.get('interval'));
     const step = bin || (t.kind === 'station' ? HOUR : 5 * MINUTE);
-    const born = now() - 400 * DAY;
     const out: unknown[] = [];
     const end = t.mood === 'silent' ? Math.min(to, now() - 9 * HOUR) : to;
     const phase = bin || t.kind === 'station' ? 0 : Math.floor((t.phase % step) / 1000) * 1000;
-    let start = Math.ceil((Math.max(from, born) - phase) / step) * step + phase;
+    let start = Math.ceil((Math.max(from, born(t)) - phase) / step) * step + phase;
     if (t.mood === 'single') start = Math.max(start, Math.floor((now() - HOUR) / step) * step);
     for (let at = start; at < end && out.length < 20_000; at += step) {
       if (bin === 0 && Math.floor(at / (7 * HOUR)) % 5 === 4 && (at / HOUR) % 7 < 1.5) continue;
@@ -321,6 +327,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
       return `http://127.0.0.1:${port}`;
     },
     city: country,
+    oldest,
     push(thing, property, value) {
       const time = Math.floor(now() / 1000) * 1000;
       for (const level of ['corrected', 'raw'] as const)
