@@ -113,8 +113,8 @@ export function hotspotRoutes(app: App, context: Context): void {
         operationId: 'listHotspots',
         summary: 'Places where several boxes stood far above their surroundings, and the way they took',
         description:
-          `From ten-minute means of PM2.5 of outdoor boxes that passed: at least three near each other, 12 µg/m³ and half as much again ` +
-          `above the median of the 10 to 14 km around, seen in two slots. At most ${MAX_HOURS} hours. Newest first.`,
+          `From ten-minute means of PM2.5 of outdoor boxes that passed: at least three near each other, 20 µg/m³ above and at twice ` +
+          `the median of the 10 to 14 km around, seen in two slots. At most ${MAX_HOURS} hours. Newest first.`,
         tags: ['observations'],
         querystring: z.strictObject({
           level: level.default('corrected'),
