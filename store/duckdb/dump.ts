@@ -21,15 +21,20 @@ const FORMATS: readonly (readonly [suffix: string, options: string])[] = [
   ['.csv', 'FORMAT csv, HEADER'],
 ];
 
+/** Rows appended in one go; between them the store's thread takes what others ask of it. */
+const IN_ONE_GO = 2000;
+const pause = async (): Promise<unknown> => new Promise(setImmediate);
+
 async function listThings(connection: DuckDBConnection, things: readonly DumpThing[]): Promise<void> {
   await connection.run(
     'CREATE OR REPLACE TEMP TABLE dumped(num INTEGER, id VARCHAR, licence VARCHAR, attribution VARCHAR)',
   );
   const appender = await connection.createAppender('dumped', 'main', 'temp');
-  for (const thing of things) {
+  for (const [i, thing] of things.entries()) {
     appender.appendInteger(thing.num);
     for (const text of [thing.id, thing.licence, thing.attribution]) appender.appendVarchar(text);
     appender.endRow();
+    if (i % IN_ONE_GO === IN_ONE_GO - 1) await pause();
   }
   appender.closeSync();
 }
@@ -75,7 +80,7 @@ async function dumpPlaces(view: View, query: PlacesQuery): Promise<{ rows: numbe
     'CREATE OR REPLACE TEMP TABLE places(id VARCHAR, name VARCHAR, kind VARCHAR, exposure VARCHAR, project VARCHAR, sensors VARCHAR, licence VARCHAR, attribution VARCHAR, claimed BOOLEAN, retired BOOLEAN, lat DOUBLE, lon DOUBLE, wkb VARCHAR)',
   );
   const appender = await connection.createAppender('places', 'main', 'temp');
-  for (const p of query.places) {
+  for (const [i, p] of query.places.entries()) {
     for (const text of [p.id, p.name, p.kind, p.exposure, p.project, p.sensors, p.licence, p.attribution])
       appender.appendVarchar(text);
     appender.appendBoolean(p.claimed);
@@ -87,6 +92,7 @@ async function dumpPlaces(view: View, query: PlacesQuery): Promise<{ rows: numbe
       appender.appendVarchar(wkbPoint(p.lon, p.lat));
     }
     appender.endRow();
+    if (i % IN_ONE_GO === IN_ONE_GO - 1) await pause();
   }
   appender.closeSync();
   return copy(
