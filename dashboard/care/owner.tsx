@@ -5,7 +5,8 @@ import { isVKey, v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
 import { call, Refused, type FieldErrors } from '../register/calls.ts';
 import { Alive } from '../register/alive.tsx';
-import { Refusals, type Refusal } from '../register/refusals.tsx';
+import { RefusalHistory, refusalsOf } from '../register/refusals.tsx';
+import { NO_REFUSALS } from '../register/refused.ts';
 import { Choice, Field, Secret } from '../register/fields.tsx';
 import { decimal } from '../register/form.tsx';
 import { Label, printLabels } from '../register/label.tsx';
@@ -69,6 +70,13 @@ const Said = ({ say }: { say: Say }) => (
   </p>
 );
 
+/** A button for something to do; `busy`: it cannot be pressed. */
+const Do = ({ label, busy, onDo }: { label: string; busy: boolean; onDo: () => Promise<void> }) => (
+  <button type="button" class="button" disabled={busy} onClick={() => void onDo()}>
+    {label}
+  </button>
+);
+
 /** Asks again before it does what cannot be undone. */
 function Sure({ label, onDo, busy }: { label: string; onDo: () => void; busy: boolean }) {
   const [asked, setAsked] = useState(false);
@@ -109,46 +117,25 @@ function Describe({ box, token, reload }: PartProps) {
   });
   const { say, errors, busy, run } = useDoing();
   const set = (change: Partial<typeof d>): void => setD({ ...d, ...change });
+  const text = (name: 'name' | 'sensors' | 'batch' | 'side' | 'lampPost', label: string, note = '') => (
+    <Field
+      name={name}
+      label={label}
+      value={d[name]}
+      onInput={(x) => setD({ ...d, [name]: x })}
+      error={errors[name]}
+      note={note}
+    />
+  );
   return (
     <details>
       <summary>{v('own.describe')}</summary>
-      <Field
-        name="name"
-        label={v('reg.name')}
-        value={d.name}
-        onInput={(x) => set({ name: x })}
-        error={errors['name']}
-        note={v('reg.name.note')}
-      />
-      <Field
-        name="sensors"
-        label={v('reg.sensors')}
-        value={d.sensors}
-        onInput={(x) => set({ sensors: x })}
-        error={errors['sensors']}
-      />
+      {text('name', v('reg.name'), v('reg.name.note'))}
+      {text('sensors', v('reg.sensors'))}
       <div class="pair three">
-        <Field
-          name="batch"
-          label={v('reg.batch')}
-          value={d.batch}
-          onInput={(x) => set({ batch: x })}
-          error={errors['batch']}
-        />
-        <Field
-          name="side"
-          label={v('reg.side')}
-          value={d.side}
-          onInput={(x) => set({ side: x })}
-          error={errors['side']}
-        />
-        <Field
-          name="lampPost"
-          label={v('reg.lamp')}
-          value={d.lampPost}
-          onInput={(x) => set({ lampPost: x })}
-          error={errors['lampPost']}
-        />
+        {text('batch', v('reg.batch'))}
+        {text('side', v('reg.side'))}
+        {text('lampPost', v('reg.lamp'))}
       </div>
       {box.format === 'opensensemap' && (
         <Field
@@ -181,12 +168,11 @@ function Describe({ box, token, reload }: PartProps) {
         ]}
         onChange={(x) => set({ placePrecision: x })}
       />
-      <button
-        type="button"
-        class="button"
-        disabled={busy}
-        onClick={() =>
-          void run(async () => {
+      <Do
+        label={v('own.save')}
+        busy={busy}
+        onDo={() =>
+          run(async () => {
             const { ids, ...said } = d;
             const pairs = ids.split(/[,、，\s]+/).filter(Boolean).map((pair) => pair.split('=') as [string, string]); // prettier-ignore
             await call('PATCH', `boxes/${box.id}`, token, {
@@ -197,9 +183,7 @@ function Describe({ box, token, reload }: PartProps) {
             reload();
           })
         }
-      >
-        {v('own.save')}
-      </button>
+      />
       <Said say={say} />
     </details>
   );
@@ -258,19 +242,16 @@ function Move({ box, token, reload }: PartProps) {
           inputMode="decimal"
         />
       </div>
-      <button
-        type="button"
-        class="button"
-        disabled={busy || wrong}
-        onClick={() =>
-          void run(async () => {
+      <Do
+        label={v('own.move.do')}
+        busy={busy || wrong}
+        onDo={() =>
+          run(async () => {
             await call('PATCH', `boxes/${box.id}`, token, { lat: a, lon: o, height: height.trim() === '' ? null : h });
             reload();
           })
         }
-      >
-        {v('own.move.do')}
-      </button>
+      />
       <Said say={say} />
     </details>
   );
@@ -335,18 +316,15 @@ function Alerts({ box, token }: PartProps) {
               </label>
             ))}
           </fieldset>
-          <button
-            type="button"
-            class="button"
-            disabled={busy}
-            onClick={() =>
-              void run(async () => {
+          <Do
+            label={v('own.save')}
+            busy={busy}
+            onDo={() =>
+              run(async () => {
                 setC(await call<Contact>('PUT', `boxes/${box.id}/alerts`, token, { email: c.email, webhook: c.webhook, kinds: c.kinds, lang: lang.value })); // prettier-ignore
               })
             }
-          >
-            {v('own.save')}
-          </button>
+          />
         </>
       )}
       <Said say={say} />
@@ -386,18 +364,15 @@ function Secrets({ box, token }: PartProps) {
       )}
       <p class="small">{v('own.handover.note')}</p>
       <p>
-        <button
-          type="button"
-          class="button"
-          disabled={busy}
-          onClick={() =>
-            void run(async () => {
+        <Do
+          label={v('own.handover')}
+          busy={busy}
+          onDo={() =>
+            run(async () => {
               setLink((await call<{ handoverUrl: string }>('POST', `boxes/${box.id}/handover`, token, {})).handoverUrl);
             })
           }
-        >
-          {v('own.handover')}
-        </button>
+        />
       </p>
       {link !== '' && <Secret label={v('own.handover')} text={link} testid="handover" />}
       <Said say={say} />
@@ -423,7 +398,8 @@ export function Reports({
   id: string;
   token: string;
   reports: readonly Report[];
-  reload: () => void;
+  /** What it returns is said instead of "saved". */
+  reload: () => string | void;
 }) {
   const [answers, setAnswers] = useState<Readonly<Record<number, string>>>({});
   const { say, errors, busy, run } = useDoing();
@@ -438,10 +414,11 @@ export function Reports({
               {r.text !== '' && <p>{r.text}</p>}
               {r.answeredAt ? (
                 <p class="small">
-                  {v('own.answered', { answer: r.answer })} ({dayAndClock(Date.parse(r.answeredAt))})
+                  {r.answer === '' ? v('own.seen.done') : v('own.answered', { answer: r.answer })} (
+                  {dayAndClock(Date.parse(r.answeredAt))})
                 </p>
               ) : (
-                <div class="row">
+                <div class="row answer">
                   <div class="grow">
                     <Field
                       name={`answer-${r.id}`}
@@ -451,19 +428,16 @@ export function Reports({
                       error={errors['answer']}
                     />
                   </div>
-                  <button
-                    type="button"
-                    class="button"
-                    disabled={busy}
-                    onClick={() =>
-                      void run(async () => {
+                  <Do
+                    label={v((answers[r.id] ?? '').trim() === '' ? 'own.seen' : 'fb.send')}
+                    busy={busy}
+                    onDo={() =>
+                      run(async () => {
                         await call('PATCH', `boxes/${id}/feedback/${r.id}`, token, { answer: answers[r.id] ?? '' });
-                        reload();
+                        return reload();
                       })
                     }
-                  >
-                    {v('fb.send')}
-                  </button>
+                  />
                 </div>
               )}
             </li>
@@ -475,18 +449,28 @@ export function Reports({
   );
 }
 
+/** How often refusals and reports are asked for [ms]. */
+const ASK_EVERY = 30_000;
+
 function Incoming({ box, token }: PartProps) {
-  const [rejects, setRejects] = useState<readonly Refusal[]>([]);
+  const [rejects, setRejects] = useState(NO_REFUSALS);
   const [reports, setReports] = useState<readonly Report[]>([]);
   const [turn, setTurn] = useState(0);
   const { say, run } = useDoing();
   useEffect(() => {
     void run(async () => {
-      setRejects((await call<{ items: Refusal[] }>('GET', `rejects?box=${box.id}&limit=20`, token)).items);
+      setRejects(await refusalsOf(box.id, token, 20));
       setReports((await call<{ items: Report[] }>('GET', `boxes/${box.id}/feedback?limit=50`, token)).items);
       return '';
     });
   }, [box.id, token, turn]);
+  // Whoever is putting the box right keeps the page open meanwhile.
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) setTurn((n) => n + 1);
+    }, ASK_EVERY);
+    return () => clearInterval(timer);
+  }, []);
   const open = reports.filter((r) => r.answeredAt === null).length;
   return (
     <>
@@ -497,14 +481,14 @@ function Incoming({ box, token }: PartProps) {
         {reports.length === 0 ? (
           <p>{v('own.reports.none')}</p>
         ) : (
-          <Reports id={box.id} token={token} reports={reports} reload={() => setTurn(turn + 1)} />
+          <Reports id={box.id} token={token} reports={reports} reload={() => setTurn((n) => n + 1)} />
         )}
       </details>
       <details>
         <summary>
-          {v('own.rejects')} ({rejects.length})
+          {v('own.rejects')} ({rejects.current.length})
         </summary>
-        {rejects.length === 0 ? <p>{v('own.rejects.none')}</p> : <Refusals refusals={rejects} />}
+        <RefusalHistory found={rejects} />
       </details>
       <Said say={say} />
     </>
@@ -518,19 +502,16 @@ function End({ box, token, reload }: PartProps) {
       <summary>{v('own.end')}</summary>
       <p class="small">{v('own.pause.note')}</p>
       <p>
-        <button
-          type="button"
-          class="button"
-          disabled={busy}
-          onClick={() =>
-            void run(async () => {
+        <Do
+          label={v(box.paused ? 'own.resume' : 'own.pause')}
+          busy={busy}
+          onDo={() =>
+            run(async () => {
               await call('PUT', `boxes/${box.id}/paused`, token, { paused: !box.paused });
               reload();
             })
           }
-        >
-          {v(box.paused ? 'own.resume' : 'own.pause')}
-        </button>
+        />
       </p>
       {(
         [

@@ -4,7 +4,8 @@ import '../style/volunteers.css';
 import { Reports } from '../care/owner.tsx';
 import { ago } from '../i18n/index.ts';
 import { v } from '../i18n/volunteers.ts';
-import { Refusals, type Refusal } from '../register/refusals.tsx';
+import { RefusalHistory } from '../register/refusals.tsx';
+import { split, type Refusal } from '../register/refused.ts';
 import { call, type Refused } from '../register/calls.ts';
 import { Field } from '../register/fields.tsx';
 import { Label, printLabels } from '../register/label.tsx';
@@ -48,6 +49,7 @@ export default function FleetPage() {
   const [filter, setFilter] = useState('');
   const [labels, setLabels] = useState(false);
   const [turn, setTurn] = useState(0);
+  const [said, setSaid] = useState('');
 
   const more = async (cursor: string | null): Promise<void> => {
     const page = await call<{ items: Row[]; next: string | null }>('GET', `boxes?limit=1000${cursor ? `&cursor=${cursor}` : ''}`, token || draft); // prettier-ignore
@@ -112,7 +114,7 @@ export default function FleetPage() {
       ) : (
         <>
           <Field name="filter" label={v('fleet.filter')} value={filter} onInput={setFilter} />
-          <p class="actions">
+          <p class="actions fleetbar">
             {v('fleet.count', { n: found.length })}{' '}
             {next !== null && (
               <button type="button" class="button" onClick={() => void more(next)}>
@@ -120,8 +122,9 @@ export default function FleetPage() {
               </button>
             )}{' '}
             <button type="button" class="button" onClick={() => setLabels(true)}>
-              {v('fleet.labels')}
+              {v('fleet.labels', { n: Math.min(found.length, LABELS) })}
             </button>
+            {found.length > LABELS && <span class="small">{v('fleet.labels.note', { n: LABELS })}</span>}
           </p>
           <div class="scroll fleet" tabIndex={0} role="region" aria-label={v('fleet.title')}>
             <table>
@@ -162,6 +165,9 @@ export default function FleetPage() {
           </div>
           <h2>{v('own.reports')}</h2>
           {reports.length === 0 && <p>{v('own.reports.none')}</p>}
+          <p class="small" role="status">
+            {said}
+          </p>
           {[...reported].map(([id, list]) => (
             <section key={id}>
               <h3>
@@ -169,15 +175,24 @@ export default function FleetPage() {
                   <bdi>{rows.find((r) => r.id === id)?.name || id}</bdi>
                 </a>
               </h3>
-              <Reports id={id} token={token} reports={list} reload={() => setTurn(turn + 1)} />
+              <Reports
+                id={id}
+                token={token}
+                reports={list}
+                reload={() => {
+                  // The answered report leaves this list, and its own message with it.
+                  setSaid(v('own.saved'));
+                  setTurn(turn + 1);
+                  return '';
+                }}
+              />
             </section>
           ))}
           <h2>{v('fleet.rejects')}</h2>
-          {rejects.length === 0 ? (
-            <p>{v('own.rejects.none')}</p>
-          ) : (
-            <Refusals refusals={rejects} nameOf={(id) => rows.find((r) => r.id === id)?.name || id} />
-          )}
+          <RefusalHistory
+            found={split(rejects, (r) => rows.find((row) => row.id === r.thing)?.lastSeen ?? null)}
+            nameOf={(id) => rows.find((r) => r.id === id)?.name || id}
+          />
           <div class="labels aside" aria-hidden="true">
             {found.slice(0, LABELS).map((r) => (
               <Label key={r.id} id={r.id} name={r.name} origin={location.origin} />

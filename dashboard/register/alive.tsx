@@ -6,7 +6,8 @@ import { ago, clock, num, words } from '../i18n/index.ts';
 import { v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
 import { call } from './calls.ts';
-import { Refusals, type Refusal } from './refusals.tsx';
+import { Refusals, refusalsOf } from './refusals.tsx';
+import { NO_REFUSALS } from './refused.ts';
 import { useServerConfig } from './setup.tsx';
 
 interface Presence {
@@ -25,7 +26,7 @@ interface Heard {
 }
 
 const REASON_WORDS = new Map(REASONS.map((r) => [r.code as string, r]));
-/** Asked for while nothing has come yet [ms]; refusals do not come by the stream. */
+/** Asked for while nothing has come yet or something is wrong [ms]; refusals do not come by the stream. */
 const ASK_EVERY = 3000;
 /** As everywhere: after an hour a box counts as silent. */
 const SILENT_MS = 3_600_000;
@@ -60,7 +61,7 @@ export function Alive({
   place: { readonly lat: number | null; readonly lon: number | null; readonly placePrecision: 'exact' | 'grid' };
 }) {
   const [heard, setHeard] = useState<ReadonlyMap<PropertyKey, Heard>>(new Map());
-  const [refused, setRefused] = useState<readonly Refusal[]>([]);
+  const [refused, setRefused] = useState(NO_REFUSALS);
   const [away, setAway] = useState(false);
   const [presence, setPresence] = useState<Presence>({ lastContact: null, connection: null });
   const config = useServerConfig();
@@ -96,33 +97,33 @@ export function Alive({
     };
   }, [id]);
   const alive = heard.size > 0;
+  const wrong = refused.current;
+  const calm = alive && wrong.length === 0;
   useEffect(() => {
     let stopped = false;
     const ask = (): void => {
       if (document.hidden) return;
-      call<{ items: Refusal[] }>('GET', `rejects?box=${id}&limit=5`, token).then(
-        (r) => {
-          if (!stopped) setRefused(r.items);
+      refusalsOf(id, token, 5).then(
+        (found) => {
+          if (!stopped) setRefused(found);
           return undefined;
         },
         () => undefined, // Refusals are a help; the stream tells whether the server is there.
       );
     };
     ask();
-    const timer = setInterval(ask, alive ? 10 * ASK_EVERY : ASK_EVERY);
+    const timer = setInterval(ask, calm ? 10 * ASK_EVERY : ASK_EVERY);
     return () => {
       stopped = true;
       clearInterval(timer);
     };
-  }, [id, token, alive]);
+  }, [id, token, alive, calm]);
 
   const list = [...heard.values()].sort((a, b) => property(a.property).num - property(b.property).num);
   const newest = list.reduce<Heard | null>((best, h) => (!best || h.at >= best.at ? h : best), null);
   const unclocked = list.some((h) => h.reasons.some((r) => r.endsWith('.clock')));
   const off = newest ? newest.at - newest.time : 0;
   const silent = newest !== null && Date.now() - newest.at > SILENT_MS;
-  // What was refused before the newest good reading has been put right.
-  const wrong = refused.filter((r) => Date.parse(r.receivedAt) > (newest?.at ?? 0));
   return (
     <section class={alive && !silent ? 'alive yes' : 'alive'} aria-live="polite">
       <h2>{v('alive.title')}</h2>

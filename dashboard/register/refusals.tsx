@@ -1,29 +1,38 @@
 /** What was refused, in words: the same fault once, however often it came. */
-import { clock } from '../i18n/index.ts';
+import { dayAndClock } from '../i18n/index.ts';
 import { isVKey, v } from '../i18n/volunteers.ts';
 import { lang } from '../state/app.ts';
+import { call } from './calls.ts';
+import { grouped, split, type Refusal, type Split } from './refused.ts';
 
-export interface Refusal {
-  readonly id: number;
-  readonly receivedAt: string;
-  readonly topic: string;
-  readonly thing?: string | null;
-  readonly code: string;
-  /** The server's words, in English. */
-  readonly detail: string;
-  readonly payload: string;
+/** What was refused of one box; for its owner. @throws Refused */
+export async function refusalsOf(id: string, token: string, limit: number): Promise<Split> {
+  const [{ items }, { lastSeen }] = await Promise.all([
+    call<{ items: Refusal[] }>('GET', `rejects?box=${id}&limit=${limit}`, token),
+    call<{ lastSeen: string | null }>('GET', `boxes/${id}`, ''),
+  ]);
+  return split(items, () => lastSeen);
 }
 
-/** Newest first; those of one box and one code together. */
-export function grouped(refusals: readonly Refusal[]): { readonly newest: Refusal; readonly count: number }[] {
-  const groups = new Map<string, { newest: Refusal; count: number }>();
-  for (const r of refusals) {
-    const key = `${r.thing ?? ''} ${r.code}`;
-    const group = groups.get(key);
-    if (group) group.count++;
-    else groups.set(key, { newest: r, count: 1 });
-  }
-  return [...groups.values()];
+/** What is wrong now in full, what has been put right folded away below. */
+export function RefusalHistory({ found, nameOf }: { found: Split; nameOf?: (id: string) => string }) {
+  const { current, past } = found;
+  const names = nameOf ? { nameOf } : {};
+  return (
+    <>
+      {current.length > 0 ? (
+        <Refusals refusals={current} {...names} />
+      ) : (
+        <p>{v(past.length > 0 ? 'own.rejects.right' : 'own.rejects.none')}</p>
+      )}
+      {past.length > 0 && (
+        <details class="past">
+          <summary>{v('own.rejects.past', { n: past.length })}</summary>
+          <Refusals refusals={past} {...names} />
+        </details>
+      )}
+    </>
+  );
 }
 
 /** `nameOf`: for a list of many boxes, which one it is about. */
@@ -47,7 +56,7 @@ export function Refusals({ refusals, nameOf }: { refusals: readonly Refusal[]; n
                   {' · '}
                 </>
               )}
-              {clock(Date.parse(r.receivedAt))}
+              {dayAndClock(Date.parse(r.receivedAt))}
               {count > 1 && ` · ${v('fix.times', { n: count })}`}
               {english && ` · ${r.detail}`}
             </p>

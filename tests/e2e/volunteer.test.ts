@@ -185,6 +185,10 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     expect(seen.name).toBe('信義路頂樓二號');
     await page.evaluate(`document.querySelectorAll('.owner details').forEach((d) => (d.open = true))`);
     expect(await barriers()).toEqual([]);
+    // What was wrong at first has been put right: none of it is current, and it can still be read.
+    expect(await page.locator('.owner > details > summary', { hasText: '被拒絕的資料' }).innerText()).toContain('(0)');
+    expect(await page.locator('.owner .past').innerText()).toContain('內容不是 JSON');
+    expect(await page.locator('.owner .alive .refused').count()).toBe(0);
     await shot('volunteer-4-owner');
     await page.setViewportSize({ width: 1280, height: 900 });
     await shot('volunteer-5-owner-desktop');
@@ -213,9 +217,23 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     await page.keyboard.press('Enter');
     await page.locator('.fleet tbody tr').first().waitFor();
     expect(await page.locator('.fleet tbody').innerText()).toContain('信義路頂樓二號');
-    // What was refused names its box, in the language of the page.
+    // What was refused names its box, in the language of the page; it is over, so it is folded away.
+    await page.locator('.past > summary').click();
     expect(await page.locator('.refused').innerText()).toContain('信義路頂樓二號');
     expect(await page.locator('.refused').innerText()).toContain('內容不是 JSON');
+    // Its labels are nowhere on the screen; printed, they are all there is.
+    const seen = (what: string): Promise<boolean> => page.locator(what).first().isVisible();
+    expect([await seen('.labels .label'), await seen('.fleet')]).toEqual([false, true]);
+    await page.emulateMedia({ media: 'print' });
+    await page.evaluate(`document.body.classList.add('labels-only')`);
+    expect([await seen('.labels .label'), await seen('.fleet'), await seen('.refused')]).toEqual([true, false, false]);
+    await page.evaluate(`document.body.classList.remove('labels-only')`);
+    await page.emulateMedia({ media: 'screen' });
+    // The report is answered, and the page says so although the report leaves the list.
+    await page.locator('input[name^=answer-]').fill('搬到陽台了');
+    await page.getByRole('button', { name: '送出' }).click();
+    await page.getByText('已儲存').waitFor();
+    await page.getByText('還沒有人回報').waitFor();
     expect(await barriers()).toEqual([]);
   });
 
