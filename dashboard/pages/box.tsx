@@ -174,7 +174,7 @@ function EmbedCode({ id, property: key }: { id: string; property: PropertyKey })
   const code = (kind: 'value' | 'chart', height: number): string =>
     `<iframe src="${location.origin}/embed/${kind}?box=${id}&p=${key}&lang=${lang.value}" width="360" height="${height}" style="border:0" loading="lazy" title="Lamppost ${id}"></iframe>`;
   return (
-    <section>
+    <section class="embedcode">
       <h2>{t('box.embed')}</h2>
       <p class="small">{t('box.embed.note')}</p>
       {(

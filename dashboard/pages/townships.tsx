@@ -130,7 +130,7 @@ export default function TownshipsPage() {
             {num(s.median, p.resolution)}
           </span>
         </td>
-        <td>
+        <td class="range">
           {num(s.min, p.resolution)}–{num(s.max, p.resolution)}
         </td>
         <td>

@@ -9,7 +9,8 @@ import { classOf, effectiveScale, palette } from '../scales/scales.ts';
 import { currentPalette } from '../state/app.ts';
 
 const WEEKS = 53;
-const CELL = 13;
+/** The whole year fits beside the other column of the page. */
+const CELL = 12;
 
 /** Whole days since 1970 in local time. */
 const localDay = (ms: number): number => {

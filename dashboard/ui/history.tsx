@@ -115,11 +115,9 @@ export function History({ id, property: key, now, height, station = false, bare 
       {!bare && (
         <p class="small links">
           <a href={observationsUrl(id, key, 'corrected', chosen, 'csv')}>
-            {t('panel.download')}({t('level.corrected')})
+            {t('panel.download', { level: t('level.corrected') })}
           </a>{' '}
-          <a href={observationsUrl(id, key, 'raw', chosen, 'csv')}>
-            {t('panel.download')}({t('level.raw')})
-          </a>
+          <a href={observationsUrl(id, key, 'raw', chosen, 'csv')}>{t('panel.download', { level: t('level.raw') })}</a>
         </p>
       )}
     </section>
@@ -218,7 +216,7 @@ function Drawn({
                   <th scope="row">{dayAndClock(o.time)}</th>
                   <td>{o.value === null ? '–' : value(o.value)}</td>
                   <td>{o.lo90 === null || o.hi90 === null ? '–' : `${value(o.lo90)}–${value(o.hi90)}`}</td>
-                  <td>{o.reasons.map(reasonWords).join('、')}</td>
+                  <td>{o.reasons.map(reasonWords).join(t('list.comma'))}</td>
                 </tr>
               ))}
             </tbody>

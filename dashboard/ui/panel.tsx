@@ -130,7 +130,7 @@ export function Story({ row }: { row: number }) {
 export function About({ d }: { d: BoxDetails }) {
   const since = d.places?.at(-1)?.from;
   const rows: [Key, preact.ComponentChildren][] = [
-    ['panel.sensors', (d.sensors ?? []).join('、')],
+    ['panel.sensors', (d.sensors ?? []).join(t('list.comma'))],
     ['panel.project', d.project ?? ''],
     ['panel.licence', d.licenceDetail ? <a href={d.licenceDetail.url}>{d.licenceDetail.name}</a> : (d.licence ?? '')],
     ['panel.attribution', d.attribution ?? ''],

@@ -50,7 +50,9 @@ export function Tend({ inSight, onPick }: { inSight: () => readonly number[]; on
                   {v.status === 'silent' &&
                     !Number.isNaN(v.time) &&
                     `${t('panel.silent', { age: ago(now - v.time) })} `}
-                  {v.status !== 'silent' && v.reasons !== '' && `${v.reasons.split(';').map(reasonWords).join('、')} `}
+                  {v.status !== 'silent' &&
+                    v.reasons !== '' &&
+                    `${v.reasons.split(';').map(reasonWords).join(t('list.comma'))} `}
                   {j ? words(j.words) : ''}
                 </p>
               </li>

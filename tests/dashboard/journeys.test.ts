@@ -631,6 +631,12 @@ describe.skipIf(!CHROMIUM)(
         expect(await page.locator(gone).first().isVisible(), gone).toBe(false);
       expect(await page.locator('.panel .why').isVisible()).toBe(true);
       await page.screenshot({ path: join(SHOTS, 'print.png'), fullPage: true });
+      // Dark screens print on white paper.
+      await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+      const paper = "getComputedStyle(document.querySelector('.panel')).backgroundColor";
+      expect(await page.evaluate(paper)).toBe('rgb(255, 255, 255)');
+      await page.emulateMedia({ media: 'screen', colorScheme: 'dark' });
+      expect(await page.evaluate(paper)).not.toBe('rgb(255, 255, 255)');
     });
 
     it('says without JavaScript where the values are', async () => {
