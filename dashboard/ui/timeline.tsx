@@ -24,6 +24,8 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
   const [open, setOpen] = useState(past);
   const [playing, setPlaying] = useState(false);
   const [state, setState] = useState<'idle' | 'loading' | 'failed'>('idle');
+  /** Off at once when somebody stops it: the effect that ends the steps runs only after the next paint. */
+  const running = useRef(false);
   const frames = useRef<Frames | null>(null);
   const thisHour = Math.floor(Date.now() / HOUR) * HOUR;
   // 48 hours that end now, or with the chosen day when that lies farther back.
@@ -67,6 +69,7 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
 
   const playNow = (on: boolean): void => {
     setPlaying(on);
+    if (!on) running.current = false;
     playRequested.value = null;
     const { time } = view.value;
     // A pause ends on the minute the address then names.
@@ -91,7 +94,9 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
         timer = setTimeout(tick, calm ? FRAME_MS * 2 : pace);
       });
     };
+    running.current = true;
     const tick = (): void => {
+      if (!running.current) return;
       const at = performance.now();
       const step = calm ? HOUR : small * Math.max(1, Math.min(STEPS, Math.round((at - last) / pace)));
       last = at;
@@ -105,6 +110,7 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
     };
     next();
     return () => {
+      running.current = false;
       cancelAnimationFrame(frame);
       clearTimeout(timer);
     };
@@ -144,6 +150,8 @@ export function Timeline({ inSight }: { inSight: () => readonly number[] }) {
           type="button"
           class="link"
           onClick={() => {
+            running.current = false;
+            playRequested.value = null;
             setPlaying(false);
             setOpen(false);
             go({ time: null });
