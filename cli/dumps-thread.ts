@@ -58,8 +58,26 @@ export interface DumpsStart {
   readonly storePort: () => Promise<MessagePort> | MessagePort;
 }
 
-/** From outside: resolves with the files asked for. The thread ends at once when the signal says so: files are renamed when whole. */
-export async function startDumps(
+export type MakeDumps = (
+  work: DumpsWork,
+  progress: (files: number) => void,
+  signal: AbortSignal,
+) => Promise<readonly DumpFile[]>;
+
+/**
+ * From outside: resolves with the files asked for. One piece of work at a time, because all write the same manifest. The thread
+ * ends at once when the signal says so: files are renamed when whole.
+ */
+export function dumpsMaker(options: DumpsStart): MakeDumps {
+  let turn: Promise<unknown> = Promise.resolve();
+  return async (work, progress, signal) => {
+    const made = turn.then(async () => inThread(options, work, progress, signal));
+    turn = made.catch(() => undefined);
+    return made;
+  };
+}
+
+async function inThread(
   options: DumpsStart,
   work: DumpsWork,
   progress: (files: number) => void,

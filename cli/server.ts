@@ -35,7 +35,7 @@ import {
   type ControlRequest,
 } from './control.ts';
 import { BoxDumps } from './box-dumps.ts';
-import { startDumps, type DumpsStart } from './dumps-thread.ts';
+import { dumpsMaker, type MakeDumps } from './dumps-thread.ts';
 import { Dumps, type DumpFormat } from './dumps.ts';
 import { makeDataFolder, type DataFolder } from './folder.ts';
 import { createLog, type Log } from './log.ts';
@@ -175,7 +175,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let sta: StaHost | null = null;
     let feeds: Feeds | null = null;
     let again: RecomputeStart | null = null;
-    let bulkFiles: DumpsStart | null = null;
+    let bulkFiles: MakeDumps | null = null;
     const metrics = createMetrics({
       journal: () => journal.health(),
       pipeline: () => pipeline?.status() ?? null,
@@ -263,7 +263,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       );
       const dumps = new Dumps(folder.dumps, opened.store, registry, Date.now, revisions);
       const boxDumps = new BoxDumps(folder.dumps, opened.store, registry, Date.now, revisions);
-      const bulk: DumpsStart = {
+      const bulk = dumpsMaker({
         entry: parts.entry,
         data: {
           registryPath: folder.registry,
@@ -271,11 +271,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           revisionFolder: folder.revisions,
         },
         storePort: opened.connect,
-      };
+      });
       bulkFiles = bulk;
       const make = async (work: 'begin' | 'nightly'): Promise<void> => {
         try {
-          await startDumps(bulk, work, () => undefined, stopped.signal);
+          await bulk(work, () => undefined, stopped.signal);
         } catch (error) {
           if (!stopped.signal.aborted) log.error({ error: String(error) }, 'the bulk files were not made');
         }
@@ -395,7 +395,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           pipeline as PipelineThread,
           registry,
           folder,
-          bulkFiles as DumpsStart,
+          bulkFiles as MakeDumps,
           again as RecomputeStart,
         ),
         'key-ended': async ({ box }) => {
@@ -505,7 +505,7 @@ const timeOf = (name: string, value: unknown): number => {
 
 /** One file a day and format; days without values make none, unchanged ones no new file. */
 async function dump(
-  bulk: DumpsStart,
+  bulk: MakeDumps,
   folder: DataFolder,
   request: ControlRequest,
   progress: (done: number) => void,
@@ -518,7 +518,7 @@ async function dump(
   };
   const to = day('to', today);
   const work = { from: day('from', to - 7 * DAY), to, formats: request['formats'] as DumpFormat[] };
-  const files = await startDumps(bulk, work, progress, signal);
+  const files = await bulk(work, progress, signal);
   return files.map((f) => ({ ...f, file: join(folder.dumps, f.file) }));
 }
 
@@ -527,7 +527,7 @@ function handlers(
   pipeline: PipelineThread,
   registry: Registry,
   folder: DataFolder,
-  bulk: DumpsStart,
+  bulk: MakeDumps,
   again: RecomputeStart,
 ): Record<string, ControlHandler> {
   return {
