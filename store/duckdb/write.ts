@@ -5,6 +5,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { conflict } from '../conflict.ts';
 import { startOfDay } from '../../model/time.ts';
+import { Moments } from '../moments.ts';
 import type { AppendResult, ObservationColumns, Reject } from '../store.ts';
 import { appendRows, readDoubles } from './chunks.ts';
 import { DECODED } from './encoding.ts';
@@ -69,21 +70,6 @@ async function filesOf(
   const condition = within(span) + few;
   const rowsOfFiles = fromParts(view.folder, days, '*', condition).map((select) => `(${select})`);
   return { files: days.length > 0 ? `(${rowsOfFiles.join(' UNION ALL ')})` : '', condition, span };
-}
-
-/** Values by datastream and time. */
-class Moments {
-  readonly #values = new Map<number, Map<number, number>>();
-
-  get(datastream: number, time: number): number | undefined {
-    return this.#values.get(datastream)?.get(time);
-  }
-
-  set(datastream: number, time: number, raw: number): void {
-    let series = this.#values.get(datastream);
-    if (!series) this.#values.set(datastream, (series = new Map()));
-    series.set(time, raw);
-  }
 }
 
 async function storedValues(view: WriteView, rows: ObservationColumns, late: Int32Array): Promise<Moments> {

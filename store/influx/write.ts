@@ -9,6 +9,7 @@ import { thingNumOf } from '../../model/datastream.ts';
 import { formatTime, MINUTE } from '../../model/time.ts';
 import { PROPERTY_SLOTS } from '../../model/properties.ts';
 import { conflict } from '../conflict.ts';
+import { Moments } from '../moments.ts';
 import type { AppendResult, ObservationColumns, Reject } from '../store.ts';
 import type { Watermarks } from '../watermarks.ts';
 import { Refused, type Connection } from './connection.ts';
@@ -31,26 +32,6 @@ const NARROW = 30 * MINUTE;
  * given a field another type, say): then the batch waits for the operator, and nothing becomes a reject.
  */
 const MAX_REFUSED = 100;
-
-/** Values by datastream and time. */
-class Moments {
-  readonly #values = new Map<number, Map<number, number>>();
-
-  get(datastream: number, time: number): number | undefined {
-    return this.#values.get(datastream)?.get(time);
-  }
-
-  set(datastream: number, time: number, raw: number): void {
-    let series = this.#values.get(datastream);
-    if (!series) this.#values.set(datastream, (series = new Map()));
-    series.set(time, raw);
-  }
-
-  /** Only where nothing is known yet. */
-  add(datastream: number, time: number, raw: number): void {
-    if (this.get(datastream, time) === undefined) this.set(datastream, time, raw);
-  }
-}
 
 interface Group extends Span {
   readonly boxes: number[] | null;
