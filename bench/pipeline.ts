@@ -1,7 +1,7 @@
 /**
  * How many readings of four values a second the pipeline takes from journal records to columns, without journal and store:
  * decode, clock, duplicates, QC, correction. The first minute (every box is new) and those after it are told apart.
- * Usage: node bench/pipeline.ts [boxes=100000] [minutes=4] [batch=2500]; PROFILE=file writes a CPU profile of the minutes from PROFILE_FROM (1 = after the first) on.
+ * Usage: node --expose-gc bench/pipeline.ts [boxes=100000] [minutes=4] [batch=2500]; PROFILE=file writes a CPU profile of the minutes from PROFILE_FROM (1 = after the first) on.
  */
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
@@ -100,6 +100,10 @@ if (process.env['PROFILE']) {
   writeFileSync(process.env['PROFILE'], JSON.stringify(profile));
 }
 const after = memory();
+(globalThis as { gc?: () => void }).gc?.();
+const { heapUsed, arrayBuffers } = process.memoryUsage();
+/** Live after a collection when started with --expose-gc; what a pipeline of no boxes takes is in it. */
+const bytesABox = { heap: Math.round(heapUsed / boxes), buffers: Math.round(arrayBuffers / boxes) };
 const steady = cost.slice(1).toSorted((x, y) => x - y)[(cost.length - 1) >> 1] ?? cost[0] ?? NaN;
 const snapshotBegan = process.cpuUsage();
 const snapshot = stage.snapshot().length;
@@ -114,6 +118,7 @@ console.log(
     rows,
     cpuMicrosecondsPerReading: { firstMinute: cost[0], later: cost.slice(1) },
     readingsPerCpuSecond: Math.round(1e6 / steady),
+    bytesABox,
     memoryMiB: { empty, registered: before, after },
     stageSnapshot: {
       MiB: Math.round(snapshot / 2 ** 20),

@@ -1,4 +1,4 @@
-/** What the correction remembers of each box, and how it lies in a snapshot: in columns, because a million objects take seconds to write. */
+/** What the correction remembers of each box, and how it lay in the snapshots of earlier versions. */
 import type { StageBox } from '../stage.ts';
 import type { Gain } from './consensus.ts';
 import type { History } from './history.ts';
@@ -19,6 +19,7 @@ export interface KeptBox {
 
 const NUMBERS = ['num', 'lat', 'lon', 'fieldVersion', 'fieldValue', 'fieldKm', 'log', 'time', 'ratio', 'n'] as const;
 
+/** As it was written before `box-rows.ts` was; only read. */
 export interface BoxColumns {
   readonly ids: string[];
   /** Sensor, field, trusted, exposure of each box, as a place in `kinds`. */
@@ -30,47 +31,6 @@ export interface BoxColumns {
   readonly bits: Uint8Array;
   /** Few boxes have these. */
   readonly paired: Map<number, Pick<KeptBox, 'own' | 'history'>>;
-}
-
-export function packBoxes(boxes: ReadonlyMap<string, KeptBox>): BoxColumns {
-  const n = boxes.size;
-  const columns: BoxColumns = {
-    ids: [],
-    kind: new Uint32Array(n),
-    kinds: [],
-    numbers: new Float64Array(n * NUMBERS.length),
-    bits: new Uint8Array(n),
-    paired: new Map(),
-  };
-  const known = new Map<string, number>();
-  const { numbers } = columns;
-  let i = 0;
-  for (const { box, own, history, fieldVersion, fieldValue, fieldKm, gain, indoor } of boxes.values()) {
-    const { sensor, field, trusted, exposure } = box;
-    const name = `${sensor}\0${field}\0${String(trusted)}\0${exposure}`;
-    let kind = known.get(name);
-    if (kind === undefined) {
-      known.set(name, (kind = columns.kinds.length));
-      columns.kinds.push({ sensor, field, trusted, exposure });
-    }
-    columns.ids.push(box.id);
-    columns.kind[i] = kind;
-    let at = i;
-    numbers[at] = box.num;
-    numbers[(at += n)] = box.lat ?? NaN;
-    numbers[(at += n)] = box.lon ?? NaN;
-    numbers[(at += n)] = fieldVersion;
-    numbers[(at += n)] = fieldValue;
-    numbers[(at += n)] = fieldKm;
-    numbers[(at += n)] = gain.log;
-    numbers[(at += n)] = gain.time;
-    numbers[(at += n)] = gain.ratio;
-    numbers[at + n] = gain.n;
-    columns.bits[i] = (gain.anchored ? 1 : 0) | (indoor ? 2 : 0);
-    if (own.length > 0 || history) columns.paired.set(i, { own, history });
-    i++;
-  }
-  return columns;
 }
 
 export function* unpackBoxes(columns: BoxColumns): Generator<KeptBox> {

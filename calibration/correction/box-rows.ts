@@ -1,58 +1,144 @@
 /**
- * The numbers of the boxes in columns: as members of objects each would be an object of its own, and what four neighbours said last would
- * lie in twelve places of memory. 49 bytes a box.
+ * What the correction remembers of each box, in columns: as objects a million boxes would be five million things for the collector to look
+ * through, and what four neighbours said last would lie in twelve places of memory. 77 bytes a box and some 30 for its id. They lie in a
+ * snapshot as they are here.
  */
 import type { StageBox } from '../stage.ts';
+import type { KeptBox } from './box-columns.ts';
 import type { Gain } from './consensus.ts';
 import type { History } from './history.ts';
+import { Ids, type IdsState } from './ids.ts';
 import type { BoxState } from './memory.ts';
+import { poolKey, sensorClass } from './sensor.ts';
 
-const LOG = 0;
-const TIME = 1;
-const RATIO = 2;
-const COUNT = 3;
-const FIELD_VALUE = 4;
-const FIELD_KM = 5;
-const NUMBERS = 6;
+/** Numbers of a box: 64 bits each. NaN = no place. */
+const F = { lat: 0, lon: 1, log: 2, time: 3, ratio: 4, count: 5, fieldValue: 6, fieldKm: 7 } as const;
+const FLOATS = 8;
+/** 32 bits each. */
+const I = { num: 0, fieldVersion: 1 } as const;
+const INTS = 2;
+const ANCHORED = 1;
+const IN_A_ROOM = 2;
+/** Few boxes are paired with a station: what only those have is kept apart. */
+const PAIRED = 4;
+
+/** What thousands of boxes share. */
+type Kind = Pick<StageBox, 'sensor' | 'field' | 'trusted' | 'exposure'>;
+type Paired = Pick<KeptBox, 'own' | 'history'>;
+
+/** The arrays are live. */
+export interface BoxRowsState {
+  readonly ids: IdsState;
+  readonly kinds: readonly Kind[];
+  readonly kind: Uint32Array;
+  readonly floats: Float64Array;
+  readonly ints: Int32Array;
+  readonly bits: Uint8Array;
+  readonly paired: ReadonlyMap<number, Paired>;
+}
+
+type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;
+function longer<T extends Column>(array: T, length: number): T {
+  const out = new (array.constructor as new (n: number) => T)(length);
+  out.set(array);
+  return out;
+}
 
 export class BoxRows {
-  #numbers = new Float64Array(1024 * NUMBERS);
-  #anchored = new Uint8Array(1024);
-  #rows = 0;
-  readonly #free: number[] = [];
+  readonly ids = new Ids();
+  #floats = new Float64Array(1024 * FLOATS);
+  #ints = new Int32Array(1024 * INTS);
+  #kind = new Uint32Array(1024);
+  #bits = new Uint8Array(1024);
+  /** Slot in the surroundings, −1 = no place; not part of the state. */
+  #slot = new Int32Array(1024);
+  #kinds: (Kind & { readonly pool: string; readonly plantower: boolean })[] = [];
+  readonly #kindAt = new Map<string, number>();
+  #paired = new Map<number, Paired>();
   /** Lent: aimed anew at each call. */
   readonly #own = new GainView(this);
 
-  /** A row as of a box that has said nothing. */
-  add(): number {
-    const row = this.#free.pop() ?? this.#rows++;
-    if (row >= this.#anchored.length) {
-      const length = Math.ceil(1.5 * row);
-      const [numbers, anchored] = [new Float64Array(length * NUMBERS), new Uint8Array(length)];
-      numbers.set(this.#numbers);
-      anchored.set(this.#anchored);
-      [this.#numbers, this.#anchored] = [numbers, anchored];
+  get size(): number {
+    return this.ids.size;
+  }
+
+  get(id: string): BoxRecord | undefined {
+    const row = this.ids.find(id);
+    return row < 0 ? undefined : new BoxRecord(this, row);
+  }
+
+  *values(): Generator<BoxRecord> {
+    for (let row = 0; row < this.ids.size; row++) yield new BoxRecord(this, row);
+  }
+
+  /** A box as one that has said nothing; its row stays the same when it was there before. */
+  put(box: StageBox): BoxRecord {
+    const known = this.ids.find(box.id);
+    const row = known < 0 ? this.ids.add(box.id) : known;
+    if (row >= this.#bits.length) this.#grow(Math.ceil(1.25 * row));
+    this.#kind[row] = this.#kindOf(box);
+    this.#floats.set([box.lat ?? NaN, box.lon ?? NaN, NaN, -Infinity, 0, 0, 0, Infinity], row * FLOATS);
+    this.#ints[row * INTS + I.num] = box.num;
+    this.#ints[row * INTS + I.fieldVersion] = -1;
+    this.#bits[row] = 0;
+    this.#slot[row] = -1;
+    this.#paired.delete(row);
+    return new BoxRecord(this, row);
+  }
+
+  #kindOf({ sensor, field, trusted, exposure }: Kind): number {
+    const name = `${sensor}\0${field}\0${String(trusted)}\0${exposure}`;
+    let kind = this.#kindAt.get(name);
+    if (kind === undefined) {
+      this.#kindAt.set(name, (kind = this.#kinds.length));
+      this.#kinds.push({ sensor, field, trusted, exposure, pool: poolKey(sensor, field), plantower: sensorClass(sensor) === 'plantower' }); // prettier-ignore
     }
-    this.#numbers.set([NaN, -Infinity, 0, 0, 0, Infinity], row * NUMBERS);
-    this.#anchored[row] = 0;
-    return row;
+    return kind;
   }
 
-  free(row: number): void {
-    this.#free.push(row);
+  #grow(length: number): void {
+    this.#floats = longer(this.#floats, length * FLOATS);
+    this.#ints = longer(this.#ints, length * INTS);
+    this.#kind = longer(this.#kind, length);
+    this.#bits = longer(this.#bits, length);
+    this.#slot = longer(this.#slot, length);
   }
 
-  get(row: number, field: number): number {
-    return this.#numbers[row * NUMBERS + field] as number;
+  kind(row: number): Kind & { readonly pool: string; readonly plantower: boolean } {
+    return this.#kinds[this.#kind[row] as number] as ReturnType<BoxRows['kind']>;
   }
-  set(row: number, field: number, value: number): void {
-    this.#numbers[row * NUMBERS + field] = value;
+  float(row: number, field: number): number {
+    return this.#floats[row * FLOATS + field] as number;
   }
-  isAnchored(row: number): boolean {
-    return this.#anchored[row] === 1;
+  setFloat(row: number, field: number, value: number): void {
+    this.#floats[row * FLOATS + field] = value;
   }
-  setAnchored(row: number, anchored: boolean): void {
-    this.#anchored[row] = anchored ? 1 : 0;
+  int(row: number, field: number): number {
+    return this.#ints[row * INTS + field] as number;
+  }
+  setInt(row: number, field: number, value: number): void {
+    this.#ints[row * INTS + field] = value;
+  }
+  has(row: number, bit: number): boolean {
+    return ((this.#bits[row] as number) & bit) !== 0;
+  }
+  mark(row: number, bit: number, on: boolean): void {
+    this.#bits[row] = on ? (this.#bits[row] as number) | bit : (this.#bits[row] as number) & ~bit;
+  }
+  slot(row: number): number {
+    return this.#slot[row] as number;
+  }
+  setSlot(row: number, slot: number): void {
+    this.#slot[row] = slot;
+  }
+  paired(row: number): Paired {
+    return this.has(row, PAIRED) ? (this.#paired.get(row) ?? UNPAIRED) : UNPAIRED;
+  }
+  setPaired(row: number, paired: Paired): void {
+    const some = paired.own.length > 0 || paired.history !== null;
+    this.mark(row, PAIRED, some);
+    if (some) this.#paired.set(row, paired);
+    else this.#paired.delete(row);
   }
 
   /** The gain in a row; good until the next call. */
@@ -60,7 +146,37 @@ export class BoxRows {
     this.#own.row = row;
     return this.#own;
   }
+
+  state(): BoxRowsState {
+    const n = this.size;
+    return {
+      ids: this.ids.state(),
+      kinds: this.#kinds.map(({ sensor, field, trusted, exposure }) => ({ sensor, field, trusted, exposure })),
+      kind: this.#kind.subarray(0, n),
+      floats: this.#floats.subarray(0, n * FLOATS),
+      ints: this.#ints.subarray(0, n * INTS),
+      bits: this.#bits.subarray(0, n),
+      paired: this.#paired,
+    };
+  }
+
+  /** Copies what it is given; places in the surroundings are to be set anew. */
+  restore(from: BoxRowsState): void {
+    this.ids.restore(from.ids);
+    this.#kinds = [];
+    this.#kindAt.clear();
+    for (const kind of from.kinds) this.#kindOf(kind);
+    this.#kind = from.kind.slice();
+    this.#floats = from.floats.slice();
+    this.#ints = from.ints.slice();
+    this.#bits = from.bits.slice();
+    this.#slot = new Int32Array(from.bits.length).fill(-1);
+    this.#paired = new Map(Array.from(from.paired, ([row, { own, history }]) => [row, { own, history }]));
+  }
 }
+
+/** None for a million boxes. */
+const UNPAIRED: Paired = Object.freeze({ own: Object.freeze([]) as unknown as number[], history: null });
 
 /** The gain in whatever row it is aimed at. */
 export class GainView implements Gain {
@@ -71,76 +187,113 @@ export class GainView implements Gain {
     this.#rows = rows;
   }
   get log(): number {
-    return this.#rows.get(this.row, LOG);
+    return this.#rows.float(this.row, F.log);
   }
   set log(x: number) {
-    this.#rows.set(this.row, LOG, x);
+    this.#rows.setFloat(this.row, F.log, x);
   }
   get time(): number {
-    return this.#rows.get(this.row, TIME);
+    return this.#rows.float(this.row, F.time);
   }
   set time(x: number) {
-    this.#rows.set(this.row, TIME, x);
+    this.#rows.setFloat(this.row, F.time, x);
   }
   get ratio(): number {
-    return this.#rows.get(this.row, RATIO);
+    return this.#rows.float(this.row, F.ratio);
   }
   set ratio(x: number) {
-    this.#rows.set(this.row, RATIO, x);
+    this.#rows.setFloat(this.row, F.ratio, x);
   }
   get n(): number {
-    return this.#rows.get(this.row, COUNT);
+    return this.#rows.float(this.row, F.count);
   }
   set n(x: number) {
-    this.#rows.set(this.row, COUNT, x);
+    this.#rows.setFloat(this.row, F.count, x);
   }
   get anchored(): boolean {
-    return this.#rows.isAnchored(this.row);
+    return this.#rows.has(this.row, ANCHORED);
   }
   set anchored(x: boolean) {
-    this.#rows.setAnchored(this.row, x);
+    this.#rows.mark(this.row, ANCHORED, x);
   }
 }
 
-/** None for a million boxes; one that is paired gets a list of its own. */
-const NO_SERIES: number[] = [];
-Object.freeze(NO_SERIES);
-
-/** What is known of one box, its numbers in their row. */
+/** One box as the rest of the correction sees it: a look at its row, made when it is asked for and soon forgotten. */
 export class BoxRecord implements BoxState {
   readonly #rows: BoxRows;
   readonly row: number;
-  readonly box: StageBox;
-  readonly pool: string;
-  readonly plantower: boolean;
-  own: number[] = NO_SERIES;
-  history: History | null = null;
-  fieldVersion = -1;
-  indoor = false;
-  slot = -1;
 
-  constructor(rows: BoxRows, box: StageBox, pool: string, plantower: boolean) {
+  constructor(rows: BoxRows, row: number) {
     this.#rows = rows;
-    this.row = rows.add();
-    this.box = box;
-    this.pool = pool;
-    this.plantower = plantower;
+    this.row = row;
   }
 
+  get box(): StageBox {
+    const { sensor, field, trusted, exposure } = this.#rows.kind(this.row);
+    const { id, lat, lon } = this;
+    return { id, num: this.#rows.int(this.row, I.num), lat, lon, sensor, field, trusted, exposure };
+  }
+  get id(): string {
+    return this.#rows.ids.text(this.row);
+  }
+  get lat(): number | null {
+    const lat = this.#rows.float(this.row, F.lat);
+    return Number.isNaN(lat) ? null : lat;
+  }
+  get lon(): number | null {
+    const lon = this.#rows.float(this.row, F.lon);
+    return Number.isNaN(lon) ? null : lon;
+  }
+  get pool(): string {
+    return this.#rows.kind(this.row).pool;
+  }
+  get plantower(): boolean {
+    return this.#rows.kind(this.row).plantower;
+  }
+  get own(): number[] {
+    return this.#rows.paired(this.row).own;
+  }
+  set own(own: number[]) {
+    this.#rows.setPaired(this.row, { own, history: this.history });
+  }
+  get history(): History | null {
+    return this.#rows.paired(this.row).history;
+  }
+  set history(history: History | null) {
+    this.#rows.setPaired(this.row, { own: this.own, history });
+  }
   /** Good until the gain of another box is asked for. */
   get gain(): Gain {
     return this.#rows.gain(this.row);
   }
+  get indoor(): boolean {
+    return this.#rows.has(this.row, IN_A_ROOM);
+  }
+  set indoor(x: boolean) {
+    this.#rows.mark(this.row, IN_A_ROOM, x);
+  }
+  get fieldVersion(): number {
+    return this.#rows.int(this.row, I.fieldVersion);
+  }
+  set fieldVersion(x: number) {
+    this.#rows.setInt(this.row, I.fieldVersion, x);
+  }
   get fieldValue(): number {
-    return this.#rows.get(this.row, FIELD_VALUE);
+    return this.#rows.float(this.row, F.fieldValue);
   }
   set fieldValue(x: number) {
-    this.#rows.set(this.row, FIELD_VALUE, x);
+    this.#rows.setFloat(this.row, F.fieldValue, x);
   }
   get fieldKm(): number {
-    return this.#rows.get(this.row, FIELD_KM);
+    return this.#rows.float(this.row, F.fieldKm);
   }
   set fieldKm(x: number) {
-    this.#rows.set(this.row, FIELD_KM, x);
+    this.#rows.setFloat(this.row, F.fieldKm, x);
+  }
+  get slot(): number {
+    return this.#rows.slot(this.row);
+  }
+  set slot(slot: number) {
+    this.#rows.setSlot(this.row, slot);
   }
 }

@@ -15,7 +15,8 @@ import type { CheckedReading, CorrectedReading, CorrectedValue } from '../../mod
 import type { EpochMs } from '../../model/time.ts';
 import type { Colocation, ReferenceValue, StageBox, StageStation, StationVerdict } from '../stage.ts';
 import { correctPm25, declined } from './answer.ts';
-import { packBoxes, unpackBoxes, type BoxColumns } from './box-columns.ts';
+import { unpackBoxes, type BoxColumns } from './box-columns.ts';
+import type { BoxRowsState } from './box-rows.ts';
 import { lowerBound } from './history.ts';
 import { Memory, type CorrectionOptions, type State } from './memory.ts';
 import type { ModelCard } from './models.ts';
@@ -30,7 +31,8 @@ export type { CorrectionOptions } from './memory.ts';
 export interface CorrectionState {
   readonly version: number;
   readonly state: unknown;
-  readonly boxes: BoxColumns;
+  /** Of an earlier version: `BoxColumns`. */
+  readonly boxes: BoxRowsState | BoxColumns;
 }
 
 const VERSION = 3;
@@ -112,14 +114,14 @@ export class Correction {
 
   /** Everything the next answers depend on. Partly live: serialise it before the next call. */
   state(): CorrectionState {
-    return { version: VERSION, state: { ...this.#m.s, boxes: new Map() }, boxes: packBoxes(this.#m.s.boxes) };
+    return { version: VERSION, state: { ...this.#m.s, boxes: new Map() }, boxes: this.#residents.state() };
   }
 
   /** @throws Error when the state is of another version */
   restoreState(found: CorrectionState): void {
     if (found.version !== VERSION) throw new Error('not a state of the correction, or of another version');
     this.#m.s = found.state as State;
-    this.#residents.restore(unpackBoxes(found.boxes));
+    this.#residents.restore('floats' in found.boxes ? found.boxes : unpackBoxes(found.boxes));
   }
 
   snapshot(): Uint8Array {

@@ -33,6 +33,13 @@ export interface BoxState extends KeptBox {
   slot: number;
 }
 
+/** All boxes by id; what it gives is a look at the box, not to be kept. */
+export interface Boxes {
+  readonly size: number;
+  get(id: string): BoxState | undefined;
+  values(): Iterable<BoxState>;
+}
+
 /** Squared errors of what was, or would have been, answered; fading means. */
 export interface Errors {
   n: number;
@@ -103,7 +110,7 @@ export interface PoolState {
 }
 
 export interface State {
-  boxes: Map<string, BoxState>;
+  boxes: Boxes;
   stations: Map<string, StationState>;
   colocations: readonly Colocation[] | null;
   series: Series[];

@@ -2,28 +2,25 @@
 import { distanceKm } from '../geo/distance.ts';
 import type { Colocation, StageBox, StageStation } from '../stage.ts';
 import type { KeptBox } from './box-columns.ts';
-import { BoxRecord, BoxRows, GainView } from './box-rows.ts';
+import { type BoxRecord, BoxRows, type BoxRowsState, GainView } from './box-rows.ts';
 import { findPairings, servedPools } from './colocation.ts';
 import type { Around } from './consensus.ts';
 import { newHistory } from './history.ts';
-import { newSeries, type BoxState, type Memory } from './memory.ts';
+import { newSeries, type Memory } from './memory.ts';
 import { newStation } from './reference.ts';
-import { poolKey, sensorClass } from './sensor.ts';
+import { poolKey } from './sensor.ts';
 import { NEAR_KM, REGION_KM } from './settings.ts';
 import { AROUND, Surroundings } from './surroundings.ts';
 
 export class Residents {
   readonly #m: Memory;
-  /** Who is near whom; not part of the state, made again from it. */
-  #surroundings = new Surroundings();
-  /** Row of the box in each of its slots. */
-  #rowOf = new Int32Array(1024);
   #rows = new BoxRows();
+  /** Who is near whom; not part of the state, made again from it. */
+  #surroundings = new Surroundings((row) => this.#rows.ids.text(row));
   /** Boxes within reach of a station: the only ones that pairs may be found for. Null = stations have changed, look at all again. */
   #reachable: Set<string> | null = null;
   /** Types with boxes near stations: farther ones are not asked. */
   #served: ReadonlySet<string> = new Set();
-  readonly #words = new Map<string, string>();
   /** Lent for one call. */
   #views: { gain: GainView; km: number }[] = [];
   readonly #around: { gain: GainView; km: number }[] = [];
@@ -34,21 +31,27 @@ export class Residents {
     this.#lend();
   }
 
+  /** The rows into the hands of all others. */
   #lend(): void {
+    this.#m.s.boxes = this.#rows;
     this.#views = Array.from({ length: AROUND }, () => ({ gain: new GainView(this.#rows), km: 0 }));
   }
 
   setBox(box: StageBox): void {
     const { s } = this.#m;
-    const before = s.boxes.get(box.id);
-    if (before) this.#leave(before as BoxRecord);
-    const state = this.#unused(box);
-    // A box that was moved starts anew: what it showed elsewhere says nothing here.
-    if (before && before.box.lat === box.lat && before.box.lon === box.lon) state.history = before.history;
-    s.boxes.set(box.id, state);
+    const before = this.#rows.get(box.id);
+    let history = null;
+    let paired = false;
+    if (before) {
+      if (before.slot >= 0) this.#surroundings.remove(before.slot);
+      paired = before.own.length > 0 || before.history !== null;
+      // A box that was moved starts anew: what it showed elsewhere says nothing here.
+      if (before.lat === box.lat && before.lon === box.lon) history = before.history;
+    }
+    const state = this.#rows.put(box);
+    if (history) state.history = history;
     this.#settle(state);
     // A box far from every station has no pairs: a million of those must not make them be sought again and again.
-    const paired = before !== undefined && (before.own.length > 0 || before.history !== null);
     if (this.#reachable === null) s.dirty = true;
     else {
       const reached = this.#isReachable(box);
@@ -74,36 +77,36 @@ export class Residents {
     this.#m.s.dirty = true;
   }
 
-  /** Puts back the boxes of a saved state; the memory's own state has been put back before. */
-  restore(boxes: Iterable<KeptBox>): void {
+  state(): BoxRowsState {
+    return this.#rows.state();
+  }
+
+  /** Puts back the boxes of a saved state, or one by one those of an earlier version; the memory's own state has been put back before. */
+  restore(boxes: BoxRowsState | Iterable<KeptBox>): void {
     this.#reachable = null;
-    this.#surroundings = new Surroundings();
     this.#rows = new BoxRows();
+    this.#surroundings = new Surroundings((row) => this.#rows.ids.text(row));
     this.#lend();
-    for (const { box, own, history, gain, indoor, fieldVersion, fieldValue, fieldKm } of boxes) {
-      const state = this.#unused(box);
-      if (own.length > 0) state.own = own;
-      state.history = history;
-      state.indoor = indoor;
-      state.fieldVersion = fieldVersion;
-      state.fieldValue = fieldValue;
-      state.fieldKm = fieldKm;
-      Object.assign(state.gain, gain);
-      this.#m.s.boxes.set(box.id, state);
-      this.#settle(state);
-    }
+    if ('floats' in boxes) this.#rows.restore(boxes);
+    else
+      for (const { box, own, history, gain, indoor, fieldVersion, fieldValue, fieldKm } of boxes) {
+        const state = this.#rows.put(box);
+        Object.assign(state, { own, history, indoor, fieldVersion, fieldValue, fieldKm });
+        Object.assign(state.gain, gain);
+      }
+    for (const state of this.#rows.values()) this.#settle(state);
   }
 
   /** The gains of the nearest boxes of the same type; valid until the next call. */
-  gainsAround(state: BoxState): readonly Around[] {
+  gainsAround({ slot }: { readonly slot: number }): readonly Around[] {
     const around = this.#around;
     around.length = 0;
-    if (state.slot < 0) return around;
-    const count = this.#surroundings.count(state.slot);
+    if (slot < 0) return around;
+    const count = this.#surroundings.count(slot);
     for (let i = 0; i < count; i++) {
       const view = this.#views[i] as (typeof around)[number];
-      view.gain.row = this.#rowOf[this.#surroundings.slotAt(state.slot, i)] as number;
-      view.km = this.#surroundings.kmAt(state.slot, i);
+      view.gain.row = this.#surroundings.rowAt(slot, i);
+      view.km = this.#surroundings.kmAt(slot, i);
       around.push(view);
     }
     return around;
@@ -118,14 +121,15 @@ export class Residents {
     const stations = [...s.stations.values()].map((st) => ({ id: st.id, num: 0, lat: st.lat, lon: st.lon }));
     if (this.#reachable === null) {
       this.#served = new Set();
-      const all = [...s.boxes.values()].map((b) => b.box).filter((box) => this.#isReachable(box));
+      const all: StageBox[] = [];
+      for (const { box } of s.boxes.values()) if (this.#isReachable(box)) all.push(box);
       this.#served = servedPools(findPairings(all, stations, s.colocations, 0));
       this.#reachable = new Set(all.filter((box) => this.#isReachable(box)).map((box) => box.id));
     }
     const reachable = this.#reachable;
     const before = new Map(s.series.map((x) => [x.id, x]));
     const boxes = function* (): Generator<StageBox> {
-      for (const id of reachable) yield (s.boxes.get(id) as BoxState).box;
+      for (const id of reachable) yield (s.boxes.get(id) as BoxRecord).box;
     };
     for (const x of s.series) {
       for (const id of x.boxes) {
@@ -148,23 +152,6 @@ export class Residents {
     });
   }
 
-  #unused(box: StageBox): BoxRecord {
-    return new BoxRecord(
-      this.#rows,
-      box,
-      this.#word(poolKey(box.sensor, box.field)),
-      sensorClass(box.sensor) === 'plantower',
-    );
-  }
-
-  /** One copy of a name that a million boxes share. */
-  #word(text: string): string {
-    const known = this.#words.get(text);
-    if (known !== undefined) return known;
-    this.#words.set(text, text);
-    return text;
-  }
-
   /** Whether a box may be paired with a station: near one, or declared to be. */
   #isReachable({ id, lat, lon, sensor, field }: StageBox): boolean {
     const { s } = this.#m;
@@ -179,21 +166,10 @@ export class Residents {
   }
 
   #settle(state: BoxRecord): void {
-    const { id, lat, lon, exposure } = state.box;
+    const { lat, lon, row } = state;
     if (lat === null || lon === null) return;
+    const { exposure, pool } = this.#rows.kind(row);
     const witness = exposure !== 'indoor' && exposure !== 'mobile';
-    state.slot = this.#surroundings.add({ id, lat, lon, kind: state.pool, witness });
-    if (state.slot >= this.#rowOf.length) {
-      const longer = new Int32Array(Math.ceil(1.5 * state.slot));
-      longer.set(this.#rowOf);
-      this.#rowOf = longer;
-    }
-    this.#rowOf[state.slot] = state.row;
-  }
-
-  #leave(state: BoxRecord): void {
-    if (state.slot >= 0) this.#surroundings.remove(state.slot);
-    state.slot = -1;
-    this.#rows.free(state.row);
+    state.slot = this.#surroundings.add({ row, lat, lon, kind: pool, witness });
   }
 }

@@ -13,7 +13,8 @@ const NEAR = 1;
 const FARTHER = [3, AROUND_KM] as const;
 
 export interface Resident {
-  readonly id: string;
+  /** Number of the box where it is kept: given back by `rowAt`. */
+  readonly row: number;
   readonly lat: number;
   readonly lon: number;
   /** Only boxes of one kind say something about each other. */
@@ -49,7 +50,8 @@ export class Surroundings {
   /** By slot. */
   #lat = new Float64Array(1024);
   #lon = new Float64Array(1024);
-  readonly #id: string[] = [];
+  #row = new Int32Array(1024);
+  #slots = 0;
   readonly #kinds = new Map<string, number>();
   #kind = new Int32Array(1024);
   #witness = new Uint8Array(1024);
@@ -63,13 +65,19 @@ export class Surroundings {
   #changes = 1;
   /** Slots whose list has been looked up. */
   #known = 0;
+  readonly #idOf: (row: number) => string;
+
+  /** @param idOf the id of the box in a row: of two that are as far, the smaller id is first */
+  constructor(idOf: (row: number) => string) {
+    this.#idOf = idOf;
+  }
 
   /** @returns the slot to ask and remove with */
   add(resident: Resident): number {
-    const slot = this.#free.pop() ?? this.#id.length;
-    this.#id[slot] = resident.id;
+    const slot = this.#free.pop() ?? this.#slots++;
     if (slot >= this.#lat.length) {
-      const length = Math.ceil(1.5 * slot) + 1;
+      const length = Math.ceil(1.25 * slot) + 1;
+      this.#row = grown(this.#row, length);
       this.#lat = grown(this.#lat, length);
       this.#lon = grown(this.#lon, length);
       this.#kind = grown(this.#kind, length);
@@ -80,6 +88,7 @@ export class Surroundings {
       this.#farAt = grown(this.#farAt, length);
     }
     this.#changes++;
+    this.#row[slot] = resident.row;
     this.#lat[slot] = resident.lat;
     this.#lon[slot] = resident.lon;
     this.#length[slot] = UNKNOWN;
@@ -95,7 +104,6 @@ export class Surroundings {
 
   remove(slot: number): void {
     this.#take(slot, cellOf(this.#lat[slot] as number, this.#lon[slot] as number));
-    this.#id[slot] = '';
     this.#free.push(slot);
     this.#changes++;
     this.#forget(slot);
@@ -124,7 +132,7 @@ export class Surroundings {
     });
   }
 
-  /** How many boxes are around; `slotAt` and `kmAt` then give the i-th, nearest first. */
+  /** How many boxes are around; `rowAt` and `kmAt` then give the i-th, nearest first. */
   count(slot: number): number {
     if (this.#length[slot] === UNKNOWN) {
       this.#known++;
@@ -142,8 +150,8 @@ export class Surroundings {
     }
     return this.#length[slot] as number;
   }
-  slotAt(slot: number, i: number): number {
-    return this.#near[slot * AROUND + i] as number;
+  rowAt(slot: number, i: number): number {
+    return this.#row[this.#near[slot * AROUND + i] as number] as number;
   }
   kmAt(slot: number, i: number): number {
     return this.#km[slot * AROUND + i] as number;
@@ -166,12 +174,11 @@ export class Surroundings {
   #insert(slot: number, other: number, km: number): void {
     const start = slot * AROUND;
     const length = this.#length[slot] as number;
-    const id = this.#id[other] as string;
     let i = length;
     while (i > 0) {
       const before = this.#km[start + i - 1] as number;
       if (before < km) break;
-      if (before === km && (this.#id[this.#near[start + i - 1] as number] as string) < id) break;
+      if (before === km && this.#idAt(this.#near[start + i - 1] as number) < this.#idAt(other)) break;
       i--;
     }
     if (i === AROUND) return;
@@ -182,6 +189,10 @@ export class Surroundings {
     this.#near[start + i] = other;
     this.#km[start + i] = km;
     this.#length[slot] = Math.min(AROUND, length + 1);
+  }
+
+  #idAt(slot: number): string {
+    return this.#idOf(this.#row[slot] as number);
   }
 
   /** Calls for every box that may lie within a radius [km], itself included. */
@@ -217,7 +228,7 @@ export class Surroundings {
     if (chunk === 0 || this.#used[chunk - 1] === CHUNK) {
       const fresh = (this.#freeChunks.pop() ?? this.#chunks++) + 1;
       if (fresh > this.#used.length) {
-        const length = Math.ceil(1.5 * fresh);
+        const length = Math.ceil(1.25 * fresh);
         this.#before = grown(this.#before, length);
         this.#used = grown(this.#used, length);
         this.#member = grown(this.#member, length * CHUNK);

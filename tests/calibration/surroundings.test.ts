@@ -8,7 +8,7 @@ function byHand(all: ReadonlyMap<number, Resident>, slot: number): (readonly [st
   const own = all.get(slot) as Resident;
   return [...all]
     .filter(([s, r]) => s !== slot && r.witness && r.kind === own.kind)
-    .map(([, r]) => [r.id, distanceKm(own.lat, own.lon, r.lat, r.lon)] as const)
+    .map(([, r]) => [`box${r.row}`, distanceKm(own.lat, own.lon, r.lat, r.lon)] as const)
     .filter(([, km]) => km <= AROUND_KM)
     .sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))
     .slice(0, AROUND);
@@ -38,19 +38,19 @@ test.each([
 ])('around a box are the same boxes as by asking everybody: %s', (_, lat, lon) => {
   fc.assert(
     fc.property(fc.array(step(lat, lon), { maxLength: 80 }), (steps) => {
-      const surroundings = new Surroundings();
+      const surroundings = new Surroundings((row) => `box${row}`);
       const all = new Map<number, Resident>();
       let n = 0;
       const check = (slot: number): void => {
         const found = Array.from({ length: surroundings.count(slot) }, (__, i) => [
-          all.get(surroundings.slotAt(slot, i))?.id,
+          `box${surroundings.rowAt(slot, i)}`,
           surroundings.kmAt(slot, i),
         ]);
         expect(found).toEqual(byHand(all, slot));
       };
       for (const s of steps) {
         if (s.act === 'add') {
-          const box = { ...s.box, id: `box${n++}` };
+          const box = { ...s.box, row: n++ };
           all.set(surroundings.add(box), box);
           continue;
         }
