@@ -2,7 +2,9 @@
  * The way to the server: writes that are confirmed or say why not, queries whose answer streams. Errors never hold the token.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { flux, HttpError, InfluxDB, type ParameterizedQuery } from '@influxdata/influxdb-client';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { flux, HttpError, InfluxDB, type ParameterizedQuery, type Transport } from '@influxdata/influxdb-client';
 import { MINUTE, SECOND } from '../../model/time.ts';
 import { StoreUnavailable } from '../store.ts';
 import { SERIES } from './schema.ts';
@@ -68,6 +70,8 @@ function explain(
 /** On the loopback gzip costs both sides more than it saves. */
 const isHere = (url: string): boolean => /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 
+const pack = promisify(gzip);
+
 const waitAsked = (error: unknown): number => (error instanceof HttpError ? error.retryAfter() * SECOND : 0);
 
 export class Connection {
@@ -128,22 +132,32 @@ export class Connection {
     return new StoreUnavailable(words, { cause: error });
   }
 
+  /** `request` of the client makes text of every body; `send` hands bytes on as they are, though its type says string. */
+  async #post(path: string, body: Uint8Array, options: Parameters<Transport['send']>[2]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const callbacks = { next: () => true, error: reject, complete: resolve };
+      this.#writing.transport.send(path, body as unknown as string, options, callbacks);
+    });
+  }
+
   /**
    * Resolves when the server has confirmed the lines.
    * @throws Refused when it does not want (some of) them, StoreUnavailable when it is away or busy after some attempts
    */
-  async write(lines: string): Promise<void> {
+  async write(lines: Uint8Array): Promise<void> {
     const { org, bucket } = this.address;
     const path = `/api/v2/write?org=${encodeURIComponent(org)}&bucket=${encodeURIComponent(bucket)}&precision=ns`;
-    const options = {
-      method: 'POST',
-      headers: { 'content-type': 'text/plain; charset=utf-8' },
-      gzipThreshold: this.#options.gzipThreshold ?? (isHere(this.address.url) ? Infinity : 1000),
-    };
+    const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' };
+    let body = lines;
+    if (lines.length > (this.#options.gzipThreshold ?? (isHere(this.address.url) ? Infinity : 1000))) {
+      // In libuv's threads. Level 1: lines are so alike that the others cost four times as much and save a tenth.
+      body = await pack(lines, { level: 1 });
+      headers['content-encoding'] = 'gzip';
+    }
     const attempts = this.#options.attempts ?? 3;
     for (let attempt = 1, wait = this.#options.retry ?? 200; ; attempt++, wait *= 2) {
       try {
-        await this.#scoped((signal) => this.#writing.transport.request(path, lines, { ...options, signal }));
+        await this.#scoped((signal) => this.#post(path, body, { method: 'POST', headers, signal }));
         this.#worked();
         return;
       } catch (error) {

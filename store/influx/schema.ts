@@ -49,6 +49,9 @@ for (const { key, num } of PROPERTIES) {
 export const fieldName = (property: number, aspect: Aspect): string =>
   names[propertyByNum(property).num]?.[ASPECTS.indexOf(aspect)] as string;
 
+/** Names of all fields of a property, in the order of `ASPECTS`; undefined = no such property. */
+export const fieldNames = (property: number): readonly string[] | undefined => names[property];
+
 /** What a field of the bucket means; undefined = not one of ours. */
 export const fieldOf = (name: string): { readonly property: number; readonly aspect: Aspect } | undefined =>
   byName.get(name);
@@ -56,63 +59,6 @@ export const fieldOf = (name: string): { readonly property: number; readonly asp
 export const packModel = (model: number, level: number): number => model * LEVELS + level;
 export const modelIn = (packed: number): number => Math.floor(packed / LEVELS);
 export const levelIn = (packed: number): number => packed % LEVELS;
-
-/** Points as line protocol (ns). Point `i` tells the rows `order[starts[i]] … order[starts[i + 1]]`. */
-export interface Points {
-  readonly lines: readonly string[];
-  readonly starts: readonly number[];
-  readonly order: ArrayLike<number>;
-}
-
-/** What QC and correction added. A first write leaves out what is nothing; a later one has to say so. */
-function added(rows: ObservationColumns, i: number, name: readonly string[], again: boolean): string {
-  const corrected = rows.corrected[i] as number;
-  const given = !Number.isNaN(corrected);
-  const reasons = rows.reasons[i] as number;
-  const model = packModel(rows.model[i] as number, rows.level[i] as number);
-  let text = `${name[1]}=${rows.flag[i]}`;
-  if (given) text += `,${name[3]}=${corrected},${name[4]}=${rows.lo90[i]},${name[5]}=${rows.hi90[i]}`;
-  if (again || model !== 0) text += `,${name[6]}=${model}`;
-  if (again || reasons !== 0) text += `,${name[7]}=${reasons}`;
-  if (again) text += `,${name[8]}=${given ? 0 : 1}`;
-  return text;
-}
-
-/**
- * Rows as points; neighbours of one box and moment share one. The same rows give the same points, so writing them again
- * changes nothing.
- * @param again the points are there: only what QC and correction added is written
- */
-export function encodePoints(
-  rows: ObservationColumns,
-  order: ArrayLike<number>,
-  { series = SERIES, again = false }: { series?: number | undefined; again?: boolean } = {},
-): Points {
-  const lines: string[] = [];
-  const starts: number[] = [];
-  for (let at = 0; at < order.length;) {
-    const first = order[at] as number;
-    const box = Math.floor((rows.datastream[first] as number) / PROPERTY_SLOTS);
-    const time = rows.phenomenonTime[first] as number;
-    starts.push(at);
-    let line = `${MEASUREMENT},box=${box % series} `;
-    for (let n = at; at < order.length; at++) {
-      const i = order[at] as number;
-      const id = rows.datastream[i] as number;
-      if (rows.phenomenonTime[i] !== time || Math.floor(id / PROPERTY_SLOTS) !== box) break;
-      const name = names[id % PROPERTY_SLOTS] as string[];
-      if (at > n) line += ',';
-      line += added(rows, i, name, again);
-      if (again) continue;
-      line += `,${name[2]}=${(rows.resultTime[i] as number) - time}`;
-      const raw = rows.raw[i] as number;
-      if (!Number.isNaN(raw)) line += `,${name[0]}=${raw}`;
-    }
-    lines.push(`${line} ${time}${String(Math.floor(box / series)).padStart(6, '0')}`);
-  }
-  starts.push(order.length);
-  return { lines, starts, order };
-}
 
 /** Why a row cannot be told to InfluxDB at all; '' = it can. */
 export function unfit(rows: ObservationColumns, i: number): string {

@@ -13,8 +13,9 @@ import { Moments } from '../moments.ts';
 import type { AppendResult, ObservationColumns, Reject } from '../store.ts';
 import type { Watermarks } from '../watermarks.ts';
 import { Refused, type Connection } from './connection.ts';
+import { encodePoints, linesOf, type Points } from './lines.ts';
 import { BOXES_AT_ONCE, source, type Span } from './rows.ts';
-import { encodePoints, fieldOf, unfit, type Aspect, type Points } from './schema.ts';
+import { fieldOf, unfit, type Aspect } from './schema.ts';
 
 /**
  * Rows of one request: InfluxData advise 5,000 lines a write, and a line tells some four rows. Fewer are sent in halves, but not
@@ -197,7 +198,7 @@ export async function send(
 
   const lines = async (points: Points, from: number, to: number): Promise<void> => {
     try {
-      await connection.write(points.lines.slice(from, to).join('\n'));
+      await connection.write(linesOf(points, from, to));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (refused.size >= MAX_REFUSED)
@@ -225,7 +226,7 @@ export async function send(
   const work = async (): Promise<void> => {
     for (const piece of queue) {
       const points = encodePoints(rows, piece, { series: connection.series, again });
-      await lines(points, 0, points.lines.length);
+      await lines(points, 0, points.length);
     }
   };
   // All have to end before an error is told: a request still under way must not come in behind what follows.

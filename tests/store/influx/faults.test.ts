@@ -39,7 +39,7 @@ describe.skipIf(NO_INFLUX !== '')(`what InfluxDB does not take${NO_INFLUX}`, () 
     const store = await open(address);
     // Somebody has written a text where values are numbers: that day refuses numbers there.
     const other = new Connection(address);
-    await other.write(`observation,box=9 pm25="high" ${T0}000000`);
+    await other.write(Buffer.from(`observation,box=9 pm25="high" ${T0}000000`));
     other.close();
     const rows = [...readings(3, T0 + 30 * DAY), some(PM25, T0, 12), some(RH, T0, 55), some(OTHER, T0 + 30 * DAY, 7)];
     const before = await store.append(columnsOf(rows), [], 1);
@@ -68,7 +68,7 @@ describe.skipIf(NO_INFLUX !== '')(`what InfluxDB does not take${NO_INFLUX}`, () 
     const address = await newBucket();
     const store = await open(address);
     const other = new Connection(address);
-    await other.write(`observation,box=9 pm25="high" ${T0}000000`);
+    await other.write(Buffer.from(`observation,box=9 pm25="high" ${T0}000000`));
     other.close();
     const all = Array.from({ length: 300 }, (_, i) => some(PM25, T0 + i * MINUTE, i));
     await expect(store.append(columnsOf(all), [], 1)).rejects.toThrow(/more than 100 values of one batch/);
@@ -126,7 +126,7 @@ describe.skipIf(NO_INFLUX !== '')(`what InfluxDB does not take${NO_INFLUX}`, () 
 
   it('a malformed line is refused, not retried', async () => {
     const connection = new Connection(await newBucket());
-    await expect(connection.write('observation,box=1 pm25= 1')).rejects.toThrow(Refused);
+    await expect(connection.write(Buffer.from('observation,box=1 pm25= 1'))).rejects.toThrow(Refused);
     connection.close();
   });
 });
