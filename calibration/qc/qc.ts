@@ -25,6 +25,7 @@ import { distanceKm, isPlace } from '../geo/distance.ts';
 import { sunElevation } from '../geo/sun.ts';
 import { S, Sites, type SitesState } from './sites.ts';
 import { SPATIAL, type SliceEntry, type SpatialAnswer, freshFor, judgeSlice, refreshWeather } from './spatial.ts';
+import { Spots } from './spots.ts';
 import { DEAD_BIT, SPIKE_BIT, STREAM, Streams, type StreamsState } from './streams.ts';
 import { VALUE_TESTS, type ValueContext, type ValueTest } from './tests.ts';
 import { Tiles, type TilesState } from './tiles.ts';
@@ -172,8 +173,11 @@ export function createQc(): Qc {
   const pairs = new ChannelPairs();
   const usual = new Usual();
   const beside = new BesideStations();
-  /** Sites by the spot they claim; mostly one, then without a list. */
-  const spots = new Map<number, number | number[]>();
+  /** Sites by the spot they claim, about 10 m wide. */
+  const spots = new Spots(
+    (site) =>
+      Math.round((sites.read(site, S.lat) + 90) * 1e4) * 4e6 + Math.round((sites.read(site, S.lon) + 180) * 1e4),
+  );
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
   let doneHour = 0;
   const weather: Weather = {
@@ -609,35 +613,19 @@ export function createQc(): Qc {
     if (placed) place(sites.add(thingNum, lat as number, lon as number));
   }
 
-  /** One number for a spot about 10 m wide. */
-  const spotOf = (site: number): number =>
-    Math.round((sites.read(site, S.lat) + 90) * 1e4) * 4e6 + Math.round((sites.read(site, S.lon) + 180) * 1e4);
-
   /**
    * Puts a site among its neighbours. A spot with very many boxes is a default position (a factory setting, a town's centre): those
    * boxes hang elsewhere, so they neither bear witness nor are they judged in space.
    */
   function place(site: number): void {
-    const spot = spotOf(site);
-    const there = spots.get(spot);
-    if (there === undefined) spots.set(spot, site);
-    else if (typeof there === 'number') spots.set(spot, [there, site]);
-    else there.push(site);
-    const all = spots.get(spot);
-    if (typeof all === 'object' && all.length > MAX_ON_SPOT) for (const other of all) tiles.remove(other);
+    spots.add(site);
+    if (spots.count(site, MAX_ON_SPOT + 1) > MAX_ON_SPOT) for (const other of spots.on(site)) tiles.remove(other);
     else tiles.add(site);
   }
 
   function leave(site: number): void {
     tiles.remove(site);
-    const spot = spotOf(site);
-    const there = spots.get(spot);
-    if (typeof there !== 'object') spots.delete(spot);
-    else
-      spots.set(
-        spot,
-        there.filter((other) => other !== site),
-      );
+    spots.remove(site);
   }
 
   const state = (): QcState => ({
@@ -650,7 +638,6 @@ export function createQc(): Qc {
     usual: usual.snapshot(),
     beside: beside.state(),
     doneHour,
-    spots,
   });
 
   function restoreState(from: QcState): void {
@@ -665,7 +652,7 @@ export function createQc(): Qc {
     beside.restore(from.beside);
     doneHour = from.doneHour;
     spots.clear();
-    for (const [spot, there] of from.spots) spots.set(spot, there);
+    for (const site of from.sites.byThing) if (site !== 0) spots.add(site);
   }
 
   return {
@@ -693,5 +680,4 @@ export interface QcState {
   usual: PoolState;
   beside: BesideState;
   doneHour: number;
-  spots: Map<number, number | number[]>;
 }

@@ -90,6 +90,7 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
   const answers: SpatialAnswer[] = [];
   const pending: Pending[] = [];
   const touched = new Set<Tile>();
+  const { looking } = tiles;
   for (const entry of entries) {
     const tile = entry.site === 0 ? null : tiles.tileOf(entry.site, entry.t);
     // A late reading (offline buffer) has no neighbours of its own time any more.
@@ -105,8 +106,9 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
     const usable = entry.pm25 >= 0;
     const seen = usable ? Math.log(entry.pm25 + SITE.c) - sites.expected(entry.site) : Number.NaN;
     const window = freshFor(sites, entry.site);
-    for (const looker of tiles.lookers(entry.site)) {
-      const at = memberAt(looker, entry.site);
+    for (let e = looking.first(entry.site); e !== 0; e = looking.next(e)) {
+      const looker = looking.tile(e);
+      const at = looking.at(e);
       looker.window[at] = window;
       if (usable) {
         looker.seen[at] = looker.used[at] = seen;

@@ -32,7 +32,7 @@ export interface Tile {
   /** Sites, the core first. */
   readonly members: Uint32Array;
   readonly core: number;
-  /** K⁻¹, its row sums and their sum. */
+  /** K⁻¹, of which the lower triangle is kept, row by row; its row sums and their sum. */
   readonly inverse: Float32Array;
   readonly rowSums: Float64Array;
   readonly total: number;
@@ -100,7 +100,8 @@ type Arrays = System & Pick<Tile, 'members' | 'window' | (typeof NUMBERS | typeo
 
 /** The arrays of a tile of n members in one buffer: a reading looks at most of them, and each buffer of its own costs some 170 bytes. */
 function arraysOf(n: number): Arrays {
-  const buffer = new ArrayBuffer(n * (8 * 8 + 4 + 3) + 4 * n * n);
+  const triangle = (n * (n + 1)) / 2;
+  const buffer = new ArrayBuffer(n * (8 * 8 + 4 + 3) + 4 * triangle);
   let at = 0;
   const next = <T>(kind: new (b: ArrayBuffer, from: number, length: number) => T, size: number, length = n): T => {
     const out = new kind(buffer, at, length);
@@ -117,7 +118,7 @@ function arraysOf(n: number): Arrays {
     precision: next(Float64Array, 8),
     rowSums: next(Float64Array, 8),
     members: next(Uint32Array, 4),
-    inverse: next(Float32Array, 4, n * n),
+    inverse: next(Float32Array, 4, triangle),
     near: next(Uint8Array, 1),
     status: next(Uint8Array, 1),
     mark: next(Uint8Array, 1),
@@ -141,9 +142,9 @@ export class Tiles {
   #root: Node = { sites: [], tile: null, stale: false };
   readonly #place: (site: number) => Place;
   readonly #window: (site: number) => number;
-  /** By site number: the leaf that holds it, and the tiles that look at it. Arrays, because a million boxes make maps of objects dear. */
+  /** By site number: the leaf that holds it. An array, because a million boxes make maps of objects dear. */
   #leafOf: (Leaf | undefined)[] = [];
-  #lookers: (Tile[] | undefined)[] = [];
+  #lookers = new Lookers();
 
   /** @param window how long a value of a site stays in use [s] */
   constructor(place: (site: number) => Place, window: (site: number) => number) {
@@ -161,8 +162,10 @@ export class Tiles {
     leaf.sites = leaf.sites.filter((s) => s !== site);
     this.#leafOf[site] = undefined;
     this.#drop(leaf);
-    for (const tile of this.#lookers[site] ?? []) tile.status[memberAt(tile, site)] = STATUS.missing;
-    this.#lookers[site] = undefined;
+    const lookers = this.#lookers;
+    for (let e = lookers.first(site); e !== 0; e = lookers.next(e))
+      lookers.tile(e).status[lookers.at(e)] = STATUS.missing;
+    lookers.clear(site);
   }
 
   /** The tile that judges a site at a time [s]; made when first asked for. Null = none, or not yet one with this site in it. */
@@ -180,7 +183,14 @@ export class Tiles {
 
   /** Every tile that looks at a site. */
   lookers(site: number): readonly Tile[] {
-    return this.#lookers[site] ?? [];
+    const tiles: Tile[] = [];
+    for (let e = this.#lookers.first(site); e !== 0; e = this.#lookers.next(e)) tiles.push(this.#lookers.tile(e));
+    return tiles;
+  }
+
+  /** The same without a list, for each reading: the entry of the first of them, 0 = none. */
+  get looking(): Pick<Lookers, 'first' | 'next' | 'tile' | 'at'> {
+    return this.#lookers;
   }
 
   #drop(leaf: Leaf): void {
@@ -188,16 +198,7 @@ export class Tiles {
     if (!old) return;
     leaf.tile = null;
     for (const site of old.members) if (this.#leafOf[site]?.tile === old) return;
-    for (const site of old.members) {
-      const list = this.#lookers[site];
-      if (list) this.#lookers[site] = list.filter((tile) => tile !== old);
-    }
-  }
-
-  #look(tile: Tile, site: number): void {
-    const list = this.#lookers[site];
-    if (list) list.push(tile);
-    else this.#lookers[site] = [tile];
+    this.#lookers.drop(old);
   }
 
   #insert(node: Node, site: number): Node {
@@ -267,7 +268,7 @@ export class Tiles {
     const of = (node: Node): number => {
       if ('axis' in node) return of(node.low) + of(node.high);
       const n = node.tile?.members.length ?? 0;
-      return n * n * 4 + n * (8 * 8 + 7);
+      return ((n * (n + 1)) / 2) * 4 + n * (8 * 8 + 7);
     };
     return of(this.#root);
   }
@@ -324,7 +325,7 @@ export class Tiles {
   /** The pool of places must have been restored before. */
   restore(from: TilesState): void {
     this.#leafOf = [];
-    this.#lookers = [];
+    this.#lookers = new Lookers();
     let at = 0;
     const tiles = from.tiles.map(({ length, ...rest }): Tile => {
       // Copies: a view would keep the whole snapshot in memory.
@@ -346,7 +347,7 @@ export class Tiles {
       );
       const tile: Tile = { ...rest, ...arrays, total };
       at += length;
-      for (const site of members) this.#look(tile, site);
+      this.#lookers.add(tile);
       return tile;
     });
     const load = (node: NodeState): Node => {
@@ -401,18 +402,109 @@ export class Tiles {
     for (const [at, site] of members.entries()) {
       tile.window[at] = this.#window(site);
       // A box that already speaks elsewhere brings its latest value along.
-      const known = this.#lookers[site]?.[0];
-      if (known) {
-        const there = memberAt(known, site);
+      const entry = this.#lookers.first(site);
+      if (entry !== 0) {
+        const known = this.#lookers.tile(entry);
+        const there = this.#lookers.at(entry);
         tile.seen[at] = tile.used[at] = known.seen[there] as number;
         tile.time[at] = known.time[there] as number;
         tile.status[at] = known.status[there] as number;
         tile.norm[at] = known.norm[there] as number;
       }
-      this.#look(tile, site);
     }
+    this.#lookers.add(tile);
     return tile;
   }
+}
+
+/** Which tiles look at a site, and where among their members it stands: 12 bytes for each, and 4 a site; lists of tiles take 190 bytes a site. */
+class Lookers {
+  readonly #tiles: (Tile | null)[] = [];
+  readonly #numberOf = new Map<Tile, number>();
+  readonly #freeTiles: number[] = [];
+  /** By site: its first entry, 0 = none. */
+  #first = new Int32Array(1024);
+  /** By entry: number of the tile, place among its members, next entry of the same site. Entry 0 is none. */
+  #entries = new Int32Array(1024 * 3);
+  #used = 1;
+  /** Entries given back, linked by their third field. */
+  #free = 0;
+
+  first(site: number): number {
+    return this.#first[site] ?? 0;
+  }
+  next(entry: number): number {
+    return this.#entries[entry * 3 + 2] as number;
+  }
+  tile(entry: number): Tile {
+    return this.#tiles[this.#entries[entry * 3] as number] as Tile;
+  }
+  at(entry: number): number {
+    return this.#entries[entry * 3 + 1] as number;
+  }
+
+  /** A tile becomes the last to look at each of its members. */
+  add(tile: Tile): void {
+    const number = this.#freeTiles.pop() ?? this.#tiles.length;
+    this.#tiles[number] = tile;
+    this.#numberOf.set(tile, number);
+    for (const [at, site] of tile.members.entries()) {
+      let entry = this.#free;
+      if (entry !== 0) this.#free = this.next(entry);
+      else if ((entry = this.#used++) * 3 >= this.#entries.length)
+        this.#entries = longer(this.#entries, 3 * Math.ceil(1.25 * entry));
+      this.#entries[entry * 3] = number;
+      this.#entries[entry * 3 + 1] = at;
+      this.#entries[entry * 3 + 2] = 0;
+      if (site >= this.#first.length) this.#first = longer(this.#first, Math.ceil(1.25 * site) + 1);
+      let last = this.#first[site] as number;
+      if (last === 0) this.#first[site] = entry;
+      else {
+        for (let e = last; e !== 0; e = this.next(e)) last = e;
+        this.#entries[last * 3 + 2] = entry;
+      }
+    }
+  }
+
+  /** A tile looks at nobody any more. */
+  drop(tile: Tile): void {
+    const number = this.#numberOf.get(tile);
+    if (number === undefined) return;
+    this.#numberOf.delete(tile);
+    for (const site of tile.members) {
+      let before = 0;
+      for (let e = this.first(site); e !== 0; before = e, e = this.next(e)) {
+        if (this.#entries[e * 3] !== number) continue;
+        if (before === 0) this.#first[site] = this.next(e);
+        else this.#entries[before * 3 + 2] = this.next(e);
+        this.#giveBack(e);
+        break;
+      }
+    }
+    this.#tiles[number] = null;
+    this.#freeTiles.push(number);
+  }
+
+  /** Nobody looks at a site any more. */
+  clear(site: number): void {
+    for (let e = this.first(site); e !== 0;) {
+      const next = this.next(e);
+      this.#giveBack(e);
+      e = next;
+    }
+    if (site < this.#first.length) this.#first[site] = 0;
+  }
+
+  #giveBack(entry: number): void {
+    this.#entries[entry * 3 + 2] = this.#free;
+    this.#free = entry;
+  }
+}
+
+function longer(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const out = new Int32Array(length);
+  out.set(array);
+  return out;
 }
 
 /** K⁻¹ of the members' places with what follows from it. @returns the sum of all its elements */
@@ -430,15 +522,16 @@ function solve({ inverse, rowSums, precision, near }: System, places: readonly P
       near[j] = (near[j] as number) + 1;
     }
   }
-  inverse.set(invertSpd(covariance, n));
+  const whole = invertSpd(covariance, n);
+  for (let i = 0, at = 0; i < n; i++) for (let j = 0; j <= i; j++) inverse[at++] = whole[i * n + j] as number;
   let total = 0;
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + (inverse[i * n + j] as number);
+    for (let j = 0; j < n; j++) rowSums[i] = (rowSums[i] as number) + Math.fround(whole[i * n + j] as number);
     total += rowSums[i] as number;
   }
   for (const [i, sum] of rowSums.entries()) {
     // A box alone has nothing to be predicted from: its residual is 0, not a division by 0.
-    precision[i] = Math.max(1e-9, (inverse[i * n + i] as number) - (sum * sum) / total);
+    precision[i] = Math.max(1e-9, Math.fround(whole[i * n + i] as number) - (sum * sum) / total);
   }
   return total;
 }
@@ -472,7 +565,11 @@ export function looResidual(tile: Tile, i: number, mean: number): number {
   const { inverse, used } = tile;
   const n = used.length;
   let sum = 0;
-  for (let j = i * n, k = 0; k < n; j++, k++) sum += (inverse[j] as number) * ((used[k] as number) - mean);
+  // Row i as far as the diagonal, from there on column i: the same numbers, the matrix is symmetric.
+  let at = (i * (i + 1)) / 2;
+  for (let k = 0; k <= i; k++) sum += (inverse[at++] as number) * ((used[k] as number) - mean);
+  at--;
+  for (let k = i + 1; k < n; k++) sum += (inverse[(at += k)] as number) * ((used[k] as number) - mean);
   return sum / (tile.precision[i] as number);
 }
 
