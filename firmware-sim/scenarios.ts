@@ -3,7 +3,7 @@
  * completely.
  */
 import { createBox, FAULTS, type Fault, type SimBox } from './box.ts';
-import { createCity, moveKm, type City } from './city.ts';
+import { createCity, moveKm, type City, type Position } from './city.ts';
 import { hash01 } from './random.ts';
 import { createStation, type SimStation } from './station.ts';
 
@@ -74,6 +74,8 @@ export interface NeighbourhoodOptions {
   readonly stations?: number;
   /** Faults show from here on [epoch ms]; drift counts from here too. */
   readonly start: number;
+  /** Where the city lies. @default Taichung */
+  readonly centre?: Position;
   readonly boxId?: (i: number) => string;
   readonly stationId?: (i: number) => string;
 }
@@ -83,7 +85,8 @@ export function createNeighbourhood(options: NeighbourhoodOptions): Neighbourhoo
   const { seed, start } = options;
   // Density stays that of a Taiwanese city (about one box a square kilometre) up to a few thousand boxes, then the area grows.
   const radiusKm = Math.min(60, Math.max(5, Math.sqrt(options.boxes / Math.PI)));
-  const city = createCity({ seed, plumesPerDay: scenario.plumesPerDay, radiusKm });
+  const centre = options.centre ? { centre: options.centre } : {};
+  const city = createCity({ seed, plumesPerDay: scenario.plumesPerDay, radiusKm, ...centre });
   const stationCount = options.stations ?? Math.max(3, Math.min(30, Math.round(options.boxes / 30)));
   const boxId = options.boxId ?? ((i) => `sim-box-${String(i).padStart(6, '0')}`);
   const stationId = options.stationId ?? ((i) => `sim-station-${String(i).padStart(3, '0')}`);

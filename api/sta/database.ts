@@ -11,8 +11,7 @@ import type Geometry from 'jsts/org/locationtech/jts/geom/Geometry.js';
 import { ENTITY_TYPES, type EntityType, type PropertyType } from './entities.ts';
 import { StaProblem } from './problem.ts';
 import { distance, isPattern, length, parseWkt, PREDICATES, readGeoJson, relate } from './geometry.ts';
-
-export const STA_SCHEMA_VERSION = 1;
+import { catalogueVersion, STA_SCHEMA_VERSION } from './version.ts';
 
 const SQL_TYPES: Record<PropertyType, (name: string) => string[]> = {
   string: (n) => [`"${n}" TEXT`],
@@ -154,12 +153,7 @@ export function openDatabase(path: string, options: { scratch: boolean; patience
   db.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY',
   );
-  const version = (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
-  if (version > STA_SCHEMA_VERSION)
-    throw new Error(
-      `${path} has schema ${version}, written by a newer Lamppost; this one knows ${STA_SCHEMA_VERSION}. Update Lamppost.`,
-    );
-  if (version === 0) {
+  if (catalogueVersion(db, path) === 0) {
     db.exec('BEGIN');
     createTables(db, options.scratch);
     db.exec('COMMIT');

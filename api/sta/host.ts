@@ -4,9 +4,13 @@ import type { ObservationColumns } from '../../store/store.ts';
 import type { LiveMessage } from './live-topics.ts';
 import { problem, type StaRequest, type StaResponse } from './service.ts';
 import type { FromStaThread, MqttState, StaThreadData, ToStaThread } from './thread.ts';
+import { checkCatalogue } from './version.ts';
 
 /** How many requests may wait. */
 const MAX_WAITING = 200;
+/** A thread that fails sooner than this after its start [ms] is not started again at once: what it failed at is there still. */
+const TOO_SOON = 5000;
+const START_AGAIN = 2000;
 
 export interface StaHost {
   handle(base: string, request: StaRequest): Promise<StaResponse>;
@@ -36,12 +40,15 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
+/** @throws Error when the catalogue is of a newer version */
 export function startSta(options: StaHostOptions): StaHost {
+  checkCatalogue(options.data.databasePath);
   const timeoutMs = options.timeoutMs ?? 20_000;
   const waiting = new Map<number, Waiting>();
   let next = 1;
   let mqtt: MqttState | null = null;
   let closed = false;
+  let again: NodeJS.Timeout | undefined;
   let markReady: () => void;
   const ready = new Promise<void>((resolve) => (markReady = resolve));
 
@@ -53,6 +60,7 @@ export function startSta(options: StaHostOptions): StaHost {
   };
 
   const start = (): Worker => {
+    const began = performance.now();
     const thread = new Worker(options.entry, { name: 'sensorthings', workerData: options.data });
     thread.on('message', (message: FromStaThread) => {
       if (message.kind === 'ready') markReady();
@@ -60,10 +68,16 @@ export function startSta(options: StaHostOptions): StaHost {
       else if (message.kind === 'failed') options.onProblem(message.message);
       else options.onPublish?.(message.messages);
     });
-    thread.on('error', (error) => options.onProblem(error.stack ?? error.message));
+    let failed = false;
+    thread.on('error', (error) => {
+      failed = true;
+      options.onProblem(error.stack ?? error.message);
+    });
     thread.on('exit', () => {
       for (const id of waiting.keys()) settle(id, problem(503, 'the query was ended; make it smaller, or try again'));
-      if (!closed) worker = start();
+      if (closed) return;
+      if (!failed || performance.now() - began > TOO_SOON) worker = start();
+      else again = setTimeout(() => (worker = start()), START_AGAIN);
     });
     if (mqtt) thread.postMessage({ kind: 'mqtt', state: mqtt } satisfies ToStaThread);
     if (options.storePort)
@@ -101,6 +115,8 @@ export function startSta(options: StaHostOptions): StaHost {
     },
     async close() {
       closed = true;
+      clearTimeout(again);
+      if (worker.threadId < 0) return;
       const gone = new Promise((resolve) => worker.once('exit', resolve));
       worker.postMessage({ kind: 'close' } satisfies ToStaThread);
       const patience = setTimeout(() => void worker.terminate(), 3000);
