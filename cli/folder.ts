@@ -19,22 +19,22 @@ export interface DataFolder {
   /** The changelog of values, and the state of the products. */
   readonly revisions: string;
   readonly dumps: string;
-  /** Local socket of the running server. */
+  /** Local socket of the running server, and of a broker that runs apart from it. */
   readonly control: string;
+  readonly brokerControl: string;
 }
 
 /** Longest path of a Unix socket that every system takes [bytes]; sun_path has 104 on macOS, 108 on Linux. */
 const MAX_SOCKET_PATH = 100;
 
 export function dataFolder(root: string): DataFolder {
-  const inside = join(root, 'lamppost.sock');
-  const name = `lamppost-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`;
-  const control =
-    process.platform === 'win32'
-      ? `\\\\.\\pipe\\${name}`
-      : Buffer.byteLength(inside) <= MAX_SOCKET_PATH
-        ? inside
-        : join(tmpdir(), `${name}.sock`);
+  const hash = createHash('sha256').update(root).digest('hex').slice(0, 16);
+  const socket = (program: string): string => {
+    const inside = join(root, `${program}.sock`);
+    const name = `${program}-${hash}`;
+    if (process.platform === 'win32') return `\\\\.\\pipe\\${name}`;
+    return Buffer.byteLength(inside) <= MAX_SOCKET_PATH ? inside : join(tmpdir(), `${name}.sock`);
+  };
   return {
     root,
     registry: join(root, 'registry.sqlite'),
@@ -45,7 +45,8 @@ export function dataFolder(root: string): DataFolder {
     models: join(root, 'models'),
     revisions: join(root, 'revisions'),
     dumps: join(root, 'store', 'dumps'),
-    control,
+    control: socket('lamppost'),
+    brokerControl: socket('broker'),
   };
 }
 

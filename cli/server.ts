@@ -25,6 +25,7 @@ import { DAY, HOUR, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
 import { openAccessLog } from './access-log.ts';
+import { saidIn, StatusTeller, TELL_EVERY } from './apart.ts';
 import { startCare } from './care.ts';
 import {
   askServer,
@@ -171,6 +172,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
     let api: Api | null = null;
     let broker: Broker | null = null;
+    /** Ends the connection of a box whose key is no longer its own, wherever the broker runs. */
+    const keyEnded = (box: unknown): void => {
+      if (typeof box !== 'string') return;
+      if (withBroker) broker?.drop(box);
+      else
+        askServer(folder.brokerControl, { command: 'key-ended', box }).catch((error: unknown) =>
+          log.warn({ error: String(error), box }, 'the broker was not told that a key ended'),
+        );
+    };
     let pipeline: PipelineThread | null = null;
     let sta: StaHost | null = null;
     let feeds: Feeds | null = null;
@@ -323,7 +333,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         },
         provesKey: ownKeyProof(folder.root),
         firmware: config.firmwareDir,
-        onKeyEnded: (box) => broker?.drop(box),
+        onKeyEnded: keyEnded,
         ...(care.confirmEmail ? { confirmEmail: care.confirmEmail } : {}),
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
@@ -356,6 +366,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const prune = async (): Promise<void> => void access.prune(Date.now());
       void prune();
       every(HOUR, prune, watch.signal);
+      const apart = withCore ? null : new StatusTeller(folder.control);
+      if (apart)
+        every(
+          TELL_EVERY,
+          () =>
+            apart
+              .tell()
+              .catch((error: unknown) => log.warn({ error: String(error) }, 'the states of boxes were not told')),
+          watch.signal,
+        );
       broker = await parts.startBroker({
         registry,
         accept,
@@ -368,13 +388,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         adminToken: config.adminToken,
         trustProxy: config.trustProxy !== false,
         log: access.log,
-        onStatus: (box, status) => api?.status(box, status),
+        onStatus: (box, status) => (apart ? apart.note(box, status) : api?.status(box, status)),
         ...(sta && api ? sensorThingsOver(sta, api.url, () => broker) : {}),
         sensorThingsForAll: config.staScratch,
       });
       const started = broker;
       sta?.mqtt({ base: staBase(api?.url ?? ''), topics: [], port: started.port, tlsPort: started.tlsPort });
       closers.push(() => started.close());
+      if (apart) {
+        const control = await startControl(folder.brokerControl, { 'key-ended': async ({ box }) => keyEnded(box) });
+        closers.push(() => control.close());
+      }
       api?.server.on('upgrade', (request, socket, head) => {
         if (request.url?.split('?', 1)[0] === '/mqtt') started.handleUpgrade(request, socket, head);
         else socket.destroy();
@@ -398,8 +422,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           bulkFiles as MakeDumps,
           again as RecomputeStart,
         ),
-        'key-ended': async ({ box }) => {
-          if (typeof box === 'string') broker?.drop(box);
+        'key-ended': async ({ box }) => keyEnded(box),
+        'box-status': async ({ statuses }) => {
+          for (const [box, status] of saidIn(statuses)) api?.status(box, status);
+          return { pid: process.pid };
         },
       });
       closers.push(() => control.close());

@@ -126,7 +126,9 @@ export function runThings(kind: ThingKind) {
       }
       const code = act(registry, kind, action, id, given, values);
       // Whoever is connected with a key that has ended is to go now, not at the next reconnect.
-      if (id && KEY_ENDS.has(action)) await askServer(folder.control, { command: 'key-ended', box: id });
+      // A broker that runs while the rest of the server is stopped.
+      if (id && KEY_ENDS.has(action) && !(await askServer(folder.control, { command: 'key-ended', box: id })))
+        await askServer(folder.brokerControl, { command: 'key-ended', box: id });
       return code;
     } catch (error) {
       if ((error as Error).name === 'InvalidThing') throw new UsageError((error as Error).message);

@@ -206,8 +206,20 @@ describe('serve', () => {
         await fetch(`http://127.0.0.1:${core.http}/api/v1/boxes/${id}/observations?property=pm25&level=raw&format=csv`)
       ).text();
     await until(async () => (await rows()).trim().split('\n').length === 3);
-    await client.endAsync();
+    // What boxes say of themselves reaches the pages, also those of a server that started later or again.
+    const connection = async (http: number | null): Promise<unknown> =>
+      ((await (await fetch(`http://127.0.0.1:${http}/api/v1/boxes/${id}`)).json()) as { connection?: unknown }).connection; // prettier-ignore
+    await client.publishAsync(`boxes/${id}/status`, 'online', { qos: 1, retain: true });
+    await until(async () => (await connection(core.http)) === 'online');
     expect(await core.stop()).toBe(0);
+    const again = await startChild(env, ['serve', '--no-pages', '--roles', 'ingest,calibrate,api']);
+    await until(async () => (await connection(again.http)) === 'online');
+    // A key that ends there ends the connection here.
+    const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
+    await runCommand(['box', 'rotate-key', id], env);
+    await closed;
+    await client.endAsync(true);
+    expect(await again.stop()).toBe(0);
     expect(await broker.stop()).toBe(0);
   });
 
