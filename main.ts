@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   replay: () => import('./cli/replay.ts'),
   backtest: () => import('./cli/backtest.ts'),
   recompute: () => import('./cli/recompute.ts'),
+  models: () => import('./cli/models.ts'),
   dump: () => import('./cli/dump.ts'),
   migrate: () => import('./cli/migrate.ts'),
   influx: () => import('./cli/influx.ts'),

@@ -5,7 +5,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns, ObservationStore } from '../store/store.ts';
-import type { BoxHealth, StationVerdict } from '../calibration/stage.ts';
+import type { BoxHealth, ModelTurn, PoolInForce, StationVerdict } from '../calibration/stage.ts';
 import type { LatestTable } from './latest.ts';
 import type { StaHost } from './sta/host.ts';
 
@@ -114,6 +114,10 @@ export interface ApiOptions {
   readonly stationVerdicts?: () => readonly StationVerdict[];
   /** The changelog of values; absent = every value is the live one. */
   readonly revisions?: RevisionReader;
+  /** The pooled models in force and those in their shadow. */
+  readonly modelsInForce?: () => readonly PoolInForce[];
+  /** What happened between models, newest first. */
+  readonly modelTurns?: (limit: number) => readonly ModelTurn[];
   /** What is known about a model, as JSON; null = nothing beyond its id. */
   readonly modelCard?: (id: string) => Promise<Record<string, unknown> | null>;
 

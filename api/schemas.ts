@@ -195,7 +195,35 @@ export const registered = thing.extend({
 
 export const licenceList = z.strictObject({ items: z.array(licenceInfo), next: z.null() });
 export const modelInfo = z.looseObject({ id: z.string() });
-export const modelList = z.strictObject({ items: z.array(modelInfo), next: z.null() });
+const error = z.number().nullable().describe('Weighted error against reference stations left out [ug/m3]');
+export const modelInForce = z.strictObject({
+  subject: z.string().describe('The type of sensor'),
+  model: z.string(),
+  since: rfc3339,
+  held: z.boolean().describe('An operator holds it: no other may take over'),
+  putBack: z.boolean().describe('An operator put it back'),
+  shadow: z.string().describe('The later fit that runs beside it, "" = none'),
+  shadowSince: rfc3339.nullable(),
+  shadowPairs: z.number().int().describe('Pairs of box and reference that have judged the two'),
+  error,
+  shadowError: error,
+});
+export const modelTurn = z.strictObject({
+  time: rfc3339,
+  subject: z.string(),
+  turn: z.enum(['in force', 'shadow', 'promoted', 'declined', 'came back', 'put back', 'released']),
+  model: z.string(),
+  before: z.string().describe('The model in force until then, "" = none'),
+  pairs: z.number().int(),
+  error,
+  otherError: error,
+});
+export const modelList = z.strictObject({
+  items: z.array(modelInfo),
+  inForce: z.array(modelInForce).describe('The pooled models that answer now, and what runs in their shadow'),
+  turns: z.array(modelTurn).describe('The latest changes between them, newest first'),
+  next: z.null(),
+});
 export const eventList = z.strictObject({
   items: z.array(
     z.strictObject({

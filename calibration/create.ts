@@ -43,6 +43,11 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     get cards() {
       return correction.cards;
     },
+    get turns() {
+      return correction.turns;
+    },
+    inForce: () => correction.inForce(),
+    setDecisions: (decisions) => correction.setDecisions(decisions),
     snapshot: () => Buffer.concat(parts()),
     snapshotParts: parts,
     restore: (bytes) => {

@@ -5,10 +5,13 @@
  */
 import type { CheckedReading, CorrectedReading, RawReading } from '../model/observation.ts';
 import type { EpochMs } from '../model/time.ts';
+import type { ModelDecision, ModelTurn, PoolInForce } from './correction/succession.ts';
 import type { BoxHealth } from './qc/nightly.ts';
 import type { StationWeather } from './quantities/weather.ts';
 
 export type { BoxHealth, SiteClass } from './qc/nightly.ts';
+export type { ModelDecision, ModelTurn, PoolInForce } from './correction/succession.ts';
+export type { PutBackModel } from './correction/models.ts';
 
 /** What the stage knows of a box. */
 export interface StageBox {
@@ -94,6 +97,12 @@ export interface CalibrationStage {
   stationVerdicts(): readonly StationVerdict[];
   /** Cards of the models fitted so far, oldest first; the list may be cut at its front. Never changed once there. */
   readonly cards: readonly StageCard[];
+  /** What happened between models: fitted, in the shadow, promoted, declined, put back; as the cards, oldest first. */
+  readonly turns: readonly ModelTurn[];
+  /** The pooled models in force and those that run in their shadow. */
+  inForce(): readonly PoolInForce[];
+  /** All that operators have decided about models; each is applied once, when its time has come. */
+  setDecisions(decisions: readonly ModelDecision[]): void;
   /** State of QC and models, to go on after a restart as if nothing had happened. */
   snapshot(): Uint8Array;
   /** The same in parts that lie one behind the other; live: write them before the next reading. A million boxes need no copy that way. */

@@ -14,6 +14,7 @@ import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
 import type { Feeds } from '../ingest/feeds/index.ts';
 import { readModelCard } from '../ingest/model-cards.ts';
+import { decide, readTurns, writtenDecisions } from '../ingest/model-decisions.ts';
 import { ownKeyProof } from '../ingest/own-key.ts';
 import { startRecompute, type RecomputeStart } from '../ingest/recompute-thread.ts';
 import { revisionLedger } from '../ingest/revisions.ts';
@@ -354,6 +355,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         quality: async (thingNum) => pipeline?.health(thingNum) ?? null,
         revisions,
         modelCard: async (id) => readModelCard(folder.models, id) ?? parts.publishedModel(id),
+        modelsInForce: () => pipeline?.models() ?? [],
+        modelTurns: (limit) => readTurns(folder.models, limit),
         metrics: metrics.registry,
         logger: log,
       });
@@ -567,6 +570,7 @@ function handlers(
     }),
     dump: (request, progress, signal) => dump(bulk, folder, request, progress, signal),
     compact: async () => store.store.compact(Date.now()),
+    models: async (request) => models(pipeline, folder, request),
     recompute: (request, progress, signal) =>
       startRecompute(
         again,
@@ -581,6 +585,42 @@ function handlers(
         signal,
       ),
   };
+}
+
+/** `lamppost models`. */
+function models(pipeline: PipelineThread, folder: DataFolder, request: ControlRequest): unknown {
+  const { action, subject } = request;
+  const name = typeof subject === 'string' ? subject : '';
+  const now = Date.now();
+  switch (action) {
+    case 'list':
+      return {
+        inForce: pipeline.models(),
+        decisions: writtenDecisions(folder.models),
+        turns: readTurns(folder.models, 20),
+      };
+    case 'show': {
+      const card = readModelCard(folder.models, name);
+      if (!card) throw new Error(`no card of a model ${name} is kept`);
+      return card;
+    }
+    case 'rollback':
+    case 'release': {
+      const back = action === 'rollback';
+      const at = request['since'] ? timeOf('since', request['since']) : now;
+      if (at > now) throw new Error('--since lies in the future');
+      const why = typeof request['why'] === 'string' ? request['why'].slice(0, 500) : '';
+      const decision = decide(
+        folder.models,
+        { model: back ? name : '', pool: back ? '' : name, at, hold: back && request['hold'] === true, why },
+        now,
+      );
+      pipeline.decided();
+      return decision;
+    }
+    default:
+      throw new Error(`models knows no action "${String(action)}"`);
+  }
 }
 
 /** Stations that are left out, by name. The server works without them: it is ready. */

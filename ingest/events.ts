@@ -1,6 +1,6 @@
 /** What the pipeline notes among the registry's events: boxes that begin or cease to drift, water on the street, correction models that were fitted. */
 import { FLOOD, floodStep, newFlood, type FloodChange, type FloodState } from '../calibration/qc/flood.ts';
-import type { StageCard } from '../calibration/stage.ts';
+import type { ModelTurn, StageCard } from '../calibration/stage.ts';
 import { propertyOf, thingNumOf } from '../model/datastream.ts';
 import { FLAG, reason } from '../model/flags.ts';
 import { distanceM } from '../model/geo.ts';
@@ -23,6 +23,8 @@ export interface EventKeeper {
   /** Rows that are in the store. */
   rows(rows: ObservationColumns): void;
   model(card: StageCard): void;
+  /** One model took over from another, or did not. */
+  turn(turn: ModelTurn): void;
 }
 
 export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'byNum' | 'get'>): EventKeeper {
@@ -112,6 +114,15 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
         detail: `model ${id}: ${kind} fit of ${subject} from ${pairs} pairs`,
       });
     },
+    turn(turn) {
+      registry.addEvent({
+        time: turn.time,
+        kind: `model-${turn.turn.replaceAll(' ', '-')}`,
+        thing: '',
+        property: 'pm25',
+        detail: turnWords(turn),
+      });
+    },
   };
 }
 
@@ -121,4 +132,24 @@ function floodWords(change: FloodChange, depth: number): string {
   if (change.kind === 'flood-rising')
     return `rose by ${Math.round(100 * change.by)} cm within ten minutes, to ${cm} cm`;
   return `level ${change.level}: ${cm} cm of water${change.confirmed ? '' : ', unconfirmed'}`;
+}
+
+function turnWords({ subject, turn, model, before, pairs, force, other }: ModelTurn): string {
+  const judged = `${pairs} pairs: error ${other ?? '?'} against ${force ?? '?'} µg/m³ of the one in force`;
+  switch (turn) {
+    case 'in force':
+      return `${subject}: model ${model} is in force at once${before ? `, in the place of ${before}` : ''}`;
+    case 'shadow':
+      return `${subject}: model ${model} runs in the shadow of ${before}`;
+    case 'promoted':
+      return `${subject}: model ${model} takes over from ${before}; ${judged}`;
+    case 'declined':
+      return `${subject}: model ${model} does not take over from ${before}; ${judged}`;
+    case 'came back':
+      return `${subject}: model ${model} comes back, ${before} did worse; ${judged}`;
+    case 'put back':
+      return `${subject}: an operator put model ${model} in the place of ${before || 'none'}`;
+    case 'released':
+      return `${subject}: model ${model} is no longer held by an operator`;
+  }
 }

@@ -1,6 +1,6 @@
 /** What the pipeline thread and the thread that started it say to each other. */
 import type { MessagePort } from 'node:worker_threads';
-import type { StationVerdict } from '../calibration/stage.ts';
+import type { PoolInForce, StationVerdict } from '../calibration/stage.ts';
 import type { EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 
@@ -53,8 +53,11 @@ export type FromPipeline =
   | { readonly type: 'notice'; readonly words: string }
   | { readonly type: 'trim'; readonly upTo: number }
   | { readonly type: 'stations'; readonly verdicts: readonly StationVerdict[] }
+  | { readonly type: 'models'; readonly inForce: readonly PoolInForce[] }
   | { readonly type: 'reply'; readonly id: number; readonly result?: unknown; readonly error?: string };
 
 export type ToPipeline =
   | { readonly type: 'stop' }
+  /** Operators have decided something about models: read it again. */
+  | { readonly type: 'decisions' }
   | { readonly type: 'health'; readonly id: number; readonly thingNum: number };

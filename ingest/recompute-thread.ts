@@ -11,6 +11,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { ObservationStore } from '../store/store.ts';
 import type { RecomputeRequest } from './messages.ts';
 import { modelCardKeeper } from './model-cards.ts';
+import { readDecisions } from './model-decisions.ts';
 import { leadFor, loadJob, nextSpan, PRODUCTS, saveJob } from './products.ts';
 import { recompute, type RecomputeOptions, type RecomputeResult, type RecomputeState } from './recompute.ts';
 
@@ -55,7 +56,11 @@ export async function runRecomputeThread(
   const common: Pick<RecomputeOptions, 'store' | 'registry' | 'createStage' | 'revisions' | 'onCards' | 'signal'> = {
     store,
     registry,
-    createStage: parts.createStage,
+    createStage: () => {
+      const stage = parts.createStage();
+      stage.setDecisions(readDecisions(data.cardFolder));
+      return stage;
+    },
     revisions: data.revisionFolder,
     onCards: keep,
     signal: cancel.signal,

@@ -1,6 +1,6 @@
 /** The pipeline thread as seen by the thread that started it: restarts it when it dies, keeps counts, passes rows on. */
 import { Worker, type MessagePort } from 'node:worker_threads';
-import type { BoxHealth, StationVerdict } from '../calibration/stage.ts';
+import type { BoxHealth, PoolInForce, StationVerdict } from '../calibration/stage.ts';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 import type { CommitMessage, FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
@@ -34,6 +34,10 @@ export interface PipelineThread {
   status(): PipelineStatus;
   /** Reference stations that are not believed, or whose clock was put right. */
   stations(): readonly StationVerdict[];
+  /** The pooled models in force and in the shadow, as they stood at the last commit. */
+  models(): readonly PoolInForce[];
+  /** Operators have decided something about models: the stage reads it. */
+  decided(): void;
   /** What the nights say of a box; null = not yet judged. */
   health(thingNum: number): Promise<BoxHealth | null>;
   /** Finishes the batch in hand and saves the state. */
@@ -57,6 +61,7 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
   let exited: Promise<void> = Promise.resolve();
   let nextId = 1;
   let verdicts: readonly StationVerdict[] = [];
+  let inForce: readonly PoolInForce[] = [];
   const asked = new Map<number, { resolve: (r: unknown) => void; reject: (e: Error) => void }>();
 
   const problem = (words: string): void => {
@@ -95,6 +100,9 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
           return;
         case 'stations':
           verdicts = message.verdicts;
+          return;
+        case 'models':
+          inForce = message.inForce;
           return;
         case 'trim':
           options.onTrim(message.upTo);
@@ -150,6 +158,8 @@ export async function startPipelineThread(options: PipelineThreadOptions): Promi
   return {
     status: () => status,
     stations: () => verdicts,
+    models: () => inForce,
+    decided: () => worker?.postMessage({ type: 'decisions' } satisfies ToPipeline),
     health(thingNum) {
       return new Promise((resolve, reject) => {
         if (!worker) {

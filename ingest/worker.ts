@@ -11,6 +11,7 @@ import { eventKeeper } from './events.ts';
 import { startLoop } from './loop.ts';
 import type { FromPipeline, PipelineThreadData, ToPipeline } from './messages.ts';
 import { modelCardKeeper } from './model-cards.ts';
+import { readDecisions, turnKeeper } from './model-decisions.ts';
 import { createPipeline } from './pipeline.ts';
 import { openStateFolder } from './state.ts';
 
@@ -54,14 +55,23 @@ export async function runPipelineThread(
   });
   const events = eventKeeper(registry);
   const keepCards = modelCardKeeper<StageCard>(data.cardFolder, (card) => events.model(card));
-  /** What was last said of the reference stations. */
+  const keepTurns = turnKeeper(data.cardFolder, (turn) => events.turn(turn));
+  /** What was last said of the reference stations, and of models. */
   let told = '[]';
+  let toldModels = '[]';
   /** Cards and events are told beside the way of the readings, which go on without them. */
   const tell = (rows: ObservationColumns): void => {
     try {
       events.rows(rows);
       if (!stage) return;
       keepCards(stage.cards);
+      keepTurns(stage.turns);
+      const inForce = stage.inForce();
+      const models = JSON.stringify(inForce);
+      if (models !== toldModels) {
+        toldModels = models;
+        send({ type: 'models', inForce });
+      }
       const verdicts = stage.stationVerdicts();
       const words = JSON.stringify(verdicts);
       if (words === told) return;
@@ -75,15 +85,18 @@ export async function runPipelineThread(
   const loop = startLoop({
     reader,
     store,
-    createPipeline: () =>
-      createPipeline({
+    createPipeline: () => {
+      stage = parts.createStage();
+      stage.setDecisions(readDecisions(data.cardFolder));
+      return createPipeline({
         registry,
-        stage: (stage = parts.createStage()),
+        stage,
         decoderFor: parts.decoderFor,
         decoderForTopic: parts.decoderForTopic,
         formats: parts.decoders.map((d) => d.format),
         maxUnclaimed: data.maxUnclaimed,
-      }),
+      });
+    },
     folder,
     onCommit({ seq, packets, rows, rejects, redelivered, heard, stored, duplicates, conflicts, newest, backlog }) {
       tell(rows);
@@ -111,6 +124,7 @@ export async function runPipelineThread(
 
   port.on('message', (message: ToPipeline) => {
     if (message.type === 'stop') void loop.stop().catch(() => undefined);
+    else if (message.type === 'decisions') stage?.setDecisions(readDecisions(data.cardFolder));
     else send({ type: 'reply', id: message.id, result: stage?.health(message.thingNum) ?? null });
   });
   send({ type: 'started', seq: loop.seq() });

@@ -19,6 +19,8 @@ import {
   rejectList,
 } from '../schemas.ts';
 
+/** Changes between models told with the list. */
+const TURNS = 100;
 const paged = { limit: limit(1000, 100), cursor: cursor.optional() };
 
 function before(text: string | undefined): number | undefined {
@@ -93,6 +95,7 @@ export function recordRoutes(app: App, context: Context): void {
     async () => ({ items: REASONS.map(({ code, zh, en }) => ({ code, zh, en })), next: null }),
   );
 
+  const inForce = () => context.options.modelsInForce?.() ?? [];
   const card = async (id: string) => ({ ...(await context.options.modelCard?.(id)), id });
   app.get(
     '/api/v1/models',
@@ -106,6 +109,26 @@ export function recordRoutes(app: App, context: Context): void {
     },
     async () => ({
       items: (await context.models.all()).map((id) => ({ id, url: `/api/v1/models/${encodeURIComponent(id)}` })),
+      inForce: inForce().map(
+        ({ subject, model, since, held, putBack, shadow, shadowSince, shadowPairs, force, other }) => ({
+          subject,
+          model,
+          since: formatTime(since),
+          held,
+          putBack,
+          shadow,
+          shadowSince: shadowSince === null ? null : formatTime(shadowSince),
+          shadowPairs,
+          error: force,
+          shadowError: other,
+        }),
+      ),
+      turns: (context.options.modelTurns?.(TURNS) ?? []).map(({ time, force, other, ...turn }) => ({
+        ...turn,
+        time: formatTime(time),
+        error: force,
+        otherError: other,
+      })),
       next: null,
     }),
   );
@@ -122,10 +145,18 @@ export function recordRoutes(app: App, context: Context): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      if (!(await context.models.all()).includes(id))
+      const found = await card(id);
+      // One in the shadow is named by no value yet, and has a card all the same.
+      if (Object.keys(found).length === 1 && !(await context.models.all()).includes(id))
         throw new Problem('not-found', 'No value names a model with this id');
-      reply.header('cache-control', 'public, max-age=3600');
-      return card(id);
+      reply.header('cache-control', 'public, max-age=300');
+      const [answers, shadows] = [inForce().find((p) => p.model === id), inForce().find((p) => p.shadow === id)];
+      const since = answers?.since ?? shadows?.shadowSince ?? null;
+      return {
+        ...found,
+        use: answers ? 'in force' : shadows ? 'shadow' : 'none',
+        useSince: since === null ? null : formatTime(since),
+      };
     },
   );
 

@@ -6,6 +6,7 @@ import { DAY, type EpochMs } from '../../model/time.ts';
 import type { PoolState } from './memory.ts';
 import { applyBetas, varianceWeight, type PooledModel } from './pooled.ts';
 import type { CorrectionSettings } from './settings.ts';
+import { addToTrial } from './trial.ts';
 
 export interface DayOfContest {
   readonly day: number;
@@ -34,9 +35,20 @@ export function compare(
   x: number,
   rh: number,
   temp: number,
+  step: number,
 ): void {
-  if (!pool.pooled || !pool.rival) return;
-  const mine = answer(pool.pooled, station, x, rh, temp);
+  if (!pool.pooled) return;
+  const force = answer(pool.pooled, station, x, rh, temp);
+  if (Number.isNaN(force)) return;
+  const weight = varianceWeight(x, settings);
+  for (const trial of [pool.shadow, pool.former]) {
+    const beside = trial ? answer(trial.model, station, x, rh, temp) : NaN;
+    if (trial && !Number.isNaN(beside))
+      addToTrial(trial, time, step, weight * (force - y) ** 2, weight * (beside - y) ** 2);
+  }
+  if (!pool.rival) return;
+  // Of the same night, where that one still runs in the shadow.
+  const mine = pool.shadow ? answer(pool.shadow.model, station, x, rh, temp) : force;
   const other = answer(pool.rival, station, x, rh, temp);
   if (Number.isNaN(mine) || Number.isNaN(other)) return;
   const day = Math.floor(time / DAY);
@@ -45,25 +57,25 @@ export function compare(
     pool.contest.push((at = { day, mine: 0, other: 0 }));
     if (pool.contest.length > DAYS) pool.contest.shift();
   }
-  const weight = varianceWeight(x, settings);
   at.mine += weight * (mine - y) ** 2;
   at.other += weight * (other - y) ** 2;
 }
 
-/** Whether the other kind takes over from tonight. */
-export function decide(pool: PoolState): void {
+/** Whether the other kind takes over from tonight: it has run beside this one for days. */
+export function decide(pool: PoolState): boolean {
   const { contest } = pool;
   const n = contest.length;
-  if (n < LEAST_DAYS) return;
+  if (n < LEAST_DAYS) return false;
   let [mine, other] = [0, 0];
   for (const d of contest) {
     mine += d.mine;
     other += d.other;
   }
-  if (other > MUCH_BETTER * mine) return;
+  if (other > MUCH_BETTER * mine) return false;
   const mean = (mine - other) / n;
   const variance = contest.reduce((sum, d) => sum + (d.mine - d.other - mean) ** 2, 0) / (n - 1);
-  if (mean < SURE * Math.sqrt(variance / n)) return;
+  if (mean < SURE * Math.sqrt(variance / n)) return false;
   pool.growth = !pool.growth;
   for (const d of contest) [d.mine, d.other] = [d.other, d.mine];
+  return true;
 }

@@ -23,6 +23,7 @@ import type { ModelCard } from './models.ts';
 import { fitNight, nextFit } from './nightly.ts';
 import { takeIn } from './pairing.ts';
 import { isReference, isStuck, newStation } from './reference.ts';
+import { decideByHand, poolsInForce, type ModelDecision, type ModelTurn, type PoolInForce } from './succession.ts';
 import { stationVerdicts } from './verdicts.ts';
 import { Residents } from './residents.ts';
 
@@ -40,6 +41,7 @@ const VERSION = 3;
 export class Correction {
   readonly #m: Memory;
   readonly #residents: Residents;
+  #decisions: readonly ModelDecision[] = [];
 
   constructor(options: CorrectionOptions = {}) {
     this.#m = new Memory(options);
@@ -68,6 +70,20 @@ export class Correction {
     return stationVerdicts(this.#m);
   }
 
+  /** What happened between the models so far, newest last. */
+  get turns(): readonly ModelTurn[] {
+    return this.#m.s.turns;
+  }
+
+  inForce(): PoolInForce[] {
+    return poolsInForce(this.#m);
+  }
+
+  /** All that operators have decided; what has been applied is not applied again. */
+  setDecisions(decisions: readonly ModelDecision[]): void {
+    this.#decisions = decisions;
+  }
+
   reference(values: readonly ReferenceValue[]): void {
     const { s, fitUntil } = this.#m;
     for (const v of values) {
@@ -91,6 +107,7 @@ export class Correction {
   advance(now: EpochMs): void {
     const m = this.#m;
     if (m.s.dirty) this.#residents.connect();
+    if (this.#decisions.length > 0) decideByHand(m, this.#decisions, now);
     takeIn(m, now);
     if (Number.isNaN(m.s.nextFit)) m.s.nextFit = nextFit(m, now);
     if (now >= m.s.nextFit) {
@@ -120,7 +137,7 @@ export class Correction {
   /** @throws Error when the state is of another version */
   restoreState(found: CorrectionState): void {
     if (found.version !== VERSION) throw new Error('not a state of the correction, or of another version');
-    this.#m.s = found.state as State;
+    this.#m.s = whole(found.state as State);
     this.#residents.restore('floats' in found.boxes ? found.boxes : unpackBoxes(found.boxes));
   }
 
@@ -131,4 +148,19 @@ export class Correction {
   restore(bytes: Uint8Array): void {
     this.restoreState(deserialize(bytes) as CorrectionState);
   }
+}
+
+/** A state of an earlier version of the program lacks what has been added since. */
+function whole(s: State): State {
+  s.turns ??= [];
+  s.decided ??= [];
+  for (const series of s.series) series.ownShadow ??= null;
+  for (const pool of s.pools.values()) {
+    pool.since ??= s.newest;
+    pool.shadow ??= null;
+    pool.former ??= null;
+    pool.putBack ??= false;
+    pool.held ??= false;
+  }
+  return s;
 }

@@ -7,10 +7,11 @@ import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
 import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationStep } from './network.ts';
-import { applyBetas } from './pooled.ts';
+import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
 import { featuresAt, learn } from './short_term.ts';
+import { addToTrial } from './trial.ts';
 import { intervalForNewPlace, keep, newQuantiles, POOL_SCORES, startScale, track } from './uncertainty.ts';
 
 /** What the pair says about forecasts, levels and intervals, each judged only by what was known before it. */
@@ -29,7 +30,7 @@ export function learnFrom(
   pool.noise += 0.005 * (residual * residual - pool.noise);
   const features = featuresAt(series.short, asOf, time);
   if (features) learn(pool.learning, features, residual, time, 1);
-  compare(pool, m.settings, series.station, time, y, x, rh, temp);
+  compare(pool, m.settings, series.station, time, y, x, rh, temp, m.step);
   // As if the box had no station: the pooled model that has not seen it, and the field of the others.
   const pooled = pool.pooled;
   let alone = NaN;
@@ -58,6 +59,12 @@ export function learnFrom(
     err.raw += rate * ((x - y) ** 2 - err.raw);
     err.pooled += rate * ((alone - y) ** 2 - err.pooled);
     if (!Number.isNaN(own)) err.own += rate * ((own - y) ** 2 - err.own);
+    const shadow = series.ownShadow;
+    const later = shadow && pooled ? applyBetas(shadow.model.betas, pooled.range, x, rh, temp) : NaN;
+    if (shadow && !Number.isNaN(own) && !Number.isNaN(later)) {
+      const weight = varianceWeight(x, m.settings);
+      addToTrial(shadow, time, m.step, weight * (own - y) ** 2, weight * (later - y) ** 2);
+    }
     pool.quiet.field += SPEED * ((shifted - y) ** 2 - pool.quiet.field);
   }
   // What was really answered.
@@ -105,7 +112,7 @@ const JUDGED = 4;
 /** The same for boxes near a station, where none stands beside one. */
 export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochMs, y: number, mean: StepMean): void {
   const pool = m.pool(series.pool);
-  compare(pool, m.settings, series.station, time, y, mean.x, mean.rh, mean.temp);
+  compare(pool, m.settings, series.station, time, y, mean.x, mean.rh, mean.temp, m.step);
   const { pooled } = pool;
   if (!pooled) return;
   const betas = pooled.without[series.station] ?? pooled.betas;

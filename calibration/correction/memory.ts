@@ -15,6 +15,8 @@ import { newLearning, newShortTerm, type ShortTerm, type ShortTermLearning } fro
 import type { Spot } from './spatial.ts';
 import { newQuantiles, newScores, type Interval, type Quantiles, type Scores } from './uncertainty.ts';
 import type { Pairing } from './colocation.ts';
+import type { ModelTurn } from './succession.ts';
+import type { Trial } from './trial.ts';
 
 export interface CorrectionOptions {
   /** Averaging interval of the reference values [ms]. Default one hour. */
@@ -67,6 +69,8 @@ export interface Series {
   quantiles: Quantiles;
   errors: Errors;
   own: (OwnModel & { id: string }) | null;
+  /** The fit of a later night, running beside it (trial.ts). */
+  ownShadow: Trial<OwnModel & { id: string }> | null;
   /** Running mean of squared residuals, in the scale of `residualOf`. */
   spread: number;
   /** Running mean of log(reference / what the box would be told without its station). */
@@ -79,8 +83,18 @@ export interface Series {
   odd: number;
 }
 
+export type NamedPooled = PooledModel & { id: string };
+
 export interface PoolState {
-  pooled: (PooledModel & { id: string }) | null;
+  pooled: NamedPooled | null;
+  /** Since when it is in force. */
+  since: EpochMs;
+  /** The fit of a later night, running beside it, and the model it replaced, which may come back (trial.ts). */
+  shadow: Trial<NamedPooled> | null;
+  former: Trial<NamedPooled> | null;
+  /** An operator put the model in force back; nothing else may take over until he releases it. */
+  putBack: boolean;
+  held: boolean;
   /** Whether growth in humid air is part of the pooled model. */
   growth: boolean;
   /** The model of the other kind, and how the two did on pairs that neither had seen, by day. */
@@ -127,6 +141,10 @@ export interface State {
   /** Whether pairs have been sought at all. */
   connected: boolean;
   cards: ModelCard[];
+  /** What happened between models, oldest first; cut with the cards. */
+  turns: ModelTurn[];
+  /** Numbers of the operators' decisions that have been applied. */
+  decided: number[];
   recent: Map<string, StationStep[][]>;
 }
 
@@ -159,6 +177,8 @@ export class Memory {
     dirty: false,
     connected: false,
     cards: [],
+    turns: [],
+    decided: [],
     recent: new Map(),
   };
   /** Forecasts of all stations for the step that is being paired; made again when needed. */
@@ -180,6 +200,11 @@ export class Memory {
     if (!pool) {
       pool = {
         pooled: null,
+        since: NaN,
+        shadow: null,
+        former: null,
+        putBack: false,
+        held: false,
         growth: false,
         rival: null,
         contest: [],
@@ -222,6 +247,7 @@ export const newSeries = (id: string, pairing: Pairing): Series => ({
   quantiles: newQuantiles(),
   errors: newErrors(),
   own: null,
+  ownShadow: null,
   spread: 0.04,
   ratio: 0,
   alone: newGain(),
@@ -234,6 +260,7 @@ const newErrors = (): Errors => ({ n: 0, raw: 0, pooled: 0, own: 0, answer: 0 })
 /** Forgets what was learnt from the pairs of a series, not the pairs. */
 export function unlearn(series: Series): void {
   series.own = null;
+  series.ownShadow = null;
   series.short = newShortTerm();
   series.quantiles = newQuantiles();
   series.errors = newErrors();

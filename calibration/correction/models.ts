@@ -1,6 +1,7 @@
 /** Immutable models: named by the SHA-256 of what they are, so that a published value can say for ever what made it. */
 import { createHash } from 'node:crypto';
 import type { EpochMs } from '../../model/time.ts';
+import type { Betas, Range } from './pooled.ts';
 
 /** Changes whenever the same coefficients would give other values. */
 export const CODE_VERSION = '2026-11-22';
@@ -21,7 +22,36 @@ export interface ModelCard {
   readonly scale: number;
   /** Errors of answers given before the reference was known [µg/m³], where there are any. */
   readonly live: Readonly<Record<string, number>>;
+  /** Errors at each station by the solution that has not seen that station [µg/m³], beside raw values; null = one station only. */
+  readonly validation?: Validation | null;
+  /** Covariates are held within these, and what boxes at each station would get if it were not there: with them the model can be put back. */
+  readonly range?: Range;
+  readonly without?: Readonly<Record<string, Betas>>;
   readonly guards: readonly string[];
+}
+
+export interface Validation {
+  readonly pairs: number;
+  readonly stations: number;
+  readonly rmse: number;
+  readonly bias: number;
+  readonly raw: number;
+  /** Of the station where it does worst. */
+  readonly worst: number;
+}
+
+/** What of a card makes the model work again. */
+export interface PutBackModel {
+  readonly id: string;
+  readonly coefficients: Betas;
+  readonly range: Range;
+  readonly without: Readonly<Record<string, Betas>>;
+  readonly scale: number;
+  readonly pairs: number;
+  readonly stations: readonly string[];
+  readonly guards: readonly string[];
+  readonly from: EpochMs;
+  readonly to: EpochMs;
 }
 
 const canonical = (value: unknown): string =>

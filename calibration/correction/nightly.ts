@@ -14,6 +14,8 @@ import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIR
 import { logOf, PRIOR_SPREAD } from './consensus.ts';
 import { spotDistance } from './spatial.ts';
 import { newLearning } from './short_term.ts';
+import { settleTrials, succeed } from './succession.ts';
+import { newTrial, TRIAL, verdict } from './trial.ts';
 
 /** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */
 export function nextFit(m: Memory, now: EpochMs): EpochMs {
@@ -33,6 +35,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
   const s = m.s;
   // Cards are taken up as they come; those of the nights before have been. Cutting behind a night would lose cards of a large one.
   if (s.cards.length > MAX_CARDS) s.cards.splice(0);
+  if (s.turns.length > MAX_CARDS) s.turns.splice(0);
   const repaired = new Set<string>();
   if (m.settings.scanClocks) {
     for (const station of s.stations.values()) for (const key of scan(m, station, now)) repaired.add(key);
@@ -58,7 +61,8 @@ export function fitNight(m: Memory, now: EpochMs): void {
     const silent = Math.max(0, now - newest - 4 * DAY);
     if (silent > 0 && pool.pooled && Math.floor(silent / (7 * DAY)) === Math.floor((silent - DAY) / (7 * DAY)))
       continue;
-    decide(pool);
+    const otherKind = decide(pool);
+    settleTrials(m, key, pool, now);
     const settings = {
       ...m.settings,
       pooledHalfLifeMs: m.settings.pooledHalfLifeMs + 3 * silent,
@@ -67,7 +71,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
     };
     const pooled = fitPooled(key, used, newest, correlated, settings);
     if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
-    const { without: _, range: __, betas, ...rest } = pooled;
+    const { without, range, betas, validation, ...rest } = pooled;
     const card = nameModel({
       kind: 'pooled',
       subject: key,
@@ -80,9 +84,21 @@ export function fitNight(m: Memory, now: EpochMs): void {
       scale: rest.scale,
       live: {},
       guards: rest.guards,
+      validation,
+      range,
+      without,
     });
-    pool.pooled = { ...pooled, id: card.id };
     s.cards.push(card);
+    const named = { ...pooled, id: card.id };
+    const atOnce =
+      otherKind ||
+      silent > 0 ||
+      // Means of days: a day in the shadow would be one pair a station.
+      m.step > TRIAL.block ||
+      repaired.has(key) ||
+      pooled.liars.join() !== pool.doubted.join() ||
+      (pooled.days < TRIAL.young && !pool.putBack);
+    succeed(m, key, pool, named, atOnce, now);
     pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth });
     doubt(pool, pooled.liars, list);
     if (repaired.has(key)) forgetScores(pool);
@@ -109,8 +125,18 @@ export function fitNight(m: Memory, now: EpochMs): void {
         live: e.n > 0 ? { raw: Math.sqrt(e.raw), pooled: Math.sqrt(e.pooled), own: Math.sqrt(e.own) } : {},
         guards: [],
       });
-      x.own = { ...model, id: ownCard.id };
       s.cards.push(ownCard);
+      const ownNamed = { ...model, id: ownCard.id };
+      const carried = silent === 0 && x.own?.to === model.to;
+      if (x.ownShadow) {
+        const told = verdict(x.ownShadow, now);
+        if (told === 'promoted') x.own = x.ownShadow.model;
+        if (told !== null) x.ownShadow = null;
+      }
+      if (!x.own || carried || silent > 0 || m.step > TRIAL.block || repaired.has(key) || model.days < TRIAL.young) {
+        x.own = ownNamed;
+        x.ownShadow = null;
+      } else x.ownShadow ??= newTrial(ownNamed, now);
     }
   }
 }

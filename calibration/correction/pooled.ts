@@ -13,6 +13,7 @@ import {
   type Prior,
   type Rows,
 } from './linear.ts';
+import type { Validation } from './models.ts';
 import { SETTINGS, type CorrectionSettings } from './settings.ts';
 
 export interface Pairs {
@@ -42,6 +43,8 @@ export interface PooledModel {
   readonly guards: readonly string[];
   /** Stations whose pairs do not fit the others and were left out. */
   readonly liars: readonly string[];
+  /** How it does at stations left out of the fit; null = there is only one. */
+  readonly validation: Validation | null;
 }
 
 /** 1st and 99th percentile of the covariates in the fit, largest x and y. */
@@ -225,6 +228,47 @@ function fitOnce(
     },
     guards,
     liars: [],
+    validation: stations.length < 2 ? null : validate(rows, stationOf, without, betas),
+  };
+}
+
+/** Every station by the solution that has not seen it, over the rows of the fit; weights only thin, they do not judge. */
+function validate(
+  rows: Record<FeatureSet, Rows>,
+  stationOf: Record<FeatureSet, string[]>,
+  without: Readonly<Record<string, Betas>>,
+  betas: Betas,
+): Validation | null {
+  const set = SETS.find((s) => betas[s] !== undefined);
+  if (!set) return null;
+  const r = rows[set];
+  const at = new Map<string, { n: number; squares: number }>();
+  let [n, squares, sum, raw] = [0, 0, 0, 0];
+  for (let i = 0; i < r.n; i++) {
+    const name = stationOf[set][i] as string;
+    const beta = without[name]?.[set];
+    if (!beta) continue;
+    const [y, x] = [r.y[i] as number, r.x[i * r.p + 1] as number];
+    const off = dot(r.x, i * r.p, beta) - y;
+    n++;
+    squares += off * off;
+    sum += off;
+    raw += (x - y) ** 2;
+    const station = at.get(name) ?? { n: 0, squares: 0 };
+    at.set(name, station);
+    station.n++;
+    station.squares += off * off;
+  }
+  if (n === 0) return null;
+  const tidy = (v: number): number => Math.round(v * 1000) / 1000;
+  const worst = Math.max(...[...at.values()].map((s) => s.squares / s.n));
+  return {
+    pairs: n,
+    stations: at.size,
+    rmse: tidy(Math.sqrt(squares / n)),
+    bias: tidy(sum / n),
+    raw: tidy(Math.sqrt(raw / n)),
+    worst: tidy(Math.sqrt(worst)),
   };
 }
 
