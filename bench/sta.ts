@@ -10,7 +10,7 @@ import { boxDatastreamId } from '../api/sta/box-ids.ts';
 import { openDatabase } from '../api/sta/database.ts';
 import { BoxMirror } from '../api/sta/mirror.ts';
 import { createStaService } from '../api/sta/service.ts';
-import { newestOf } from '../api/sta/thread.ts';
+import { newestIn } from '../api/sta/thread.ts';
 import { LatestTable } from '../api/latest.ts';
 import { datastreamId } from '../model/datastream.ts';
 import { MINUTE } from '../model/time.ts';
@@ -82,7 +82,7 @@ try {
     base: 'http://bench/sta/v1.1',
     clock: () => NOW,
     scratch: false,
-    foreign: new BoxObservations(db, store, newestOf(table)),
+    foreign: new BoxObservations(db, store, newestIn(table)),
   });
   const measure = async (name: string, path: string, query: string, times: number): Promise<object> => {
     const took: number[] = [];

@@ -211,6 +211,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       };
       await look();
       every(STORE_HEALTH_EVERY, look, stopped.signal);
+      const latest = new LatestTable();
+      latest.expect(registry.lastNum());
       pipeline = await startPipelineThread({
         entry: parts.entry,
         checkpoint,
@@ -223,7 +225,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         },
         storePort: opened.connect,
         onRows: (rows) => {
-          api?.live(rows);
+          // What comes while the table is still being read from the store must not be missing in it.
+          if (api) api.live(rows);
+          else latest.apply(rows);
           sta?.live(rows);
         },
         onCommit: (commit) => {
@@ -302,17 +306,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           databasePath: folder.sta,
           registryPath: config.staScratch ? '' : folder.registry,
           scratch: config.staScratch,
-          latestSpan: 7 * DAY,
         },
-        ...(config.staScratch ? {} : { storePort: opened.connect }),
+        ...(config.staScratch ? {} : { storePort: opened.connect, latest }),
         onProblem: (problem) => log.error({ problem }, 'sensorthings'),
         onPublish: (messages) => {
           for (const { topic, json } of messages) broker?.publish(topic, json, { qos: 1 });
         },
       });
       closers.push(() => sta?.close());
-      const latest = new LatestTable();
-      latest.expect(registry.lastNum());
       const care = startCare({
         config,
         registry,

@@ -1,6 +1,7 @@
 /** The SensorThings thread as seen from the server: requests in, responses out, ended and started anew when one hangs. */
 import { Worker, type MessagePort } from 'node:worker_threads';
 import type { ObservationColumns } from '../../store/store.ts';
+import type { LatestTable } from '../latest.ts';
 import type { LiveMessage } from './live-topics.ts';
 import { problem, type StaRequest, type StaResponse } from './service.ts';
 import type { FromStaThread, MqttState, StaThreadData, ToStaThread } from './thread.ts';
@@ -14,6 +15,7 @@ const START_AGAIN = 2000;
 
 export interface StaHost {
   handle(base: string, request: StaRequest): Promise<StaResponse>;
+  /** Rows that the table of latest values has taken. */
   live(rows: ObservationColumns): void;
   /** Which MQTT topics are subscribed, and where the broker is. */
   mqtt(state: MqttState): void;
@@ -28,6 +30,8 @@ export interface StaHostOptions {
   readonly data: StaThreadData;
   /** One more door to the store, asked for at each start of the thread; absent in a scratch instance. */
   readonly storePort?: () => MessagePort | Promise<MessagePort>;
+  /** Latest values; the thread looks at the same memory. Absent in a scratch instance. */
+  readonly latest?: LatestTable;
   readonly onProblem: (message: string) => void;
   /** Longest time one request may take [ms]. @default 20000 */
   readonly timeoutMs?: number;
@@ -49,6 +53,8 @@ export function startSta(options: StaHostOptions): StaHost {
   let mqtt: MqttState | null = null;
   let closed = false;
   let again: NodeJS.Timeout | undefined;
+  /** Layout of the table that the present thread knows. */
+  let told = -1;
   let markReady: () => void;
   const ready = new Promise<void>((resolve) => (markReady = resolve));
 
@@ -79,6 +85,7 @@ export function startSta(options: StaHostOptions): StaHost {
       if (!failed || performance.now() - began > TOO_SOON) worker = start();
       else again = setTimeout(() => (worker = start()), START_AGAIN);
     });
+    told = -1;
     if (mqtt) thread.postMessage({ kind: 'mqtt', state: mqtt } satisfies ToStaThread);
     if (options.storePort)
       Promise.resolve(options.storePort()).then(
@@ -88,6 +95,15 @@ export function startSta(options: StaHostOptions): StaHost {
     return thread;
   };
   let worker = start();
+
+  const post = (message: ToStaThread): void => {
+    const { latest } = options;
+    if (latest && latest.layout !== told) {
+      told = latest.layout;
+      worker.postMessage({ kind: 'latest', columns: latest.shared() } satisfies ToStaThread);
+    }
+    worker.postMessage(message);
+  };
 
   return {
     ready,
@@ -103,11 +119,13 @@ export function startSta(options: StaHostOptions): StaHost {
           void worker.terminate();
         }, timeoutMs);
         waiting.set(id, { resolve, timer });
-        worker.postMessage({ kind: 'request', id, base, request } satisfies ToStaThread);
+        post({ kind: 'request', id, base, request });
       });
     },
     live(rows) {
-      if (options.storePort && !closed) worker.postMessage({ kind: 'rows', rows } satisfies ToStaThread);
+      if (!options.storePort || closed) return;
+      if (mqtt && mqtt.topics.length > 0) post({ kind: 'rows', rows });
+      else post({ kind: 'changed', datastreams: rows.datastream });
     },
     mqtt(state) {
       mqtt = state;

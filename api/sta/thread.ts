@@ -7,8 +7,14 @@ import type { MessagePort } from 'node:worker_threads';
 import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { PROPERTIES } from '../../model/properties.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { StoreCannot, StoreUnavailable, type BulkStore, type ObservationColumns } from '../../store/store.ts';
-import { LatestTable } from '../latest.ts';
+import {
+  StoreCannot,
+  StoreUnavailable,
+  allocateColumns,
+  type BulkStore,
+  type ObservationColumns,
+} from '../../store/store.ts';
+import { LatestView, type LatestTable, type SharedColumn } from '../latest.ts';
 import { BoxObservations, type LatestRows } from './box-observations.ts';
 import { openDatabase } from './database.ts';
 import { DirtyRows } from './dirty-rows.ts';
@@ -24,8 +30,6 @@ export interface StaThreadData {
   /** '' in a scratch instance: no boxes. */
   readonly registryPath: string;
   readonly scratch: boolean;
-  /** How far back latest values are looked for at start [ms]. */
-  readonly latestSpan: number;
   /** Longest time one statement may take [ms]. @default 5000 */
   readonly patienceMs?: number;
 }
@@ -41,6 +45,11 @@ export interface MqttState {
 
 export type ToStaThread =
   | { readonly kind: 'request'; readonly id: number; readonly base: string; readonly request: StaRequest }
+  /** The columns of latest values, once again when they were made anew. */
+  | { readonly kind: 'latest'; readonly columns: (SharedColumn | undefined)[] }
+  /** Datastreams with new rows. */
+  | { readonly kind: 'changed'; readonly datastreams: ArrayLike<number> }
+  /** The rows themselves, while somebody listens to them. */
   | { readonly kind: 'rows'; readonly rows: ObservationColumns }
   | { readonly kind: 'store'; readonly port: MessagePort }
   | { readonly kind: 'mqtt'; readonly state: MqttState }
@@ -70,33 +79,27 @@ const MAX_SYNC_AT_ONCE = 500;
 /** Messages, or rounds of them, that wait for subscribers; live ones past it are left out. */
 const MAX_UNSENT = 10_000;
 
-/** Newest rows out of the table of latest values. */
-export function newestOf(table: LatestTable): LatestRows {
-  const num = new Map<string, number>(PROPERTIES.map((p) => [p.key, p.num]));
+const PROPERTY_NUMS = new Map<string, number>(PROPERTIES.map((p) => [p.key, p.num]));
+
+/** Newest rows out of the table of latest values, each a copy. */
+export function newestOf(view: LatestView): LatestRows {
   return {
     newest(stored) {
-      const propertyNum = num.get(propertyOf(stored)) as number;
-      const slot = table.slot(propertyNum, thingNumOf(stored));
-      const c = table.column(propertyNum);
-      if (slot < 0 || !c) return null;
-      const { resultTime, raw, corrected, flag, reasons, level, model } = c;
-      return {
-        index: slot,
-        columns: {
-          length: c.size,
-          datastream: new Int32Array(0),
-          phenomenonTime: c.time,
-          resultTime,
-          raw,
-          corrected,
-          lo90: c.lo90 as unknown as Float64Array,
-          hi90: c.hi90 as unknown as Float64Array,
-          flag,
-          reasons,
-          level,
-          model,
-        },
-      };
+      const columns = allocateColumns(1);
+      const found = view.read(PROPERTY_NUMS.get(propertyOf(stored)) as number, thingNumOf(stored), columns);
+      return found ? { index: 0, columns } : null;
+    },
+  };
+}
+
+/** The same of a table in this thread, as it is at each moment. */
+export function newestIn(table: LatestTable): LatestRows {
+  const view = new LatestView();
+  const rows = newestOf(view);
+  return {
+    newest(stored) {
+      view.adopt(table.shared());
+      return rows.newest(stored);
     },
   };
 }
@@ -107,12 +110,12 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
     scratch: data.scratch,
     ...(data.patienceMs === undefined ? {} : { patienceMs: data.patienceMs }),
   });
-  const table = new LatestTable();
+  const view = new LatestView();
   const dirty = new DirtyRows();
   let boxes: { mirror: BoxMirror; observations: BoxObservations; store: BulkStore; registry: Registry } | null = null;
 
-  const take = (rows: ObservationColumns): void => {
-    for (const i of table.apply(rows)) dirty.add(rows.datastream[i] as number);
+  const changed = (datastreams: ArrayLike<number>): void => {
+    for (let i = 0; i < datastreams.length; i++) dirty.add(datastreams[i] as number);
   };
 
   const topics = new LiveTopics();
@@ -151,19 +154,18 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
     if (!boxes) return;
     const until = performance.now() + SYNC_MS;
     for (const _ of boxes.mirror.syncing()) if (performance.now() > until) return;
-    const newest = newestOf(table);
+    const row = allocateColumns(1);
     let seen: SeenDatastream[] = [];
     for (const stored of dirty.taken()) {
-      const row = newest.newest(stored);
-      if (!row) continue;
-      const time = row.columns.phenomenonTime[row.index] as number;
+      if (!view.read(PROPERTY_NUMS.get(propertyOf(stored)) as number, thingNumOf(stored), row)) continue;
+      const time = row.phenomenonTime[0] as number;
       seen.push({
         thingNum: thingNumOf(stored),
         key: propertyOf(stored),
         firstTime: time,
         lastTime: time,
-        lastResultTime: row.columns.resultTime[row.index] as number,
-        corrected: !Number.isNaN(row.columns.corrected[row.index]),
+        lastResultTime: row.resultTime[0] as number,
+        corrected: !Number.isNaN(row.corrected[0]),
       });
       if (seen.length < SYNC_PIECE) continue;
       boxes.mirror.seen(seen);
@@ -256,13 +258,11 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
   let ended = false;
   const open = async (storePort: MessagePort): Promise<void> => {
     const registry = parts.openRegistry(data.registryPath, { readOnly: true });
-    table.expect(registry.lastNum());
     const store = parts.connectStore(storePort);
-    const observations = new BoxObservations(db, store, newestOf(table));
+    const observations = new BoxObservations(db, store, newestOf(view));
     boxes = { mirror: new BoxMirror(db, registry), observations, store, registry };
     for (;;) {
       try {
-        take(await store.latest(Date.now() - data.latestSpan));
         await fill(store, boxes.mirror);
         break;
       } catch (error) {
@@ -295,8 +295,14 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
       case 'request':
         void answer(message.id, message.base, message.request);
         break;
+      case 'latest':
+        view.adopt(message.columns);
+        break;
+      case 'changed':
+        changed(message.datastreams);
+        break;
       case 'rows':
-        take(message.rows);
+        changed(message.rows.datastream);
         if (boxes && !topics.isEmpty) publish(() => tell(message.rows));
         break;
       case 'mqtt': {

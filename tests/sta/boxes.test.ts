@@ -9,7 +9,7 @@ import { boxDatastreamId, placeId } from '../../api/sta/box-ids.ts';
 import { openDatabase } from '../../api/sta/database.ts';
 import { BoxMirror } from '../../api/sta/mirror.ts';
 import { createStaService, type StaResponse, type StaService } from '../../api/sta/service.ts';
-import { newestOf } from '../../api/sta/thread.ts';
+import { newestIn } from '../../api/sta/thread.ts';
 import { LatestTable } from '../../api/latest.ts';
 import { reason } from '../../model/flags.ts';
 import { HOUR, MINUTE } from '../../model/time.ts';
@@ -109,7 +109,7 @@ beforeAll(async () => {
     base: BASE,
     clock: () => NOW,
     scratch: false,
-    foreign: new BoxObservations(db, store, newestOf(table)),
+    foreign: new BoxObservations(db, store, newestIn(table)),
   });
 }, 60_000);
 afterAll(async () => {

@@ -15,7 +15,6 @@ const host = startSta({
     databasePath: join(dir, 'sta.db'),
     registryPath: '',
     scratch: true,
-    latestSpan: 0,
     patienceMs: 1500,
   },
   onProblem: (problem) => problems.push(problem),
