@@ -6,6 +6,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { propertyOf, thingNumOf } from '../../model/datastream.ts';
 import { FLAG, reasonStrings } from '../../model/flags.ts';
+import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import type { BulkStore, ObservationColumns } from '../../store/store.ts';
 import { boxDatastream, boxDatastreamId, LEVELS, observationId, parseObservationId, placeId } from './box-ids.ts';
@@ -159,7 +160,7 @@ export class BoxObservations implements ForeignObservations {
   ): Promise<{ rows: Row[]; more: boolean; nextToken: string; count: number | null }> {
     const datastream = id as number;
     const { stored } = boxDatastream(datastream);
-    const span = spanOf(query.filter);
+    let span = spanOf(query.filter);
     const order = storeOrder(query);
     if (order === null) {
       const page = await this.#sets.pageOf(datastream, query, limit, now);
@@ -179,12 +180,15 @@ export class BoxObservations implements ForeignObservations {
           count,
         };
     }
-    const skip = after === null ? query.skip : 0;
-    if (skip > MAX_LOOKED_AT)
-      throw badRequest(`$skip goes up to ${MAX_LOOKED_AT}; follow @iot.nextLink, or filter by phenomenonTime`);
+    let left = after === null ? query.skip : 0;
+    if (left > MAX_LOOKED_AT && span.rest) throw tooFar(MAX_LOOKED_AT);
+    if (left > BLOCK && !span.rest) {
+      const leap = await this.#leap(stored, span, order, left);
+      if (!leap) return { rows: [], more: false, nextToken: '', count };
+      ({ left, span } = leap);
+    }
     const rows: Row[] = [];
     let position = after;
-    let left = skip;
     for (let looked = 0; ;) {
       const want = span.rest ? BLOCK : Math.min(MAX_LOOKED_AT, left + limit - rows.length + 1);
       const block = await this.#store.range({
@@ -206,9 +210,32 @@ export class BoxObservations implements ForeignObservations {
       }
       if (block.length < want) return { rows, more: false, nextToken: '', count };
       position = block.phenomenonTime[block.length - 1] as number;
+      // What is still to be left out cannot travel in the link.
+      if (looked >= MAX_LOOKED_AT && left > 0) throw tooFar(query.skip - left);
       // A partial page: what was looked at so far, and where to go on.
       if (looked >= MAX_LOOKED_AT) return { rows, more: true, nextToken: tokenOf(position), count };
     }
+  }
+
+  /** Leaves out whole months, then days, hours and minutes by their counts; null = there are not that many. */
+  async #leap(
+    stored: number,
+    span: Span,
+    order: 'asc' | 'desc',
+    skip: number,
+  ): Promise<{ left: number; span: Span } | null> {
+    let [from, to] = [Math.max(span.from, EVER.from), Math.min(span.to, EVER.to)];
+    let left = skip;
+    for (const step of ['month', DAY, HOUR, MINUTE] as const) {
+      if (to <= from) return null;
+      const bins = await this.#store.aggregate({ datastream: stored, from, to, step, level: 'raw' });
+      if (order === 'desc') bins.reverse();
+      const inside = bins.find((bin) => left < bin.total || ((left -= bin.total), false));
+      if (!inside) return null;
+      [from, to] = [Math.max(from, inside.start), Math.min(to, inside.end)];
+      if (left <= BLOCK) break;
+    }
+    return { left, span: order === 'asc' ? { ...span, from } : { ...span, to } };
   }
 
   /** Rows that fit, by the SQL that filters everything else. */
@@ -342,6 +369,9 @@ export class BoxObservations implements ForeignObservations {
     return row;
   }
 }
+
+const tooFar = (skip: number): Error =>
+  badRequest(`with this filter or order $skip goes up to ${skip}; follow @iot.nextLink, or narrow by phenomenonTime`);
 
 const tokenOf = (time: number): string => `t${time}`;
 function timeToken(token: string): number {

@@ -22,7 +22,10 @@ import { EVER, spanOf, type Span } from './span.ts';
 export const PATIENCE = 10_000;
 /** Datastreams that are named one by one in a question. */
 const MAX_NAMED = 50_000;
+/** Rows that `$skip` leaves out one by one. */
 const MAX_SKIP = 10_000;
+/** In an order other than time the store sorts all that is left out. */
+const MAX_SORTED_SKIP = 1_000_000;
 /** Rows that are judged one by one where the store's SQL cannot say a condition. */
 const MAX_JUDGED = 100_000;
 const BLOCK = 10_000;
@@ -149,15 +152,19 @@ export class BoxSets {
       keys,
       now,
     };
-    if (query.skip > MAX_SKIP) throw badRequest(`$skip goes up to ${MAX_SKIP}; follow @iot.nextLink, or filter`);
     const at: Position = query.skipToken === null ? { box: null, own: null } : position(query.skipToken, keys.length);
     const skip = query.skipToken === null ? query.skip : 0;
     const hasOwn = prepared(this.#db, 'SELECT 1 FROM observation LIMIT 1').get() !== undefined;
+    if (hasOwn && skip > MAX_SKIP) throw tooFar();
     const ownQuery = { ...query, orderBy: order, skip: 0, skipToken: at.own };
     const count = query.count
       ? (await this.#count(question)) + (hasOwn ? ((await own({ ...ownQuery, count: true }, 0)).count ?? 0) : 0)
       : null;
     if (limit === 0) return { rows: [], more: false, nextToken: '', count };
+    if (!hasOwn && skip > 0) {
+      const box = await this.#boxRowsBehind(question, skip, limit + 1);
+      return { ...merged(order, box, { rows: [], tokens: [] }, at, 0, limit), count };
+    }
     const wanted = limit + skip + 1;
     const box = await this.#boxRows(question, at.box, wanted);
     const others = hasOwn ? await own({ ...ownQuery, count: false }, wanted) : { rows: [], tokens: [] };
@@ -170,12 +177,50 @@ export class BoxSets {
     if (!keys) return null;
     const at = query.skipToken === null ? { box: null, own: null } : position(query.skipToken, keys.length);
     const skip = query.skipToken === null ? query.skip : 0;
-    if (skip > MAX_SKIP) throw badRequest(`$skip goes up to ${MAX_SKIP}; follow @iot.nextLink, or filter`);
     const question: Question = { span: spanOf(query.filter), datastreams: [datastream], keys, now };
     const count = query.count ? await this.#count(question) : null;
     if (limit === 0) return { rows: [], more: false, nextToken: '', count };
-    const box = await this.#boxRows(question, at.box, limit + skip + 1);
-    return { ...merged(query.orderBy, box, { rows: [], tokens: [] }, at, skip, limit), count };
+    const box =
+      skip > 0
+        ? await this.#boxRowsBehind(question, skip, limit + 1)
+        : await this.#boxRows(question, at.box, limit + 1);
+    return { ...merged(query.orderBy, box, { rows: [], tokens: [] }, at, 0, limit), count };
+  }
+
+  /** Behind so many rows of the beginning. Where they are in order of time, whole hours, minutes and seconds are left out by their counts. */
+  async #boxRowsBehind(q: Question, skip: number, wanted: number): Promise<BoxPage> {
+    const none: BoxPage = { rows: [], keys: [], isPartial: false };
+    const params = new Params();
+    const condition = q.span.rest ? rowCondition(q.span.rest, params, q.now) : 'true';
+    if (condition === null) {
+      if (skip > MAX_SKIP) throw tooFar();
+      const page = await this.#boxRows(q, null, skip + wanted);
+      // What is still to be left out cannot travel in the link.
+      if (page.isPartial && page.rows.length < skip) throw tooFar();
+      return { ...page, rows: page.rows.slice(skip), keys: page.keys.slice(skip) };
+    }
+    const isByTime = q.keys[0]?.sql === '"phenomenonTime"';
+    if (!isByTime && skip > MAX_SORTED_SKIP) throw tooFar(MAX_SORTED_SKIP);
+    let [from, to] = [Math.max(q.span.from, EVER.from), Math.min(q.span.to, EVER.to)];
+    let left = skip;
+    for (const width of isByTime && skip > MAX_SKIP ? [HOUR, HOUR / 60, 1000] : []) {
+      if (to <= from) return none;
+      const bins = await this.#ask(
+        `SELECT CAST(floor("phenomenonTime" / ${width}.0) AS DOUBLE) AS bin, count(*) AS n FROM ${OBSERVATION_ROWS} r
+         WHERE ${this.#existing(q.datastreams)} AND ${condition} GROUP BY bin ORDER BY bin ${q.keys[0]?.descending ? 'DESC' : ''}`,
+        params,
+        { from, to },
+        1_000_000,
+      );
+      let i = 0;
+      while (i < bins.rows && left >= Number(bins.columns[1]?.[i])) left -= Number(bins.columns[1]?.[i++]);
+      if (i >= bins.rows) return none;
+      const start = Number(bins.columns[0]?.[i]) * width;
+      [from, to] = [Math.max(from, start), Math.min(to, start + width)];
+      if (left <= MAX_SKIP) break;
+    }
+    const span = q.keys[0]?.descending ? { ...q.span, to } : { ...q.span, from };
+    return this.#fetch({ ...q, span: skip === left ? q.span : span }, null, wanted, condition, params, left);
   }
 
   async #boxRows(q: Question, after: Position['box'], wanted: number): Promise<BoxPage> {
@@ -205,13 +250,14 @@ export class BoxSets {
     wanted: number,
     condition: string,
     params: Params,
+    skip = 0,
   ): Promise<BoxPage> {
     const { keys } = q;
     const behind = after ? rowsBehind(keys, after, params) : 'true';
     const text = `SELECT datastream, lvl, "phenomenonTime", "resultTime", raw, corrected, lo90, hi90, flag, reasons, "level", model,
         ${keys.map((k, i) => `${k.sql} AS k${i}`).join(', ')}
       FROM ${OBSERVATION_ROWS} r WHERE ${this.#existing(q.datastreams)} AND ${condition} AND ${behind}
-      ORDER BY ${keys.map((_, i) => `k${i} ${keys[i]?.descending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`).join(', ')} LIMIT ${wanted}`;
+      ORDER BY ${keys.map((_, i) => `k${i} ${keys[i]?.descending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`).join(', ')} LIMIT ${wanted}${skip > 0 ? ` OFFSET ${skip}` : ''}`;
     let answer: SqlAnswer | null = null;
     for (const window of this.#windows(q, after)) {
       answer = await this.#ask(text, params, window, wanted);
@@ -363,6 +409,9 @@ export class BoxSets {
         throw new StaProblem(501, 'an order by Observations is not offered; Datastream/phenomenonTime may help');
   }
 }
+
+const tooFar = (most = MAX_SKIP): StaProblem =>
+  badRequest(`here $skip goes up to ${most}; follow @iot.nextLink, or narrow by phenomenonTime`);
 
 const beyond = (): StaProblem =>
   new StaProblem(
