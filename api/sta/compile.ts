@@ -428,7 +428,7 @@ const FUNCTIONS: Readonly<
   indexof: { takes: ['text', 'text'], gives: 'number', sql: '(instr(%1, %2) - 1)' },
   tolower: { takes: ['text'], gives: 'string', sql: 'sta_lower(%1)' },
   toupper: { takes: ['text'], gives: 'string', sql: 'sta_upper(%1)' },
-  trim: { takes: ['text'], gives: 'string', sql: 'trim(%1)' },
+  trim: { takes: ['text'], gives: 'string', sql: 'sta_trim(%1)' },
   concat: { takes: ['text', 'text'], gives: 'string', sql: '(%1 || %2)' },
   year: { takes: ['time'], gives: 'number', sql: 'sta_year(%1)' },
   month: { takes: ['time'], gives: 'number', sql: 'sta_month(%1)' },
@@ -515,7 +515,10 @@ function call(name: string, args: readonly Expression[], scope: Scope, now: numb
   switch (key) {
     case 'endswith':
       arity(2);
-      return { type: 'boolean', ...fill("(substr(%1, -length(%2)) = %2 OR %2 = '')", [text(at(0)), text(at(1))]) };
+      return {
+        type: 'boolean',
+        ...fill("(substr(%1, -length(%2)) = %2 OR (%2 = '' AND %1 IS NOT NULL))", [text(at(0)), text(at(1))]),
+      };
     case 'substring': {
       arity(2, 3);
       const parts = [text(at(0)), numeric(at(1)), ...(args.length === 3 ? [numeric(at(2))] : [])];

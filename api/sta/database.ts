@@ -121,6 +121,7 @@ function addFunctions(db: DatabaseSync): void {
   });
   define('sta_lower', (s: unknown) => (typeof s === 'string' ? s.toLowerCase() : null));
   define('sta_upper', (s: unknown) => (typeof s === 'string' ? s.toUpperCase() : null));
+  define('sta_trim', (s: unknown) => (typeof s === 'string' ? s.trim() : null));
   define('sta_mod', (a: unknown, b: unknown) =>
     typeof a === 'number' && typeof b === 'number' && b !== 0 ? a % b : null,
   );
@@ -130,7 +131,10 @@ function addFunctions(db: DatabaseSync): void {
   define('sta_substring', (s: unknown, from: unknown, count: unknown) => {
     if (typeof s !== 'string' || typeof from !== 'number') return null;
     const start = Math.max(0, from);
-    return typeof count === 'number' ? s.slice(start, start + Math.max(0, count)) : s.slice(start);
+    // Characters, as SQLite counts them; most text has no pairs of surrogates.
+    const text = /[\ud800-\udfff]/.test(s) ? Array.from(s) : s;
+    const part = typeof count === 'number' ? text.slice(start, start + Math.max(0, count)) : text.slice(start);
+    return typeof part === 'string' ? part : part.join('');
   });
   const part = (name: string, f: (d: Date) => number | string): void =>
     define(`sta_${name}`, (t: unknown) =>
