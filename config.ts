@@ -131,6 +131,22 @@ export const SETTINGS = {
     allowed: 'an IANA time zone such as Asia/Taipei',
     read: asText,
   }),
+  publisher: setting({
+    env: 'LAMPPOST_PUBLISHER',
+    schema: z.string().trim().min(1).max(200),
+    byDefault: 'Lamppost',
+    doc: 'Who publishes the data of this server: shown in the catalogues that portals harvest.',
+    allowed: 'a name of up to 200 characters',
+    read: asText,
+  }),
+  contact: setting({
+    env: 'LAMPPOST_CONTACT',
+    schema: z.string().refine((s) => s === '' || isHttpUrl(s) || /^[^\s@<>"]+@[^\s@<>"]+$/.test(s)),
+    byDefault: '',
+    doc: 'Where questions about the data go. Public: it stands in the catalogues. When not set, they name the page `/data`.',
+    allowed: 'an e-mail address or an http or https URL',
+    read: asText,
+  }),
   adminToken: setting({
     env: 'LAMPPOST_ADMIN_TOKEN',
     schema: z

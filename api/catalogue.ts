@@ -2,10 +2,12 @@
  * What this server offers, for catalogues and for harvesters: DCAT-AP 3 (`/catalog.jsonld`), DCAT-US (`/data.json`), the
  * fields of data.gov.tw, and one address each from which WAQI and OpenAQ can take current values.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { propertyOf, thingNumOf } from '../model/datastream.ts';
 import { property, PROPERTIES, PROPERTY_SLOTS, roundTo } from '../model/properties.ts';
 import { formatTime, HOUR, SECOND } from '../model/time.ts';
-import { LICENCES } from '../registry/licences.ts';
+import { licence, LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Thing } from '../registry/registry.ts';
 import type { BulkStore } from '../store/store.ts';
@@ -31,6 +33,8 @@ const CONTEXT = {
   dcatap: 'http://data.europa.eu/r5r/',
   xsd: 'http://www.w3.org/2001/XMLSchema#',
   gsp: 'http://www.opengis.net/ont/geosparql#',
+  vcard: 'http://www.w3.org/2006/vcard/ns#',
+  rdfs: 'http://www.w3.org/2000/01/rdf-schema#',
 };
 const iri = (id: string): { '@id': string } => ({ '@id': id });
 const said = (zh: string, en: string): object[] => [
@@ -92,21 +96,72 @@ function once<T>(context: Context, ms: number, make: () => Promise<T>): () => Pr
 /** West, south, east and north of what is shown; Taiwan while there is nothing. */
 type Extent = readonly [number, number, number, number];
 
-async function extentOf(context: Context): Promise<Extent> {
+/** What a catalogue says of all boxes together. */
+interface Reach {
+  readonly extent: Extent;
+  /** Licences that occur. */
+  readonly licences: readonly string[];
+  /** UTC day of the oldest bulk file; '' = there is none yet. */
+  readonly since: string;
+}
+
+async function reachOf(context: Context): Promise<Reach> {
   let box: Extent | null = null;
+  const licences = new Set<string>();
   for await (const thing of things(context)) {
+    if (thing.licence !== '') licences.add(thing.licence);
     const p = publicPlace(thing);
     if (!p) continue;
     box = box
       ? [Math.min(box[0], p.lon), Math.min(box[1], p.lat), Math.max(box[2], p.lon), Math.max(box[3], p.lat)]
       : [p.lon, p.lat, p.lon, p.lat];
   }
-  return box ?? [119, 21.5, 122.5, 26.5];
+  return { extent: box ?? [119, 21.5, 122.5, 26.5], licences: [...licences].sort(), since: firstDay(context) };
+}
+
+function firstDay(context: Context): string {
+  try {
+    const text = readFileSync(join(context.options.dumps ?? '', 'manifest.json'), 'utf8');
+    const { files } = JSON.parse(text) as { files: { day: string }[] };
+    return files.reduce((first, { day }) => (first === '' || day < first ? day : first), '');
+  } catch {
+    return '';
+  }
+}
+
+/** One licence when all boxes share it; else the list of them, since each row names its own. */
+const licenceUrl = (base: string, { licences }: Reach): string =>
+  (licences.length === 1 && licence(licences[0] as string)?.url) || `${base}/api/v1/licences`;
+const rightsOf = ({ licences }: Reach): readonly [zh: string, en: string] => [
+  `每個感測盒有自己的授權,寫在每一筆資料中(licence、attribution);目前出現的授權:${licences.join('、') || '尚無'}`,
+  `Each box carries its own licence, repeated with every value (licence, attribution). Licences that occur: ${licences.join(', ') || 'none yet'}.`,
+];
+const publisherOf = (context: Context): string => context.options.publisher || 'Lamppost';
+/** A contact as an address: `mailto:` for e-mail. */
+function contactOf(context: Context, base: string): string {
+  const contact = context.options.contact ?? '';
+  if (contact === '') return `${base}/data`;
+  return contact.includes('://') ? contact : `mailto:${contact}`;
 }
 
 /** DCAT-AP 3.0. */
-function catalogue(context: Context, base: string, extent: Extent): object {
-  const publisher = { '@id': `${base}/#publisher`, '@type': 'foaf:Agent', 'foaf:name': 'Lamppost' };
+function catalogue(context: Context, base: string, reach: Reach): object {
+  const publisher = {
+    '@id': `${base}/#publisher`,
+    '@type': 'foaf:Agent',
+    'foaf:name': publisherOf(context),
+    'foaf:homepage': iri(base),
+  };
+  const contact = contactOf(context, base);
+  const contactPoint = {
+    '@id': `${base}/data#contact`,
+    '@type': 'vcard:Organization',
+    'vcard:fn': publisherOf(context),
+    ...(contact.startsWith('mailto:') ? { 'vcard:hasEmail': iri(contact) } : { 'vcard:hasURL': iri(contact) }),
+  };
+  const rights = { '@type': 'dct:RightsStatement', 'rdfs:label': said(...rightsOf(reach)) };
+  const terms = { '@id': licenceUrl(base, reach), '@type': 'dct:LicenseDocument' };
+  const languages = ['ZHO', 'ENG'].map((l) => iri(`http://publications.europa.eu/resource/authority/language/${l}`));
   const dataset = `${base}/data#observations`;
   return {
     '@context': CONTEXT,
@@ -115,7 +170,8 @@ function catalogue(context: Context, base: string, extent: Extent): object {
     'dct:title': said(TITLE_ZH, TITLE),
     'dct:description': said(DESCRIPTION_ZH, DESCRIPTION),
     'dct:publisher': publisher,
-    'dct:language': [iri('http://publications.europa.eu/resource/authority/language/ZHO'), iri('http://publications.europa.eu/resource/authority/language/ENG')], // prettier-ignore
+    'dct:language': languages,
+    'dct:license': terms,
     'foaf:homepage': iri(`${base}/data`),
     'dct:modified': { '@type': 'xsd:dateTime', '@value': formatTime(context.clock()) },
     'dcat:dataset': [
@@ -126,13 +182,24 @@ function catalogue(context: Context, base: string, extent: Extent): object {
         'dct:title': said(TITLE_ZH, TITLE),
         'dct:description': said(DESCRIPTION_ZH, DESCRIPTION),
         'dct:publisher': iri(publisher['@id']),
+        'dcat:contactPoint': contactPoint,
+        'dct:language': languages,
         'dcat:theme': [iri('http://publications.europa.eu/resource/authority/data-theme/ENVI')],
         'dcat:keyword': KEYWORDS,
         'dct:accrualPeriodicity': iri(`${FREQUENCY}/CONT`),
         'dct:spatial': {
           '@type': 'dct:Location',
-          'dcat:bbox': { '@type': 'gsp:wktLiteral', '@value': wktBox(extent) },
+          'dcat:bbox': { '@type': 'gsp:wktLiteral', '@value': wktBox(reach.extent) },
         },
+        ...(reach.since === ''
+          ? {}
+          : {
+              'dct:temporal': {
+                '@type': 'dct:PeriodOfTime',
+                'dcat:startDate': { '@type': 'xsd:date', '@value': reach.since },
+              },
+            }),
+        'dcat:temporalResolution': { '@type': 'xsd:duration', '@value': 'PT1M' },
         'dct:accessRights': iri('http://publications.europa.eu/resource/authority/access-right/PUBLIC'),
         'dcat:landingPage': iri(`${base}/data`),
         'dct:conformsTo': iri('http://www.opengis.net/spec/iot_sensing/1.1'),
@@ -144,7 +211,9 @@ function catalogue(context: Context, base: string, extent: Extent): object {
           ...(way.isFile ? { 'dcat:downloadURL': iri(base + way.path) } : {}),
           'dcat:mediaType': iri(`http://www.iana.org/assignments/media-types/${way.mediaType}`),
           'dct:format': iri(`${FILE_TYPE}/${way.fileType}`),
-          'dct:license': iri(`${base}/api/v1/licences`),
+          'dct:license': iri(terms['@id']),
+          'dct:rights': rights,
+          'dct:language': languages,
           'dcatap:availability': iri('http://publications.europa.eu/resource/authority/planned-availability/STABLE'),
         })),
       },
@@ -157,6 +226,12 @@ function catalogue(context: Context, base: string, extent: Extent): object {
       'dcat:endpointDescription': iri(base + s.description),
       'dct:conformsTo': iri(s.conformsTo),
       'dcat:servesDataset': iri(dataset),
+      'dcat:contactPoint': iri(contactPoint['@id']),
+      'dct:publisher': iri(publisher['@id']),
+      'dct:license': iri(terms['@id']),
+      'dct:rights': rights,
+      'dct:accessRights': iri('http://publications.europa.eu/resource/authority/access-right/PUBLIC'),
+      'foaf:page': iri(`${base}/api/docs`),
     })),
   };
 }
@@ -164,7 +239,9 @@ function catalogue(context: Context, base: string, extent: Extent): object {
 const wktBox = ([w, s, e, n]: Extent): string => `POLYGON((${w} ${s},${e} ${s},${e} ${n},${w} ${n},${w} ${s}))`;
 
 /** schema.org Dataset, for search engines. */
-export function observationDataset(base: string, today: string, [w, s, e, n]: Extent): object {
+export function observationDataset(context: Context, base: string, today: string, reach: Reach): object {
+  const [w, s, e, n] = reach.extent;
+  const contact = contactOf(context, base);
   return {
     '@context': 'https://schema.org',
     '@type': 'Dataset',
@@ -175,9 +252,22 @@ export function observationDataset(base: string, today: string, [w, s, e, n]: Ex
     url: `${base}/data`,
     keywords: KEYWORDS,
     isAccessibleForFree: true,
-    license: `${base}/api/v1/licences`,
-    creator: { '@type': 'Organization', name: 'Lamppost', url: base },
+    license: licenceUrl(base, reach),
+    creator: { '@type': 'Organization', name: publisherOf(context), url: base },
+    publisher: {
+      '@type': 'Organization',
+      name: publisherOf(context),
+      url: base,
+      contactPoint: {
+        '@type': 'ContactPoint',
+        contactType: 'customer support',
+        ...(contact.startsWith('mailto:') ? { email: contact.slice(7) } : { url: contact }),
+      },
+    },
+    inLanguage: ['zh-Hant-TW', 'en'],
+    conditionsOfAccess: rightsOf(reach)[1],
     dateModified: today,
+    ...(reach.since === '' ? {} : { temporalCoverage: `${reach.since}/..` }),
     spatialCoverage: { '@type': 'Place', geo: { '@type': 'GeoShape', box: `${s} ${w} ${n} ${e}` } },
     variableMeasured: PROPERTIES.map((p) => ({
       '@type': 'PropertyValue',
@@ -189,6 +279,7 @@ export function observationDataset(base: string, today: string, [w, s, e, n]: Ex
     distribution: WAYS.map((way) => ({
       '@type': 'DataDownload',
       name: way.title[1],
+      license: licenceUrl(base, reach),
       encodingFormat: way.mediaType,
       contentUrl: base + way.path,
     })),
@@ -196,7 +287,8 @@ export function observationDataset(base: string, today: string, [w, s, e, n]: Ex
 }
 
 /** DCAT-US 1.1 (project open data), which many portals harvest. */
-function dataJson(base: string, extent: Extent): object {
+function dataJson(context: Context, base: string, reach: Reach): object {
+  const contact = contactOf(context, base);
   return {
     '@context': 'https://project-open-data.cio.gov/v1.1/schema/catalog.jsonld',
     '@type': 'dcat:Catalog',
@@ -212,10 +304,17 @@ function dataJson(base: string, extent: Extent): object {
         modified: 'R/PT1M',
         accrualPeriodicity: 'R/PT1M',
         accessLevel: 'public',
-        publisher: { '@type': 'org:Organization', name: 'Lamppost' },
+        publisher: { '@type': 'org:Organization', name: publisherOf(context) },
+        contactPoint: {
+          '@type': 'vcard:Contact',
+          fn: publisherOf(context),
+          ...(contact.startsWith('mailto:') ? { hasEmail: contact } : { hasURL: contact }),
+        },
         landingPage: `${base}/data`,
-        license: `${base}/api/v1/licences`,
-        spatial: extent.join(','),
+        license: licenceUrl(base, reach),
+        rights: rightsOf(reach)[1],
+        spatial: reach.extent.join(','),
+        ...(reach.since === '' ? {} : { temporal: `R/${reach.since}/P1D` }),
         distribution: WAYS.map((way) => ({
           '@type': 'dcat:Distribution',
           title: way.title[1],
@@ -234,8 +333,9 @@ function govTw(context: Context, base: string): object {
     資料集識別碼: `${base}/data#observations`,
     資料集描述: DESCRIPTION_ZH,
     主要欄位說明:
-      'box(感測盒代號)、property(測項)、unit(單位)、phenomenonTime(量測時間)、resultTime(接收時間)、raw(原始值)、corrected(校正值)、lo90(區間下限)、hi90(區間上限)、flag(品質旗標)、reasons(原因)、correctionLevel(校正方式)、model(模型)、licence(授權)、attribution(姓名標示)',
-    提供機關: 'Lamppost 街燈',
+      'box(感測盒代號)、property(測項)、unit(單位)、phenomenonTime(量測時間)、resultTime(接收時間)、raw(原始值)、corrected(校正值)、lo90(區間下限)、hi90(區間上限)、flag(品質旗標)、reasons(原因)、correctionLevel(校正方式)、model(模型)、licence(授權)、attribution(姓名標示)、product(版本:live 即時、revised 修訂、archive 典藏)、revision(修訂編號)',
+    提供機關: context.options.publisher ?? 'Lamppost 街燈',
+    聯絡人: contactOf(context, base).replace(/^mailto:/, ''),
     更新頻率: '不定期更新(即時);整批檔案每日',
     授權方式: LICENCES.filter((l) => l.offered).map((l) => l.id),
     授權說明網址: `${base}/api/v1/licences`,
@@ -416,9 +516,9 @@ const openAq = (hour: HarvestedHour | null, newest: readonly Current[]): object 
   };
 };
 
-/** Returns where the boxes are, as it was at most an hour ago. */
-export function catalogueRoutes(app: App, context: Context): () => Promise<Extent> {
-  const extent = once(context, 60 * MINUTES, () => extentOf(context));
+/** Returns what the catalogues say of all boxes together, as it was at most an hour ago. */
+export function catalogueRoutes(app: App, context: Context): () => Promise<Reach> {
+  const reach = once(context, 60 * MINUTES, () => reachOf(context));
   const list = once(context, MINUTES, () => current(context));
   const hour = once(context, 5 * MINUTES, () => lastHour(context));
   const answer = (path: string, type: string, make: (base: string) => object | Promise<object>): void => {
@@ -429,10 +529,10 @@ export function catalogueRoutes(app: App, context: Context): () => Promise<Exten
         .send(JSON.stringify(await make(context.baseUrl(request)))),
     );
   };
-  answer('/catalog.jsonld', 'application/ld+json', async (base) => catalogue(context, base, await extent()));
-  answer('/data.json', 'application/json', async (base) => dataJson(base, await extent()));
+  answer('/catalog.jsonld', 'application/ld+json', async (base) => catalogue(context, base, await reach()));
+  answer('/data.json', 'application/json', async (base) => dataJson(context, base, await reach()));
   answer('/catalog/data-gov-tw.json', 'application/json', (base) => govTw(context, base));
   answer('/harvest/waqi.json', 'application/json', async () => waqi(await list()));
   answer('/harvest/openaq.json', 'application/json', async () => openAq(await hour(), await list()));
-  return extent;
+  return reach;
 }

@@ -4,10 +4,12 @@ import { property, roundTo, type PropertyKey } from '../model/properties.ts';
 import { DAY, SECOND, formatTime, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
 import type { ModelNames } from './models.ts';
-import type { Level } from './observation.ts';
+import type { Edition, Level } from './observation.ts';
 import type { SeriesAggregate } from './series.ts';
 
 export const CSV_HEADER = 'phenomenonTime,value,unit,level,flag,reasons,lo90,hi90,model,licence';
+/** Which edition a value is, for who asks for it. */
+export const CSV_EDITION = ',product,revision';
 export const CSV_AGGREGATE_HEADER = `${CSV_HEADER},phenomenonTimeEnd,count,coverage`;
 
 export const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -39,12 +41,13 @@ export function readingsCsv(
   level: Level,
   licence: string,
   models: ModelNames,
+  edition: ((phenomenonTime: EpochMs, resultTime: EpochMs) => Edition) | null,
 ): (rows: ObservationColumns) => string {
   const p = property(key);
   const time = timeWriter();
   const corrected = level === 'corrected';
   const middle = `,${cell(p.unit)},${level},`;
-  const end = `,${cell(licence)}\n`;
+  const terms = `,${cell(licence)}`;
   const reasons = new Map<number, string>();
   const reasonsOf = (mask: number): string => {
     let text = reasons.get(mask);
@@ -64,7 +67,12 @@ export function readingsCsv(
           ? `${roundTo(rows.lo90[i] as number, p.resolution)},${roundTo(rows.hi90[i] as number, p.resolution)},`
           : ',,';
       const model = corrected ? cell(models.name(rows.model[i] as number)) : '';
-      out += `${time(rows.phenomenonTime[i] as number)},${num(value)}${flags}${interval}${model}${end}`;
+      out += `${time(rows.phenomenonTime[i] as number)},${num(value)}${flags}${interval}${model}${terms}`;
+      if (edition) {
+        const { product, revision } = edition(rows.phenomenonTime[i] as number, rows.resultTime[i] as number);
+        out += `,${product},${revision}`;
+      }
+      out += '\n';
     }
     return out;
   };

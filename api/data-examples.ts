@@ -1,6 +1,6 @@
 /** The examples of the `/data` page, made for this server's address and for last month. Tests run those whose tool is there. */
 export interface Example {
-  readonly tool: 'curl' | 'Python' | 'R' | 'QGIS' | 'Excel' | 'DuckDB';
+  readonly tool: 'curl' | 'Python' | 'pandas' | 'GeoPandas' | 'R' | 'QGIS' | 'Excel' | 'DuckDB';
   readonly title: { readonly zh: string; readonly en: string };
   readonly code: string;
 }
@@ -16,15 +16,35 @@ export function lastMonth(now: number): { from: string; to: string } {
   };
 }
 
-/** `box`: the id of a box that is there, or a placeholder. `bbox`: west, south, east, north. */
-export function examples(base: string, now: number, box: string, bbox: string, dumped: string): Example[] {
+/** What examples are made of. */
+export interface ExampleOf {
+  readonly base: string;
+  readonly now: number;
+  /** The id of a box that is there, or a placeholder. */
+  readonly box: string;
+  /** West, south, east, north. */
+  readonly bbox: string;
+  /** Code of a township. */
+  readonly town: string;
+  /** Name of a daily Parquet file. */
+  readonly dumped: string;
+}
+
+export function examples({ base, now, box, bbox, town, dumped }: ExampleOf): Example[] {
   const { from, to } = lastMonth(now);
   const hours = `property=pm25&level=corrected&interval=PT1H&from=${from}T00:00:00Z&to=${to}T00:00:00Z&format=csv`;
+  const month = from.slice(0, 7);
+  const townMonth = `township=${town}&month=${month}&property=pm25&level=corrected&interval=PT1H`;
   return [
     {
       tool: 'curl',
       title: { zh: '現在各地的 PM2.5(GeoJSON)', en: 'PM2.5 everywhere, now (GeoJSON)' },
       code: `curl -fsS '${base}/api/v1/latest.geojson?property=pm25&level=corrected'`,
+    },
+    {
+      tool: 'curl',
+      title: { zh: '一個鄉鎮市區上個月校正後的小時 PM2.5,一個檔案(CSV)', en: 'Last month’s corrected hourly PM2.5 of a township, one file (CSV)' },
+      code: `curl -fsS -o pm25-${town}-${month}.csv -w '%{size_download} bytes\\n' '${base}/api/v1/observations?${townMonth}&bom=true'`,
     },
     {
       tool: 'curl',
@@ -50,32 +70,37 @@ export function examples(base: string, now: number, box: string, bbox: string, d
       tool: 'Python',
       title: {
         zh: '一個鄉鎮市區上個月校正後的小時 PM2.5,存成試算表能開的檔案(不必安裝任何套件)',
-        en: 'Last month’s corrected hourly PM2.5 of an area as a file for spreadsheets (nothing to install)',
+        en: 'Last month’s corrected hourly PM2.5 of a township as a file for spreadsheets (nothing to install)',
       },
-      code: `import csv, io, json, urllib.parse, urllib.request
+      code: `import csv, urllib.parse, urllib.request
 
-BASE = '${base}/api/v1'
-AREA = '${bbox}'  # west, south, east, north
+question = urllib.parse.urlencode({
+    'township': '${town}',  # other codes: ${base}/townships
+    'month': '${month}', 'property': 'pm25', 'level': 'corrected', 'interval': 'PT1H',
+    'bom': 'true'})  # so that Excel knows that it is UTF-8
+urllib.request.urlretrieve('${base}/api/v1/observations?' + question, 'pm25.csv')
 
-def get(path, **query):
-    return urllib.request.urlopen(BASE + path + '?' + urllib.parse.urlencode(query))
-
-boxes, page = [], {'next': ''}
-while page['next'] is not None:
-    more = {'cursor': page['next']} if page['next'] else {}
-    page = json.load(get('/boxes', bbox=AREA, limit=1000, **more))
-    boxes += page['items']
-
-with open('pm25.csv', 'w', newline='', encoding='utf-8-sig') as file:
-    out = csv.writer(file)
-    out.writerow(['box', 'name', 'lat', 'lon', 'hour', 'pm25', 'lo90', 'hi90', 'flag', 'coverage', 'licence'])
-    for box in boxes:
-        answer = get('/boxes/%s/observations' % box['id'], property='pm25', level='corrected', interval='PT1H',
-                     format='csv', to='${to}T00:00:00Z', **{'from': '${from}T00:00:00Z'})
-        for row in csv.DictReader(io.TextIOWrapper(answer, 'utf-8')):
-            out.writerow([box['id'], box['name'], box['lat'], box['lon'], row['phenomenonTime'], row['value'],
-                          row['lo90'], row['hi90'], row['flag'], row['coverage'], row['licence']])
+with open('pm25.csv', encoding='utf-8-sig', newline='') as file:
+    rows = list(csv.DictReader(file))
+print(len(rows), 'hours of', len({row['box'] for row in rows}), 'boxes')
 `,
+    },
+    {
+      tool: 'pandas',
+      title: { zh: '同一份資料讀進 pandas', en: 'The same into pandas' },
+      code: `import pandas as pd
+
+pm25 = pd.read_csv('${base}/api/v1/observations?${townMonth}', parse_dates=['phenomenonTime'])
+print(pm25.groupby('name')['value'].describe())`,
+    },
+    {
+      tool: 'GeoPandas',
+      title: { zh: '感測盒與測站的位置(GeoParquet)', en: 'Where boxes and stations are (GeoParquet)' },
+      code: `import io, urllib.request
+import geopandas
+
+boxes = geopandas.read_parquet(io.BytesIO(urllib.request.urlopen('${base}/dumps/boxes.parquet').read()))
+print(boxes[['id', 'name', 'licence', 'geometry']].head())`,
     },
     {
       tool: 'R',
@@ -87,7 +112,7 @@ plot(value ~ phenomenonTime, pm25, type = 'l')`,
     {
       tool: 'Excel',
       title: { zh: '資料 → 從 Web,貼上網址', en: 'Data → From Web, paste the address' },
-      code: `${base}/api/v1/boxes/${box}/observations?${hours}`,
+      code: `${base}/api/v1/observations?${townMonth}&bom=true`,
     },
     {
       tool: 'QGIS',

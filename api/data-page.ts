@@ -154,6 +154,13 @@ function newestDump(context: Context): string {
   return `observations-${yesterday}.parquet`;
 }
 
+/** A township with a box; 信義區 of Taipei while there is none. */
+function exampleTown(context: Context): string {
+  const box = context.registry.list({ limit: 50 }).find((t) => publicPlace(t) !== null);
+  const place = box ? publicPlace(box) : null;
+  return (place && townships().find((t) => t.holds(place.lon, place.lat))?.code) || '63000020';
+}
+
 export function pageExamples(context: Context, base: string): Example[] {
   const box = context.registry.list({ limit: 50 }).find((t) => publicPlace(t) !== null);
   const place = box ? publicPlace(box) : null;
@@ -161,11 +168,12 @@ export function pageExamples(context: Context, base: string): Example[] {
   const bbox = place
     ? [place.lon - 0.03, place.lat - 0.02, place.lon + 0.03, place.lat + 0.02].map(round).join(',')
     : '121.53,25.01,121.59,25.05';
-  return examples(base, context.clock(), box?.id ?? 'BOX', bbox, newestDump(context));
+  const town = exampleTown(context);
+  return examples({ base, now: context.clock(), box: box?.id ?? 'BOX', bbox, town, dumped: newestDump(context) });
 }
 
 /** Plain HTML: works without a script, on every browser an office has. */
-function townshipForm(w: Words, language: Language, now: number): string {
+function townshipForm(w: Words, language: Language, now: number, since: string, town: string): string {
   const { form } = w;
   const option = (value: string, text: string, selected = false): string =>
     `<option value="${escape(value)}"${selected ? ' selected' : ''}>${escape(text)}`;
@@ -174,26 +182,28 @@ function townshipForm(w: Words, language: Language, now: number): string {
   const towns = [...groups]
     .map(
       ([county, list]) =>
-        `<optgroup label="${escape(county)}">${list.map((t) => option(t.code, zh ? `${t.county} ${t.name}` : `${t.nameEn}, ${t.countyEn}`)).join('')}</optgroup>`,
+        `<optgroup label="${escape(county)}">${list.map((t) => option(t.code, zh ? `${t.county} ${t.name}` : `${t.nameEn}, ${t.countyEn}`, t.code === town)).join('')}</optgroup>`,
     )
     .join('');
   const months = Array.from({ length: 24 }, (_, i) => {
     const d = new Date(now);
     return new Date(Date.UTC(d.getUTCFullYear(), d.getUTCMonth() - i, 1)).toISOString().slice(0, 7);
-  });
+  }).filter((m, i) => i === 0 || since === '' || m >= since.slice(0, 7));
+  // Last month, unless nothing had been measured by then.
+  const chosen = Math.min(1, months.length - 1);
   const field = (label: string, name: string, options: string): string =>
     `<label>${escape(label)} <select name="${name}">${options}</select></label>`;
   return `<section id="township"><h2>${escape(form.title)}</h2><p>${escape(form.lead)}
 <form action="/api/v1/observations" method="get"><input type="hidden" name="bom" value="true">
 ${field(form.town, 'township', towns)}
-${field(form.month, 'month', months.map((m, i) => option(m, m, i === 1)).join(''))}
+${field(form.month, 'month', months.map((m, i) => option(m, m, i === chosen)).join(''))}
 ${field(form.property, 'property', PROPERTIES.map((p) => option(p.key, `${zh ? p.name.zh : p.name.en} (${p.key})`, p.key === 'pm25')).join(''))}
 ${field(form.level, 'level', option('corrected', form.levels[0]) + option('raw', form.levels[1]))}
 ${field(form.step, 'interval', option('PT1H', form.steps[0]) + option('P1D', form.steps[1]))}
 <button>${escape(form.get)}</button></form></section>`;
 }
 
-export function dataPage(app: App, context: Context, extent: ReturnType<typeof catalogueRoutes>): void {
+export function dataPage(app: App, context: Context, reach: ReturnType<typeof catalogueRoutes>): void {
   app.get('/data', { schema: { hide: true } }, async (request, reply) => {
     const base = context.baseUrl(request);
     const language = languageOf(request.url.split('?')[1] ?? '', request.headers['accept-language'] ?? '');
@@ -204,7 +214,7 @@ export function dataPage(app: App, context: Context, extent: ReturnType<typeof c
     const body = `<header>${w.nav.map(([href, text]) => `<a href="${href}">${escape(text)}</a>`).join('')}</header>
 <main><h1>${escape(w.title)}</h1><p>${escape(w.lead)}
 <h2>${escape(w.what)}</h2><table>${w.ways.map(([what, href, how]) => `<tr><td><a href="${escape(href.replace('{id}', anyBox))}">${escape(what)}</a><td>${escape(how)}`).join('')}</table>
-${townshipForm(w, language, context.clock())}
+${townshipForm(w, language, context.clock(), (await reach()).since, exampleTown(context))}
 <h2>${escape(w.examples)}</h2>${pageExamples(context, base)
       .map(
         (e) =>
@@ -217,7 +227,10 @@ ${townshipForm(w, language, context.clock())}
 <h2>${escape(w.limits)}</h2>${list(w.limitList)}
 <h2>${escape(w.promise)}</h2><p>${escape(w.promiseText)}</main>`;
     // "<" inside would end the script element.
-    const dataset = JSON.stringify(observationDataset(base, today, await extent())).replaceAll('<', String.raw`\u003c`);
+    const dataset = JSON.stringify(observationDataset(context, base, today, await reach())).replaceAll(
+      '<',
+      String.raw`\u003c`,
+    );
     return reply
       .type('text/html; charset=utf-8')
       .header('vary', 'accept-language')

@@ -7,13 +7,15 @@ import { Problem } from './problem.ts';
 
 const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
 const sha = (text: string): Buffer => createHash('sha256').update(text).digest();
-const challenge = { 'www-authenticate': 'Bearer realm="lamppost"' };
+export const CHALLENGE = { 'www-authenticate': 'Bearer realm="lamppost"' };
 
 export class Gatekeeper {
   readonly #registry: Registry;
   readonly #admin: Buffer | null;
   /** Wrong keys and links, by address. */
   readonly guesses: Guesses;
+  /** Who a request comes from, found out once. */
+  readonly #known = new WeakMap<FastifyRequest, Principal>();
 
   constructor(registry: Registry, adminToken: string, guesses = new Guesses()) {
     this.guesses = guesses;
@@ -23,12 +25,15 @@ export class Gatekeeper {
 
   /** null = the request carries no credentials. @throws Problem when it carries some that are not right */
   principal(request: FastifyRequest): Principal | null {
+    const known = this.#known.get(request);
+    if (known) return known;
     const secret = this.secret(request);
     if (secret === null) return null;
     this.guesses.check(request.ip);
     const principal = this.open(secret);
     if (!principal) this.guesses.wrong(request.ip);
-    if (!principal) throw new Problem('unauthorized', 'The key or token is not known', { headers: challenge });
+    if (!principal) throw new Problem('unauthorized', 'The key or token is not known', { headers: CHALLENGE });
+    this.#known.set(request, principal);
     return principal;
   }
 
@@ -45,7 +50,7 @@ export class Gatekeeper {
     if (header === undefined) return null;
     const secret = BEARER.exec(header)?.[1];
     if (secret === undefined) {
-      throw new Problem('unauthorized', 'The Authorization header must read: Bearer <key>', { headers: challenge });
+      throw new Problem('unauthorized', 'The Authorization header must read: Bearer <key>', { headers: CHALLENGE });
     }
     return secret;
   }
@@ -53,7 +58,7 @@ export class Gatekeeper {
   required(request: FastifyRequest, what: string): Principal {
     const principal = this.principal(request);
     if (!principal) {
-      throw new Problem('unauthorized', `${what} Send it as: Authorization: Bearer <key>`, { headers: challenge });
+      throw new Problem('unauthorized', `${what} Send it as: Authorization: Bearer <key>`, { headers: CHALLENGE });
     }
     return principal;
   }

@@ -11,7 +11,7 @@ import { allocateColumns } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { observationText, type Level } from './observation.ts';
 import type { Bbox } from './parameters.ts';
-import { rowView, slotView } from './rows.ts';
+import { editionOf, rowView, slotView } from './rows.ts';
 import { presenceView } from './thing-view.ts';
 
 export interface StreamFilter {
@@ -161,7 +161,9 @@ export class LiveStream {
     const id = this.#ring.datastream[at] as number;
     const thing = this.#context.things.get(thingNumOf(id));
     if (!thing || thing.retired) return '';
-    const text = observationText(propertyByNum(id % PROPERTY_SLOTS), level, rowView(this.#context, this.#ring, at));
+    const [time, known] = [this.#ring.phenomenonTime[at] as number, this.#ring.resultTime[at] as number];
+    const edition = editionOf(this.#context)(thingNumOf(id), time, known);
+    const text = observationText(propertyByNum(id % PROPERTY_SLOTS), level, rowView(this.#context, this.#ring, at), edition); // prettier-ignore
     return `event: observation\nid: ${this.#id(this.#arrived[at] as number, n)}\ndata: ${thing.head}${text}${thing.tail}\n\n`;
   }
 
@@ -196,6 +198,7 @@ export class LiveStream {
     const id = this.#id(this.#context.clock(), this.#last);
     // From here on nothing is missed: live rows go out between the pieces, and each piece shows what is newest then.
     if (this.#joining.delete(client)) this.#clients.add(client);
+    const edition = editionOf(this.#context);
     let out = `event: gap\ndata: ${JSON.stringify({ detail: 'rows between were not kept; what follows is the newest of each datastream' })}\n\n`;
     for (let num = 0; num < PROPERTY_SLOTS; num++) {
       const column = this.#context.latest.column(num);
@@ -208,7 +211,7 @@ export class LiveStream {
         if (!this.#wants(client.filter, datastreamId(thingNum, p.key))) continue;
         const thing = this.#context.things.get(thingNum);
         if (!thing || thing.retired) continue;
-        out += `event: observation\ndata: ${thing.head}${observationText(p, client.filter.level, slotView(this.#context, column, slot))}${thing.tail}\n\n`;
+        out += `event: observation\ndata: ${thing.head}${observationText(p, client.filter.level, slotView(this.#context, column, slot), edition(thingNum, column.time[slot] as number, column.resultTime[slot] as number))}${thing.tail}\n\n`;
         if (out.length < BURST) continue;
         if (!(await this.#patient(client, out))) return;
         out = '';

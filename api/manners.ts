@@ -7,7 +7,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SECOND, type EpochMs } from '../model/time.ts';
 import type { App } from './context.ts';
-import type { Gatekeeper } from './gatekeeper.ts';
+import { CHALLENGE, type Gatekeeper } from './gatekeeper.ts';
 import type { RateLimits } from './options.ts';
 import { Problem } from './problem.ts';
 
@@ -17,6 +17,8 @@ declare module 'fastify' {
     budget?: 'read' | 'register' | 'feedback' | 'none';
     /** The call goes away: since when it is deprecated, when it ends, and what takes its place (`docs/api.md`). */
     deprecated?: { readonly since: EpochMs; readonly sunset: EpochMs; readonly successor: string };
+    /** The Bearer of this call is the secret of a claim, which its handler looks up. */
+    secretOfClaim?: boolean;
   }
 }
 
@@ -30,6 +32,7 @@ export const DEFAULT_LIMITS: RateLimits = {
 /** A valid key or token raises the limits this much. */
 const KNOWN_FACTOR = 10;
 
+const COMPRESSIBLE = /^(?:text\/(?!event-stream)|application\/(?:[\w.+-]*json|x-ndjson|javascript)|image\/svg)/;
 const CODINGS = /-(?:br|gzip|deflate|zstd)"$/;
 
 /** If-None-Match: a list compared weakly (RFC 9110 §13.1.2); the tag of any coding of the same content counts. */
@@ -96,6 +99,15 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
 
   if (limits) await rateLimits(app, gatekeeper, limits);
 
+  // Who asks is settled before a body is read: 401 comes before anything that is wrong with it.
+  app.addHook('onRequest', async (request) => {
+    const { schema, config } = request.routeOptions;
+    if (!(schema as { security?: readonly unknown[] } | undefined)?.security?.length) return;
+    if (!config.secretOfClaim) gatekeeper.required(request, 'This call needs a key or token.');
+    else if (gatekeeper.secret(request) === null)
+      throw new Problem('unauthorized', 'Send the claim token as: Authorization: Bearer <token>', { headers: CHALLENGE }); // prettier-ignore
+  });
+
   // Before compression: the tag names the content; afterwards the coding is added, since a strong tag means the same bytes.
   app.addHook('onSend', async (request, reply, payload) => {
     const type = String(reply.getHeader('content-type') ?? '');
@@ -103,6 +115,12 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
       reply.header('content-security-policy', PAGE_CSP);
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return payload;
+    // Also beside an answer that was not compressed: a cache must not hand it to whoever asks for another coding, or the other way.
+    if (COMPRESSIBLE.test(type)) {
+      const vary = reply.getHeader('vary');
+      if (!/accept-encoding/i.test(String(vary ?? '')))
+        reply.header('vary', vary === undefined ? 'accept-encoding' : `${String(vary)}, accept-encoding`);
+    }
     if (reply.statusCode !== 200 || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return payload;
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache');
     if (reply.hasHeader('etag')) return notModified(request, reply, payload);
@@ -175,10 +193,13 @@ export function methodsOf(app: App): { readonly at: (path: string) => string[]; 
   const routes: Route[] = [];
   app.addHook('onRoute', ({ url, method }) => {
     for (const m of [method].flat()) routes.push({ method: m, url });
-    if (url.includes('*')) return;
+    // Below a folder, such as /dumps/*; a wildcard at the root says nothing.
+    if (url === '*' || url === '/*') return;
     const source = url
       .split('/')
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replace(/:[A-Za-z]+/g, '[^/]+'))
+      .map((part) =>
+        part === '*' ? '.*' : part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replace(/:[A-Za-z]+/g, '[^/]+'),
+      )
       .join('/');
     known.push({ pattern: new RegExp(`^${source}$`), methods: [method].flat() });
   });

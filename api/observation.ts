@@ -85,8 +85,20 @@ function reasonsText(key: PropertyKey, mask: number): string {
 const num = (v: number): string => (Number.isFinite(v) ? String(v) : 'null');
 const end = (v: number, resolution: number): string => (Number.isFinite(v) ? String(roundTo(v, resolution)) : 'null');
 
+/** Which edition of a value this is: as it came in, or the revision of QC and correction that speaks for it. */
+export interface Edition {
+  readonly product: 'live' | 'revised' | 'archive';
+  /** 0 = live. */
+  readonly revision: number;
+}
+
 /** The members of a feature's `properties` that come from the row, in the order of design §7, without braces. */
-export function observationText(p: ObservedProperty & { key: PropertyKey }, level: Level, row: RowView): string {
+export function observationText(
+  p: ObservedProperty & { key: PropertyKey },
+  level: Level,
+  row: RowView,
+  { product, revision }: Edition,
+): string {
   const corrected = level === 'corrected';
   const value = corrected ? row.corrected : row.raw;
   const interval = corrected && Number.isFinite(value);
@@ -96,6 +108,7 @@ export function observationText(p: ObservedProperty & { key: PropertyKey }, leve
     `"property":"${p.key}","value":${num(value)},"unit":${JSON.stringify(p.unit)},"level":"${level}","flag":${row.flag},` +
     `"reasons":${reasonsText(p.key, reasonsOf(corrected, row))},"lo90":${interval ? end(row.lo90, p.resolution) : 'null'},` +
     `"hi90":${interval ? end(row.hi90, p.resolution) : 'null'},"model":${model},` +
-    `"correctionLevel":${step === '' ? 'null' : `"${step}"`},"phenomenonTime":"${formatTime(row.time)}"`
+    `"correctionLevel":${step === '' ? 'null' : `"${step}"`},"phenomenonTime":"${formatTime(row.time)}",` +
+    `"product":"${product}","revision":${revision}`
   );
 }

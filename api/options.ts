@@ -86,6 +86,10 @@ export interface ApiOptions {
   readonly publicUrl?: string;
   /** Take client addresses from `X-Forwarded-For` (behind a reverse proxy). Default false. */
   readonly trustProxy?: boolean | string;
+  /** Who publishes the data, for catalogues. Default Lamppost. */
+  readonly publisher?: string;
+  /** Public: an e-mail address or URL for questions, '' = the page `/data`. */
+  readonly contact?: string;
   /** IANA zone of the local times in answers. Default Asia/Taipei. */
   readonly timezone?: string;
   /** `LAMPPOST_ADMIN_TOKEN`; '' = only admin tokens of the registry count. */

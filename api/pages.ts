@@ -1,5 +1,6 @@
 /** The built web pages and the dumps as files; without pages, a plain one that names the calls. */
 import { existsSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -17,6 +18,18 @@ const PLAIN = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="
 /** Addresses that the pages themselves route (design §7). */
 const PAGE =
   /^\/(?:$|register\/?$|fleet\/?$|data\/?$|methods\/?$|townships\/?$|compare\/?$|embed\/(?:map|value|chart)\/?$|boxes\/[^/]+\/?$)/;
+
+/** Our strong tags in the words of the sender of files, which writes and compares weak ones; a coding's mark is taken off. */
+function tagsOfFiles(headers: IncomingHttpHeaders): void {
+  const inRange = headers['if-range'];
+  if (typeof inRange === 'string' && /^(?:W\/)?"/.test(inRange))
+    headers['if-range'] = inRange.startsWith('W/') ? '"weak tags name no bytes"' : `W/${inRange}`;
+  const known = headers['if-none-match'];
+  if (known === undefined) return;
+  headers['if-none-match'] = known.replaceAll(/-(?:br|gzip|deflate)"/g, '"');
+  // Browsers' fetch adds `no-cache` to a condition of the caller's own; it is meant for caches, and this is the origin.
+  delete headers['cache-control'];
+}
 
 export async function pages(
   app: App,
@@ -36,9 +49,13 @@ export async function pages(
   if (dumps !== '') {
     // A range is of the file's own bytes, never of compressed ones.
     app.addHook('onRequest', async (request) => {
-      if (request.headers.range !== undefined && request.url.startsWith('/dumps/'))
-        request.headers['x-no-compression'] = '1';
+      if (!request.url.startsWith('/dumps/')) return;
+      if (request.headers.range !== undefined) request.headers['x-no-compression'] = '1';
+      tagsOfFiles(request.headers);
     });
+    const toManifest = async (_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+      reply.redirect('/dumps/manifest.json', 302);
+    for (const url of ['/dumps', '/dumps/']) app.get(url, { schema: { hide: true } }, toManifest);
     const { boxDumps } = context.options;
     if (boxDumps)
       app.get<{ Params: { id: string } }>(
@@ -65,6 +82,9 @@ export async function pages(
       index: false,
       list: false,
       setHeaders(response, path) {
+        // A file here is written under another name and moved to its place: the same size and time are the same bytes.
+        const tag = response.getHeader('etag');
+        if (typeof tag === 'string') response.header('etag', tag.replace(/^W\//, ''));
         if (path.endsWith('.parquet')) response.header('content-type', 'application/vnd.apache.parquet');
         if (path.endsWith('.geojson')) response.header('content-type', 'application/geo+json; charset=utf-8');
         // A revision never changes; what names revisions does.

@@ -19,9 +19,11 @@ export const PROBLEM_TYPES = {
   timeout: [408, 'The request took too long to arrive'],
   conflict: [409, 'That is already taken'],
   gone: [410, 'This call has come to its end; its successor is named'],
+  'precondition-failed': [412, 'The content is not the one the condition names'],
   'too-large': [413, 'The body is too large'],
   'uri-too-long': [414, 'The address is too long'],
   'unsupported-media-type': [415, 'The body has a type this call does not take'],
+  'range-not-satisfiable': [416, 'The content has no such bytes'],
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'The address or headers are too long'],
   internal: [500, 'Something failed on our side'],
@@ -64,9 +66,11 @@ const BY_STATUS: Record<number, ProblemType> = {
   408: 'timeout',
   409: 'conflict',
   410: 'gone',
+  412: 'precondition-failed',
   413: 'too-large',
   414: 'uri-too-long',
   415: 'unsupported-media-type',
+  416: 'range-not-satisfiable',
   429: 'too-many-requests',
   431: 'headers-too-large',
   501: 'not-supported',
@@ -135,6 +139,13 @@ export function toProblem(error: FastifyError): Problem {
     });
   const status = error.statusCode ?? 500;
   const type = BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'bad-request' : 'internal');
+  if (type === 'range-not-satisfiable') {
+    // `bytes */4282`: how long the content is.
+    const range = (error as { headers?: Record<string, string> }).headers?.['Content-Range'];
+    return new Problem(type, 'The range asked for lies outside of this file', {
+      headers: range ? { 'content-range': range } : {},
+    });
+  }
   // What failed inside is for the log; it may name paths or statements.
   return new Problem(
     type,

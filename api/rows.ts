@@ -2,7 +2,16 @@
 import type { ObservationColumns } from '../store/store.ts';
 import type { Context } from './context.ts';
 import type { LatestColumn } from './latest.ts';
-import type { RowView } from './observation.ts';
+import type { Edition, RowView } from './observation.ts';
+
+/** Which edition each value is, asked once for many: the ledger looks whether its file has changed. */
+export function editionOf(
+  context: Pick<Context, 'options'>,
+): (thingNum: number, phenomenonTime: number, resultTime: number) => Edition {
+  const editions = context.options.revisions?.editions();
+  return editions ? (num, time, result) => editions.of(num, time, result) : () => LIVE;
+}
+const LIVE: Edition = { product: 'live', revision: 0 };
 
 export function slotView(context: Pick<Context, 'models'>, c: LatestColumn, slot: number): RowView {
   return {

@@ -39,6 +39,15 @@ const value = {
   correctionLevel: z.string().nullable().describe('L0–L5; + = the own station of the box took part'),
 };
 
+const edition = {
+  product: z
+    .enum(['live', 'revised', 'archive'])
+    .describe(
+      'live: as answered at its time; revised: run again an hour later or by the operator; archive: run again after a day, and after 30',
+    ),
+  revision: z.number().int().min(0).describe('Number at /api/v1/revisions; 0 = live'),
+};
+
 export const featureProperties = z.strictObject({
   id: z.string(),
   name: z.string(),
@@ -46,6 +55,7 @@ export const featureProperties = z.strictObject({
   kind: z.enum(['box', 'station']),
   ...value,
   phenomenonTime: rfc3339,
+  ...edition,
   claimed: z.boolean(),
   exposure: z.enum(['outdoor', 'indoor', 'mobile', 'unknown']),
   placePrecision: z.enum(['exact', 'grid']).describe('grid: the centre of a cell, the true place is hidden'),
@@ -130,17 +140,9 @@ export const thingDetail = thing.extend({
   ),
 });
 
-const edition = {
-  product: z
-    .enum(['live', 'revised', 'archive'])
-    .optional()
-    .describe(
-      'live: as answered at its time; revised: run again an hour later or by the operator; archive: run again after a day, and after 30',
-    ),
-  revision: z.number().int().min(0).optional().describe('Number at /api/v1/revisions; 0 = live'),
-};
 export const observation = z.strictObject({
-  ...edition,
+  product: edition.product.optional(),
+  revision: edition.revision.optional(),
   phenomenonTime: rfc3339.describe('UTC; start of the interval for aggregates'),
   localTime: rfc3339,
   ...value,
@@ -168,7 +170,8 @@ export const compareList = z.strictObject({
       phenomenonTimeEnd: rfc3339.optional(),
       property: key,
       unit: z.string(),
-      ...edition,
+      product: edition.product.optional(),
+      revision: edition.revision.optional(),
       raw: z.number().nullable(),
       corrected: z.number().nullable(),
       lo90: z.number().nullable(),

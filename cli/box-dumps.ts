@@ -3,6 +3,7 @@
  * They are made when the manifest is first asked for, since most of a million boxes will never be; looked at again once a
  * day. As with the daily files a file never changes: what is learned later is a new revision beside it.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RevisionEntry, RevisionReader } from '../api/options.ts';
@@ -10,7 +11,7 @@ import { PROPERTY_SLOTS } from '../model/properties.ts';
 import { dayName, formatTime } from '../model/time.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
 import type { BulkStore } from '../store/store.ts';
-import { dumpThing, editionOf, PROMISE, sha256, write, type DumpFile } from './dumps.ts';
+import { DUMP_COLUMNS, dumpThing, editionOf, editionsIn, PROMISE, sha256, write, type DumpFile } from './dumps.ts';
 
 const FORMATS = ['parquet', 'csv.gz'] as const;
 /** Months written for one request; the next request goes on. */
@@ -157,7 +158,11 @@ export class BoxDumps {
       to,
     );
     if (Number(rows) === 0) return [];
-    const fingerprint = `${String(hash)}-${thing.licence}-${thing.attribution}`;
+    const editions = editionsIn(this.#revisions(), from, to, (box) => (box === thing.id ? thing.num : null));
+    const fingerprint = createHash('sha256')
+      .update(JSON.stringify([String(hash), thing.licence, thing.attribution, editions, DUMP_COLUMNS.length]))
+      .digest('hex')
+      .slice(0, 32);
     const own = before.filter((f) => f.month === month);
     if (own.some((f) => f.current && f.fingerprint === fingerprint)) return [];
     const revision = Math.max(0, ...own.map((f) => f.revision)) + 1;
@@ -165,7 +170,7 @@ export class BoxDumps {
     for (const format of FORMATS) {
       const file = `observations-${thing.id}-${month}${revision === 1 ? '' : `.r${revision}`}.${format}`;
       const path = this.#path(thing, file);
-      const size = await this.#store.dump({ from, to, file: path, things: [dumpThing(thing)] });
+      const size = await this.#store.dump({ from, to, file: path, things: [dumpThing(thing)], editions });
       made.push({
         file,
         format,
@@ -176,6 +181,7 @@ export class BoxDumps {
         sha256: await sha256(path),
         created: formatTime(this.#clock()),
         ...editionOf(this.#revisions(), from, to, thing.id),
+        columns: DUMP_COLUMNS.length,
         fingerprint,
       });
     }

@@ -15,7 +15,7 @@ import type { Registry, Thing } from '../registry/registry.ts';
 import type { PlacesQuery } from '../store/places.ts';
 import type { RevisionEntry, RevisionReader } from '../api/options.ts';
 import { revisionView, type RevisionView } from '../api/revision-view.ts';
-import type { BulkStore, DumpThing } from '../store/store.ts';
+import type { BulkStore, DumpEdition, DumpThing } from '../store/store.ts';
 
 export const DUMP_FORMATS = ['parquet', 'csv.gz', 'csv'] as const;
 export type DumpFormat = (typeof DUMP_FORMATS)[number];
@@ -42,6 +42,8 @@ export interface DumpFile {
   readonly product: 'live' | 'revised' | 'archive' | 'mixed';
   /** The newest revision of values in it, 0 = none. */
   readonly valueRevision: number;
+  /** How many of the columns of the dictionary it has: later ones come at the end. */
+  readonly columns: number;
   /** Of what the rows say; the same content gives no new revision. */
   readonly fingerprint: string;
 }
@@ -88,6 +90,37 @@ export function editionOf(
   if (!newest) return { product: 'live', valueRevision: 0 };
   const whole = (newest.box === '' || newest.box === box) && newest.from <= from && newest.to >= to;
   return { product: whole ? newest.product : 'mixed', valueRevision: newest.number };
+}
+
+/**
+ * What speaks for the values of a span, newest first; left out is what newer ones of everything hide wholly. A value that came in
+ * after a run was issued is live even where an older run covers the time: nothing older was issued later.
+ */
+export function editionsIn(
+  revisions: readonly RevisionEntry[],
+  from: number,
+  to: number,
+  numOf: (box: string) => number | null,
+): DumpEdition[] {
+  const found: DumpEdition[] = [];
+  /** Spans that are hidden so far, joined and in order. */
+  let hidden: (readonly [from: number, to: number])[] = [];
+  for (const r of revisions.toReversed()) {
+    const [start, end] = [Math.max(r.from, from), Math.min(r.to, to)];
+    if (start >= end || hidden.some(([a, b]) => a <= start && end <= b)) continue;
+    const num = r.box === '' ? null : numOf(r.box);
+    if (r.box !== '' && num === null) continue;
+    found.push({ revision: r.number, product: r.product, from: start, to: end, num, issuedAt: r.issuedAt });
+    if (num !== null) continue;
+    const joined: (readonly [number, number])[] = [];
+    for (const [a, b] of [...hidden, [start, end] as const].sort((x, y) => x[0] - y[0])) {
+      const last = joined.at(-1);
+      if (last && a <= last[1]) joined[joined.length - 1] = [last[0], Math.max(last[1], b)];
+      else joined.push([a, b]);
+    }
+    hidden = joined;
+  }
+  return found;
 }
 
 export class Dumps {
@@ -138,6 +171,11 @@ export class Dumps {
     const files = await this.#writeDays(from, to, formats, this.#things(), done, signal);
     await this.#writeThings();
     return files;
+  }
+
+  #editions(from: number, to: number): DumpEdition[] {
+    const numOf = (box: string): number | null => this.#registry.get(box)?.num ?? null;
+    return editionsIn(this.#revisions?.list() ?? [], from, to, numOf);
   }
 
   #things(): readonly DumpThing[] {
@@ -233,7 +271,7 @@ export class Dumps {
     const nums = new Set((present.columns[0] ?? []).map(Number));
     const terms = things.filter((t) => nums.has(t.num)).map((t) => [t.id, t.licence, t.attribution]);
     return createHash('sha256')
-      .update(JSON.stringify([columns.map((c) => c[0]), terms]))
+      .update(JSON.stringify([columns.map((c) => c[0]), terms, this.#editions(start, start + DAY), COLUMNS.length]))
       .digest('hex')
       .slice(0, 32);
   }
@@ -251,7 +289,8 @@ export class Dumps {
     const revision = Math.max(0, ...before.map((f) => f.revision)) + 1;
     const file = `observations-${day}${revision === 1 ? '' : `.r${revision}`}.${format}`;
     const path = join(this.#folder, file);
-    const { rows, bytes } = await this.#store.dump({ from: start, to: start + DAY, file: path, things });
+    const editions = this.#editions(start, start + DAY);
+    const { rows, bytes } = await this.#store.dump({ from: start, to: start + DAY, file: path, things, editions });
     const made: DumpFile = {
       file,
       format,
@@ -263,6 +302,7 @@ export class Dumps {
       sha256: await sha256(path),
       created: formatTime(this.#clock()),
       ...editionOf(this.#revisions?.list() ?? [], start, start + DAY),
+      columns: COLUMNS.length,
       fingerprint,
     };
     const manifest = this.manifest();
@@ -347,7 +387,9 @@ const COLUMNS: readonly (readonly [name: string, datatype: string, description: 
   ['model', 'string', 'Id of the correction model; /api/v1/models/{id} describes it'],
   ['licence', 'string', 'SPDX identifier of the licence of the box; empty = not stated, ask before you republish'],
   ['attribution', 'string', 'Who is to be named'],
-];
+  ['product', 'string', 'Edition of the value: live (as answered at its time), revised (run again an hour later or by the operator), archive (run again after a day, and after 30)'],
+  ['revision', 'integer', 'Number of the revision that speaks for it, in revisions of manifest.json and at /api/v1/revisions; 0 = live'],
+]; // prettier-ignore
 
 const BOX_COLUMNS: readonly (readonly [name: string, datatype: string, description: string])[] = [
   ['id', 'string', 'Id of the box or reference station; /api/v1/boxes/{id} describes it'],
@@ -384,20 +426,29 @@ function columnDictionary(files: readonly DumpFile[]): object {
           primaryKey: ['id'],
         },
       },
-      ...files.filter((f) => f.current && f.format.startsWith('csv')).map((f) => ({ url: basename(f.file) })),
+      ...files
+        .filter((f) => f.current && f.format.startsWith('csv'))
+        .map((f) => ({
+          url: basename(f.file),
+          // Files of before the last columns; every other has the schema below.
+          ...(f.columns === COLUMNS.length ? {} : { tableSchema: rowSchema(f.columns ?? FIRST_COLUMNS) }),
+        })),
     ],
-    // Of every table that has none of its own.
-    tableSchema: {
-      columns: COLUMNS.map(([name, datatype, description]) => ({
-        name,
-        titles: name,
-        datatype,
-        'dc:description': description,
-        required: ['box', 'property', 'unit', 'phenomenonTime', 'resultTime', 'flag'].includes(name),
-      })),
-      primaryKey: ['box', 'property', 'phenomenonTime'],
-    },
+    tableSchema: rowSchema(COLUMNS.length),
   };
 }
+
+const rowSchema = (columns: number): object => ({
+  columns: COLUMNS.slice(0, columns).map(([name, datatype, description]) => ({
+    name,
+    titles: name,
+    datatype,
+    'dc:description': description,
+    required: ['box', 'property', 'unit', 'phenomenonTime', 'resultTime', 'flag'].includes(name),
+  })),
+  primaryKey: ['box', 'property', 'phenomenonTime'],
+});
+/** Of files whose entry does not say. */
+const FIRST_COLUMNS = 15;
 
 export const DUMP_COLUMNS: readonly string[] = COLUMNS.map(([name]) => name);

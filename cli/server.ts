@@ -346,6 +346,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         publicUrl: config.publicUrl,
         trustProxy: config.trustProxy as boolean,
         timezone: config.timezone,
+        publisher: config.publisher,
+        contact: config.contact,
         adminToken: config.adminToken,
         openPush: config.openPush,
         dashboard: await pages,

@@ -168,9 +168,7 @@ export class Editions {
     const at = this.#at(phenomenonTime);
     const wide = at < 0 ? null : (this.#top[at] ?? null);
     const own = this.#ofBox.get(thingNum)?.find(covers);
-    const best = [own, wide && covers(wide) ? wide : undefined]
-      .filter((r) => r !== undefined)
-      .sort((a, b) => b.number - a.number)[0];
+    const best = !wide || !covers(wide) || (own && own.number > wide.number) ? own : wide;
     return best ? { product: best.product, revision: best.number } : LIVE;
   }
 }

@@ -201,6 +201,17 @@ export interface DumpThing {
   readonly attribution: string;
 }
 
+/** One run of QC and correction over history: it speaks for the values of [from, to) that had arrived when it was issued. */
+export interface DumpEdition {
+  readonly revision: number;
+  readonly product: 'revised' | 'archive';
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  /** null = of all Things. */
+  readonly num: number | null;
+  readonly issuedAt: EpochMs;
+}
+
 /** Observations of [from, to) as a file that explains itself, below the folder `dumps` of the data folder. */
 export interface DumpQuery {
   readonly from: EpochMs;
@@ -208,6 +219,8 @@ export interface DumpQuery {
   /** `parquet`, `csv` or `csv.gz` at its end decides the format. Written beside and renamed when whole. */
   readonly file: string;
   readonly things: readonly DumpThing[];
+  /** Newest first: the first that covers a value speaks for it. Default none: all values are live. */
+  readonly editions?: readonly DumpEdition[];
 }
 
 /** How far datastreams reach, one row each, ordered by datastream. Times in epoch ms. */

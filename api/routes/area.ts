@@ -75,7 +75,7 @@ function thingsOf(context: Context, q: Query): Thing[] {
   const area = town ? town.bbox : q.bbox;
   const found: Thing[] = [];
   for (let after = 0; ;) {
-    const page = context.registry.list({ bbox: [...(area as [number, number, number, number])], after, limit: 500 });
+    const page = context.registry.list({ bbox: [...(area as [number, number, number, number])], after, limit: 500, includeRetired: true }); // prettier-ignore
     for (const thing of page) {
       const place = publicPlace(thing);
       if (place && (!town || town.holds(place.lon, place.lat))) found.push(thing);

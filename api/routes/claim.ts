@@ -75,6 +75,7 @@ export function claimRoutes(app: App, context: Context): void {
   app.get(
     '/api/v1/boxes/:id/claim',
     {
+      config: { secretOfClaim: true },
       schema: {
         operationId: 'getClaim',
         summary: 'How far a claim is: readings heard with the code, and until when it has to go on',
@@ -94,7 +95,7 @@ export function claimRoutes(app: App, context: Context): void {
   app.post(
     '/api/v1/boxes/:id/claim/take',
     {
-      config: { budget: 'register' },
+      config: { budget: 'register', secretOfClaim: true },
       schema: {
         operationId: 'takeClaim',
         summary: 'Become the owner of a box whose claim is proven: its key and the owner link, shown once',

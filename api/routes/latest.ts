@@ -14,7 +14,7 @@ import type { App, Context } from '../context.ts';
 import { observationText, type Level } from '../observation.ts';
 import { bbox, duration, level, propertyKey, type Bbox } from '../parameters.ts';
 import type { LatestColumn } from '../latest.ts';
-import { slotView } from '../rows.ts';
+import { editionOf, slotView } from '../rows.ts';
 import { featureCollection, problemAnswers } from '../schemas.ts';
 import { matchesEtag } from '../manners.ts';
 
@@ -84,6 +84,7 @@ export function* features(
   const c = context.latest.column(p.num);
   if (!c) return;
   const since = filter.maxAge === undefined ? -Infinity : now - filter.maxAge;
+  const edition = editionOf(context);
   for (const slot of slots(c, nums)) {
     if ((c.time[slot] as number) < since) continue;
     const num = c.thing[slot] as number;
@@ -91,7 +92,8 @@ export function* features(
     const thing = context.things.get(num);
     if (!thing || thing.retired || (filter.kind && thing.kind !== filter.kind)) continue;
     if (thing.licence !== '') licences.add(thing.licence);
-    yield thing.head + observationText(p, filter.level, slotView(context, c, slot)) + thing.tail;
+    const made = edition(num, c.time[slot] as number, c.resultTime[slot] as number);
+    yield thing.head + observationText(p, filter.level, slotView(context, c, slot), made) + thing.tail;
   }
 }
 

@@ -7,11 +7,11 @@ import { DAY, formatTime, MAX_CLOCK_AHEAD, SECOND } from '../../model/time.ts';
 import { licence as licenceOf } from '../../registry/licences.ts';
 import type { Thing } from '../../registry/registry.ts';
 import type { App, Context } from '../context.ts';
-import { aggregateCsv, CSV_AGGREGATE_HEADER, CSV_HEADER, readingsCsv } from '../csv.ts';
+import { aggregateCsv, CSV_AGGREGATE_HEADER, CSV_EDITION, CSV_HEADER, readingsCsv } from '../csv.ts';
 import { observationOf, type Level } from '../observation.ts';
 import { cursor, decodeCursor, encodeCursor, interval, level, propertyKey, thingId, time, timezone, type Step } from '../parameters.ts'; // prettier-ignore
 import { Problem } from '../problem.ts';
-import { rowView } from '../rows.ts';
+import { editionOf, rowView } from '../rows.ts';
 import { compareList, observationList, problemAnswers } from '../schemas.ts';
 import { aggregates, paceOf, readings, type SeriesAggregate, type SeriesQuery } from '../series.ts';
 import type { PropertyKey } from '../../model/properties.ts';
@@ -57,6 +57,12 @@ const query = z.strictObject({
   order: z.enum(['asc', 'desc']).default('asc').describe('By phenomenon time; aggregates are ascending'),
   format: z.enum(['json', 'csv', 'ndjson']).default('json'),
   percentiles: percentiles.optional(),
+  edition: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe(
+      'csv of readings: `true` adds the columns `product` and `revision` at the end; json and ndjson have them always',
+    ),
 });
 type Query = z.output<typeof query>;
 
@@ -90,14 +96,14 @@ export function readingItem(
   thing: Thing,
   rows: ObservationColumns,
   i: number,
+  edition: ReturnType<typeof editionOf>,
 ) {
   const { phenomenonTime, ...rest } = observationOf(key, lvl, rowView(context, rows, i));
-  const editions = context.options.revisions?.editions();
   return {
     phenomenonTime,
     localTime: context.localTime(rows.phenomenonTime[i] as number),
     ...rest,
-    ...(editions?.of(thing.num, rows.phenomenonTime[i] as number, rows.resultTime[i] as number) ?? { product: 'live' as const, revision: 0 }), // prettier-ignore
+    ...edition(thing.num, rows.phenomenonTime[i] as number, rows.resultTime[i] as number),
     licence: thing.licence || null,
   };
 }
@@ -157,7 +163,10 @@ export function observationRoutes(app: App, context: Context): () => number {
     const rows = await store.range({ ...range, limit: limit + 1 }, signal);
     if (!context.models.knows(rows.model, rows.length)) await context.models.learn();
     const n = Math.min(limit, rows.length);
-    const items = Array.from({ length: n }, (_, i) => readingItem(context, q.property, q.level, thing, rows, i));
+    const edition = editionOf(context);
+    const items = Array.from({ length: n }, (_, i) =>
+      readingItem(context, q.property, q.level, thing, rows, i, edition),
+    );
     return { items, next: rows.length > limit ? encodeCursor([rows.phenomenonTime[n - 1] as number]) : null };
   }
 
@@ -213,9 +222,11 @@ export function observationRoutes(app: App, context: Context): () => number {
       if (head) yield head;
       return;
     }
-    const write = readingsCsv(q.property, q.level, thing.licence, context.models);
+    const edition = editionOf(context);
+    const named = q.edition === 'true';
+    const write = readingsCsv(q.property, q.level, thing.licence, context.models, named ? (time, known) => edition(thing.num, time, known) : null); // prettier-ignore
     const after = markOf(q.cursor, 1)?.[0];
-    let head = csv ? `${CSV_HEADER}\n` : '';
+    let head = csv ? `${CSV_HEADER}${named ? CSV_EDITION : ''}\n` : '';
     for await (const all of readings(store, series, { order: q.order, after })) {
       if (!context.models.knows(all.model, all.length)) await context.models.learn();
       const wanted = Math.min(all.length, left);
@@ -228,7 +239,7 @@ export function observationRoutes(app: App, context: Context): () => number {
         } else {
           let out = '';
           for (let i = 0; i < rows.length; i++)
-            out += `${JSON.stringify(readingItem(context, q.property, q.level, thing, rows, i))}\n`;
+            out += `${JSON.stringify(readingItem(context, q.property, q.level, thing, rows, i, edition))}\n`;
           yield out;
         }
         // Acknowledgements and other answers have their turn.
@@ -274,6 +285,8 @@ export function observationRoutes(app: App, context: Context): () => number {
         }
         if (q.percentiles && q.interval === undefined)
           throw new Problem('invalid-parameter', 'percentiles need an interval');
+        if (q.edition === 'true' && q.interval !== undefined)
+          throw new Problem('invalid-parameter', 'edition goes with readings; a mean may be of several editions');
         if (q.interval !== undefined && q.format !== 'json' && q.cursor) {
           throw new Problem('invalid-parameter', 'csv and ndjson come whole: leave out cursor');
         }

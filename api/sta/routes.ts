@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App, Context } from '../context.ts';
+import { Problem } from '../problem.ts';
 import type { StaHost } from './host.ts';
 
 const PREFIX = '/sta/v1.1';
@@ -15,6 +16,15 @@ export function staRoutes(app: App, context: Context, host: StaHost, scratch: bo
     scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) =>
       done(null, body),
     );
+
+    // Before the body is read; a batch may be of questions alone.
+    scope.addHook('onRequest', async (request) => {
+      const reading = ['GET', 'HEAD', 'OPTIONS'].includes(request.method);
+      if (scratch || reading || /^\/sta\/v1\.1\/(?:\$|%24)batch(?:\?|$)/i.test(request.url)) return;
+      const principal = context.gatekeeper.required(request, 'Writing needs a token of scope sta-write.');
+      if (principal.kind !== 'token' || (principal.scope !== 'sta-write' && principal.scope !== 'admin'))
+        throw new Problem('forbidden', 'Writing needs a token of scope sta-write; boxes send over MQTT or /api/v1');
+    });
 
     const mayWrite = (request: FastifyRequest): boolean => {
       if (scratch) return true;
@@ -36,8 +46,8 @@ export function staRoutes(app: App, context: Context, host: StaHost, scratch: bo
       if (reading && response.status === 200) {
         const etag = `"${createHash('sha1').update(response.body).digest('base64url')}"`;
         reply.header('etag', etag).header('cache-control', 'public, max-age=0, must-revalidate');
-        if (request.headers['if-none-match'] === etag) return reply.code(304).send();
       }
+      if (response.status >= 400) reply.header('cache-control', 'no-store');
       return reply.code(response.status).headers(response.headers).send(response.body);
     };
     for (const url of [PREFIX, `${PREFIX}/`, `${PREFIX}/*`])

@@ -254,7 +254,7 @@ export function createStaService(options: StaServiceOptions): StaService {
 
   const answer = async (request: StaRequest, isInSet: boolean): Promise<StaResponse> => {
     try {
-      if (request.method === 'POST' && /^\/?\$batch$/.test(request.path))
+      if (request.method === 'POST' && /^\/?(?:\$|%24)batch$/i.test(request.path))
         return await runBatch(request, { handle, handleInSet: (part) => answer(part, true), atomically }, base);
       if (request.method === 'GET' || request.method === 'HEAD') return await get(request);
       if (['POST', 'PATCH', 'PUT', 'DELETE'].includes(request.method))

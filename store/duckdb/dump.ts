@@ -10,7 +10,7 @@ import { REASONS } from '../../model/flags.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
 import { geoMetadata, isPlacesQuery, wkbPoint, type PlacesQuery } from '../places.ts';
-import type { DumpQuery, DumpThing } from '../store.ts';
+import type { DumpEdition, DumpQuery, DumpThing } from '../store.ts';
 import { one, quote } from './database.ts';
 import type { View } from './queries.ts';
 import { observations } from './source.ts';
@@ -57,14 +57,27 @@ function near(things: readonly DumpThing[]): string {
     : `WHERE o.datastream BETWEEN ${Math.min(...nums) * PROPERTY_SLOTS} AND ${(Math.max(...nums) + 1) * PROPERTY_SLOTS - 1}`;
 }
 
-function select(source: string, parquet: boolean, things: readonly DumpThing[]): string {
+/** What speaks for a row, of the newest edition that covers it; else what a live value says. */
+function edition(editions: readonly DumpEdition[], said: (e: DumpEdition) => string, live: string): string {
+  const terms = editions.map((e) => {
+    const own = e.num === null ? '' : `o.datastream // ${PROPERTY_SLOTS} = ${e.num} AND `;
+    const inTime = `o."resultTime" <= ${e.issuedAt}`;
+    const covered = `${own}o."phenomenonTime" >= ${e.from} AND o."phenomenonTime" < ${e.to}`;
+    return `WHEN ${covered} AND ${inTime} THEN ${said(e)}`;
+  });
+  return terms.length === 0 ? live : `CASE ${terms.join(' ')} ELSE ${live} END`;
+}
+
+function select(source: string, parquet: boolean, { things, editions = [] }: DumpQuery): string {
   const when = (name: string): string => (parquet ? `make_timestamp(o."${name}" * 1000)` : time(name));
   return `
     SELECT t.id AS box, p.key AS property, p.unit AS unit, ${when('phenomenonTime')} AS "phenomenonTime",
       ${when('resultTime')} AS "resultTime", ${['raw', 'corrected', 'lo90', 'hi90'].map(number).join(', ')},
       o.flag AS flag, CASE o.reasons WHEN 0 THEN NULL ELSE ${reasons} END AS reasons,
       nullif([${CORRECTION_LEVELS.map(quote).join(', ')}][o."level" + 1], '') AS "correctionLevel",
-      m.name AS model, t.licence AS licence, nullif(t.attribution, '') AS attribution
+      m.name AS model, t.licence AS licence, nullif(t.attribution, '') AS attribution,
+      ${edition(editions, (e) => quote(e.product), "'live'")} AS product,
+      CAST(${edition(editions, (e) => String(e.revision), '0')} AS INTEGER) AS revision
     FROM (${source}) o
     JOIN temp.dumped t ON t.num = o.datastream // ${PROPERTY_SLOTS}
     JOIN ${properties} p(num, key, unit) ON p.num = o.datastream % ${PROPERTY_SLOTS}
@@ -129,5 +142,5 @@ export async function dump(view: View, query: DumpQuery): Promise<{ rows: number
   if (isPlacesQuery(query)) return dumpPlaces(view, query);
   await listThings(view.connection, query.things);
   const source = observations(view.folder, view.manifest, { span: query });
-  return copy(view.connection, select(source, query.file.endsWith('.parquet'), query.things), query.file, options);
+  return copy(view.connection, select(source, query.file.endsWith('.parquet'), query), query.file, options);
 }

@@ -194,3 +194,27 @@ test('a call that goes away says so: Deprecation and Sunset', async () => {
   await app.close();
   registry.close();
 });
+
+test.each([
+  ['PATCH', '/api/v1/boxes/SCHOOL', 'application/json', '{bad'],
+  ['PATCH', '/api/v1/boxes/SCHOOL', 'application/json', '{"exposure":"moon"}'],
+  ['PUT', '/api/v1/boxes/SCHOOL/alerts', 'application/json', '[]'],
+  ['PUT', '/api/v1/boxes/SCHOOL/alerts', 'text/plain', 'x'],
+  ['POST', '/api/v1/boxes/SCHOOL/readings', 'application/json', `[${' '.repeat(3 << 20)}]`],
+  ['DELETE', '/api/v1/boxes/nobody', 'application/json', '{}'],
+  ['POST', '/api/v1/boxes/SCHOOL/claim/take', 'application/json', '{bad'],
+])('%s %s: who asks comes before what is wrong with it (%s)', async (method, path, type, body) => {
+  const url = path.replace('SCHOOL', w.ids.school);
+  for (const headers of [{}, { authorization: 'Bearer not-a-key-of-anybody' }] as Record<string, string>[]) {
+    if (headers['authorization'] && path.endsWith('take')) continue;
+    const response = await w.get(url, { method, headers: { 'content-type': type, ...headers }, body });
+    expect([response.status, response.headers.get('content-type')]).toEqual([401, 'application/problem+json; charset=utf-8']); // prettier-ignore
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
+    await response.arrayBuffer();
+  }
+});
+
+test('a cache is told that answers differ by coding, also where this one is not compressed', async () => {
+  expect((await raw('/api/v1/licences')).headers['vary']).toBe('accept-encoding');
+  expect((await raw('/data')).headers['vary']).toBe('accept-language, accept-encoding');
+});

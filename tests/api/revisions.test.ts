@@ -81,3 +81,27 @@ it('every value says which product it is', async () => {
   const compared = await json(`/boxes/${id}/compare`);
   expect(compared.items.map((i) => i['product'])).toEqual(['archive', 'live']);
 });
+it('so does every line of a CSV that asks for it, every feature and every event', async () => {
+  const text = async (query: string): Promise<string> => (await fetch(`${api.url}/api/v1/${query}`)).text();
+  const [header, ...lines] = (await text(`boxes/${id}/observations?format=csv&edition=true`)).trim().split('\n');
+  expect(header).toMatch(/,licence,product,revision$/);
+  expect(lines.map((line) => line.split(',').slice(-3).join())).toEqual(['CC-BY-4.0,archive,2', 'CC-BY-4.0,live,0']);
+  expect(await text(`boxes/${id}/observations?format=csv`)).not.toContain('archive');
+  expect(await text(`boxes/${id}/observations?format=ndjson`)).toContain('"product":"archive","revision":2');
+  expect((await fetch(`${api.url}/api/v1/boxes/${id}/observations?format=csv&edition=true&interval=PT1H`)).status).toBe(
+    400,
+  );
+  expect((await json('/latest.geojson?property=pm25'))['features']).toMatchObject([
+    { properties: { product: 'live', revision: 0 } },
+  ]);
+  const stopped = new AbortController();
+  const stream = await fetch(`${api.url}/api/v1/stream`, { signal: stopped.signal });
+  const num = registry.get(id)?.num ?? 0;
+  api.live(columns([{ num, property: 'pm10', time: NOW - 60 * MINUTE, raw: 12 }]));
+  const decoder = new TextDecoder();
+  let seen = '';
+  for await (const bytes of stream.body as unknown as AsyncIterable<Uint8Array>)
+    if ((seen += decoder.decode(bytes, { stream: true })).includes('event: observation')) break;
+  stopped.abort();
+  expect(seen).toContain('"product":"archive","revision":2');
+});

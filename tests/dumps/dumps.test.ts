@@ -7,7 +7,8 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LatestTable, startApi, type Api } from '../../api/server.ts';
 import { BoxDumps, type BoxManifest } from '../../cli/box-dumps.ts';
-import { DUMP_COLUMNS, Dumps, type Manifest } from '../../cli/dumps.ts';
+import type { RevisionEntry } from '../../api/options.ts';
+import { DUMP_COLUMNS, Dumps, editionsIn, type Manifest } from '../../cli/dumps.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
 import { DuckStore } from '../../store/duckdb/store.ts';
@@ -144,6 +145,39 @@ it('what did not change is not written again; late data, corrections and licence
   ]);
 });
 
+it('of the runs over a span those are left out that newer ones hide', () => {
+  const run = (number: number, from: number, to: number, box = ''): RevisionEntry =>
+    ({ number, product: number > 3 ? 'archive' : 'revised', from, to, box, issuedAt: 100 + number }) as RevisionEntry;
+  const numOf = (box: string): number | null => (box === 'mine' ? 7 : null);
+  const found = (runs: RevisionEntry[], from = 0, to = 24): (readonly [number, number, number, number | null])[] =>
+    editionsIn(runs, from, to, numOf).map((e) => [e.revision, e.from, e.to, e.num]);
+  expect(found([run(1, 0, 12), run(2, 12, 24), run(4, 0, 24)])).toEqual([[4, 0, 24, null]]);
+  expect(found([run(1, 0, 20), run(2, 0, 8), run(4, 8, 12), run(5, 2, 4, 'mine')])).toEqual([
+    [5, 2, 4, 7],
+    [4, 8, 12, null],
+    [2, 0, 8, null],
+    [1, 0, 20, null],
+  ]);
+  expect(found([run(1, 2, 8), run(2, 0, 8), run(4, 8, 12)], 0, 10)).toEqual([
+    [4, 8, 10, null],
+    [2, 0, 8, null],
+  ]);
+  expect(found([run(1, 0, 24, 'of another server')])).toEqual([]);
+});
+
+it('a row says which run of quality control and correction speaks for it', async () => {
+  const file = join(dir, 'dumps', 'edition.csv');
+  const editions = [
+    { revision: 2, product: 'archive', from: TODAY - DAY, to: TODAY - DAY + 5 * MINUTE, num: null, issuedAt: TODAY + 2 * DAY }, // prettier-ignore
+    { revision: 1, product: 'revised', from: TODAY - DAY, to: TODAY, num, issuedAt: TODAY - DAY + 7 * MINUTE },
+  ] as const;
+  const { rows } = await store.dump({ from: TODAY - DAY, to: TODAY, file, things: [{ num, id, licence: '', attribution: '' }], editions }); // prettier-ignore
+  expect(rows).toBe(10);
+  const said = readFileSync(file, 'utf8').trim().split('\n').slice(1).map((line) => line.split(',').slice(-2).join(' ')); // prettier-ignore
+  expect(said).toEqual([...Array(5).fill('archive 2'), ...Array(2).fill('revised 1'), ...Array(3).fill('live 0')]);
+  rmSync(file);
+});
+
 it('the same night is looked at once, and not before the hour', async () => {
   const { updated } = manifest();
   await dumps.nightly();
@@ -164,6 +198,26 @@ it('files are served in ranges, as Parquet readers ask for them', async () => {
   expect(Number(head.headers.get('content-length'))).toBe(whole.length);
   expect((await fetch(`${api.url}/dumps/manifest.json`)).headers.get('content-type')).toContain('application/json');
   expect((await fetch(`${api.url}/dumps/..%2fstore.duckdb`)).status).toBeGreaterThanOrEqual(400);
+});
+
+it('tags are strong, and a range that is not there is said to be so', async () => {
+  const url = `${api.url}/dumps/observations-2026-11-20.parquet`;
+  const get = (headers: Record<string, string>): Promise<Response> => fetch(url, { headers });
+  const tag = (await get({})).headers.get('etag') ?? '';
+  expect(tag).toMatch(/^"[^"]+"$/);
+  expect((await get({ range: 'bytes=0-3', 'if-range': tag })).status).toBe(206);
+  for (const other of ['"other"', `W/${tag}`])
+    expect((await get({ range: 'bytes=0-3', 'if-range': other })).status, other).toBe(200);
+  for (const known of [tag, `"x", ${tag}`, `W/${tag}`, '*', tag.replace(/"$/, '-gzip"')])
+    expect((await get({ 'if-none-match': known })).status, known).toBe(304);
+  const size = (await (await get({})).arrayBuffer()).byteLength;
+  const beyond = await get({ range: `bytes=${size}-` });
+  expect([beyond.status, beyond.headers.get('content-range'), beyond.headers.get('content-type')]).toEqual([416, `bytes */${size}`, 'application/problem+json; charset=utf-8']); // prettier-ignore
+  expect((await get({ 'if-match': '"other"' })).status).toBe(412);
+  const refused = await fetch(url, { method: 'POST' });
+  expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'HEAD, GET, OPTIONS']);
+  for (const folder of ['/dumps', '/dumps/'])
+    expect((await fetch(api.url + folder)).url).toBe(`${api.url}/dumps/manifest.json`);
 });
 
 it('a range of a text file is of its own bytes, whatever the client can unpack', async () => {

@@ -230,7 +230,7 @@ describe('a scratch instance', () => {
   it('a write without a token is refused elsewhere, with a problem that says what to do', async () => {
     const response = await post('/Things', lamp, '');
     expect(response.status).toBe(401);
-    expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
     expect(
       (await sta('/Things', { method: 'DELETE', headers: { authorization: `Bearer ${ADMIN}` } })).headers.get('allow'),
     ).toContain('POST');
@@ -257,20 +257,19 @@ describe('the /data page', () => {
     const run = promisify(execFile);
     if (has('curl'))
       for (const line of code('curl')) {
-        const { stdout } = await run('sh', ['-c', line]);
-        expect(stdout.length, line).toBeGreaterThan(20);
+        const { stdout } = await run('sh', ['-c', line], { cwd: dir });
+        expect(stdout.length, line).toBeGreaterThan(8);
       }
     if (has('python3')) {
       const [script = ''] = code('Python');
       // Last month has no readings yet: this one's.
-      const { from, to } = lastMonth(Date.now());
-      writeFileSync(
-        join(dir, 'example.py'),
-        script.replace(`${to}T00:00:00Z`, `${tomorrow}T00:00:00Z`).replace(`${from}T`, `${today}T`),
-      );
-      await run('python3', ['example.py'], { cwd: dir });
+      const month = lastMonth(Date.now()).from.slice(0, 7);
+      expect(script).toContain(`'${month}'`);
+      writeFileSync(join(dir, 'example.py'), script.replace(`'${month}'`, `'${today.slice(0, 7)}'`));
+      const { stdout } = await run('python3', ['example.py'], { cwd: dir });
+      expect(stdout).toMatch(/^[1-9]\d* hours of 1 boxes/);
       const [header, ...rows] = readFileSync(join(dir, 'pm25.csv'), 'utf8').trim().split(/\r?\n/);
-      expect(header).toContain('box,name,lat,lon,hour,pm25');
+      expect(header).toContain('box,name,kind,lat,lon,localTime,phenomenonTime');
       for (const row of rows) expect(row).toContain(box.id);
     }
     for (const url of [...code('Excel'), ...code('QGIS')]) expect((await fetch(url)).status, url).toBe(200);

@@ -125,7 +125,7 @@ describe('dumps', () => {
     expect(lines.length).toBe(rows + 1);
     expect(rows).toBe(1442);
     expect(lines[0]).toBe(
-      'box,property,unit,phenomenonTime,resultTime,raw,corrected,lo90,hi90,flag,reasons,correctionLevel,model,licence,attribution',
+      'box,property,unit,phenomenonTime,resultTime,raw,corrected,lo90,hi90,flag,reasons,correctionLevel,model,licence,attribution,product,revision',
     );
     expect(lines[1]).toBe(
       'box-0001,pm25,ug/m3,2026-11-01T00:01:00.000Z,2026-11-01T00:01:01.234Z,0.1,,,,1,,,,CC-BY-4.0,"Lín, ""台南"""',
