@@ -10,6 +10,7 @@ import { fitPooled, type Pairs } from '../calibration/correction/pooled.ts';
 import { SETTINGS } from '../calibration/correction/settings.ts';
 import type { RawReading } from '../model/observation.ts';
 import { DAY, HOUR, MINUTE } from '../model/time.ts';
+import { figure } from './figures.ts';
 
 /** mulberry32: the same numbers on every run. */
 function random(seed: number): () => number {
@@ -124,7 +125,9 @@ if (import.meta.main) {
     `QC and correction, 3000 boxes, 4 values: ${each.perReading.toFixed(1)} µs of processor time a reading, garbage collection included;` +
       ` a slice of all ${each.slice.toFixed(0)} ms`,
   );
+  figure('QC and correction, a reading of four values', `${each.perReading.toFixed(1)} µs of processor time`);
   const night = nightlyCost(3000, 100, 30);
+  figure('nightly fit, 100 stations, 30 days of hours', `${night.total.toFixed(2)} s`);
   console.log(
     `nightly fit, 3000 boxes at 100 stations, 30 days of hours: ${night.total.toFixed(2)} s` +
       ` (pooled of both kinds with every station left out ${night.pooled.toFixed(2)} s, own ${night.own.toFixed(2)} s, clocks ${night.clocks.toFixed(2)} s)`,

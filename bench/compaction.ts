@@ -1,7 +1,7 @@
 /**
  * Do compaction and recomputation disturb acknowledgements? 8.6 million rows of 10,000 boxes wait in the recent file of a server that takes
  * 5,000 readings/s; acknowledgements alone, while these rows become Parquet files, and while two days are recomputed.
- * `node bench/compaction.ts [--folder DIR] [--rate 5000] [--alone 20]`
+ * `node bench/compaction.ts [--folder DIR] [--rate 5000] [--alone 20] [--days 8]`
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,6 +15,7 @@ import { dataFolder } from '../cli/folder.ts';
 import { DAY, formatTime, startOfDay } from '../model/time.ts';
 import { openRegistry } from '../registry/sqlite.ts';
 import type { BridgeLoad, BridgeReport } from './million/load.ts';
+import { figure } from './figures.ts';
 import { fillRecent, rowsADay } from './store/fill.ts';
 
 const { values } = parseArgs({
@@ -22,9 +23,11 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     rate: { type: 'string', default: '5000' },
     alone: { type: 'string', default: '20' },
+    /** Of rows that wait; the last but two and the one before it are recomputed. */
+    days: { type: 'string', default: '8' },
   },
 });
-const DAYS = 8;
+const DAYS = Number(values.days);
 const BOXES = 10_000;
 const rate = Number(values.rate);
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -96,6 +99,7 @@ async function phase(name: string, work: () => Promise<unknown>): Promise<void> 
   const most = (pick: (r: BridgeReport) => number): string => Math.max(...reports.map(pick)).toFixed(0);
   rows.push(`| ${name} | ${seconds.toFixed(1)} s | ${most((r) => r.p50)} | ${p99[p99.length >> 1]?.toFixed(0)} | ${most((r) => r.p99)} | ${most((r) => r.max)} |`); // prettier-ignore
   say(rows.at(-1) ?? '');
+  figure(`acknowledged, ${name}, ${seconds.toFixed(0)} s`, `p50 ${most((r) => r.p50)} ms, p99 ${p99[p99.length >> 1]?.toFixed(0)} ms, in the worst 2 s ${most((r) => r.p99)} ms; slowest ${most((r) => r.max)} ms`, 'p99 < 250 ms'); // prettier-ignore
 }
 const command = async (request: Parameters<typeof askServer>[1]): Promise<void> => {
   const answer = await askServer(folder.control, request, () => undefined);
@@ -105,7 +109,12 @@ console.log(`${(rowsADay(filling) * DAYS).toLocaleString('en')} rows to compact,
 await phase('alone', async () => new Promise((resolve) => setTimeout(resolve, Number(values.alone) * 1000)));
 await phase('while the store is compacted', async () => command({ command: 'compact' }));
 await phase('while two days are recomputed', async () =>
-  command({ command: 'recompute', from: formatTime(start + 4 * DAY), to: formatTime(start + 6 * DAY), box: '' }),
+  command({
+    command: 'recompute',
+    from: formatTime(start + Math.max(0, DAYS - 4) * DAY),
+    to: formatTime(start + (DAYS - 2) * DAY),
+    box: '',
+  }),
 );
 await phase('alone again', async () => new Promise((resolve) => setTimeout(resolve, 10_000)));
 load.kill('SIGTERM');

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import type { Measurement, SimBox } from '../firmware-sim/box.ts';
 import { PAYLOAD_WRITERS, writePayload } from '../firmware-sim/payloads/index.ts';
 import { decoderFor } from '../ingest/decoders/index.ts';
+import { figure, whole } from './figures.ts';
 
 /** mulberry32 */
 function random(seed: number): () => number {
@@ -95,6 +96,11 @@ if (import.meta.main) {
   console.log('format        bytes   payloads/s (mean)   (best)   µs each');
   for (const format of Object.keys(MAKERS)) {
     const r = measure(format);
+    figure(
+      `${r.format}, ${r.bytes} bytes`,
+      `${whole(r.mean)} payloads/s`,
+      format === 'lass' ? '150,000 payloads/s' : '',
+    );
     console.log(
       `${r.format.padEnd(12)} ${String(r.bytes).padStart(6)} ${Math.round(r.mean).toLocaleString('en').padStart(19)} ${Math.round(r.best).toLocaleString('en').padStart(8)} ${(1e6 / r.mean).toFixed(2).padStart(9)}`,
     );

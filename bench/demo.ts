@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { buildPages } from '../tests/dashboard/browser.ts';
+import { figure } from './figures.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PATIENCE = 120_000;
@@ -54,5 +55,6 @@ console.log(
 for (let run = 1; run <= runs; run++) {
   const { ready, coloured, boxes } = await fromStart();
   const s = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  figure(`run ${run}: server ready; ${boxes} boxes coloured`, `${s(ready)}; ${s(coloured)}`, '10 s');
   console.log(`run ${run}: ready after ${s(ready)}, ${boxes} coloured boxes after ${s(coloured)} (required < 10 s)`);
 }

@@ -19,6 +19,7 @@ import { dataFolder } from '../cli/folder.ts';
 import { DAY, HOUR, startOfDay } from '../model/time.ts';
 import { openRegistry } from '../registry/sqlite.ts';
 import type { BridgeLoad, BridgeReport } from './million/load.ts';
+import { figure } from './figures.ts';
 import { fill, rowsADay, type Filling } from './store/fill.ts';
 
 const { values } = parseArgs({
@@ -177,7 +178,8 @@ const questions: Question[] = [
     limit: 'p99 < 20 ms',
     rounds: rounds * 3,
     path: (i) => `${observations(i)}&from=${iso(start)}&to=${iso(dayIn(i) + DAY + (i % 24) * HOUR)}&limit=100&order=${i % 3 ? 'desc' : 'asc'}`, // prettier-ignore
-    right: (text) => items(text) === 100 || items(text) === 27,
+    // 27 values a day in a city: at its first days there are no hundred yet.
+    right: (text) => items(text) >= 27,
   },
   {
     what: 'SensorThings: 100 Observations of one Datastream',
@@ -286,5 +288,6 @@ agent.destroy();
 const gone = once(server, 'exit');
 server.kill('SIGTERM');
 await gone;
+for (const row of rows) figure(...row);
 console.log(rows.map((r) => `| ${r.join(' | ')} |`).join('\n'));
 if (!values.keep) rmSync(root, { recursive: true, force: true });

@@ -21,6 +21,7 @@ import { influxd, startInfluxd, type RunningInflux } from '../scripts/influxd.ts
 import { encodePoints, linesOf } from '../store/influx/lines.ts';
 import { connectStore, startInfluxWorker, startStoreWorker, type StoreWorker } from '../store/remote.ts';
 import { allocateColumns, type BulkStore, type ObservationColumns } from '../store/store.ts';
+import { figure, leftOut } from './figures.ts';
 
 const START = Date.UTC(2026, 10, 1);
 const PROPERTIES: readonly PropertyKey[] = ['pm25', 'pm10', 'temperature', 'humidity'];
@@ -210,9 +211,12 @@ if (import.meta.main) {
   });
   const binary = influxd();
   if (binary === null) {
-    console.log('left out: there is no influxd; node scripts/influxd.ts builds one, or set INFLUXD');
+    const why = 'there is no influxd; node scripts/influxd.ts builds one, or set INFLUXD';
+    leftOut('InfluxDB', why);
+    console.log(`left out: ${why}`);
   } else {
     const lines = await bench(Number(values.boxes), Number(values.minutes), Number(values.rounds), binary);
+    for (const { what, duckdb, influxdb } of lines) figure(`${what}: embedded; InfluxDB`, `${duckdb}; ${influxdb}`);
     if (values.json) console.log(JSON.stringify(lines));
     else {
       console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}\n`);

@@ -28,6 +28,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { dataFolder } from '../cli/folder.ts';
 import { openRegistry } from '../registry/sqlite.ts';
+import { figure } from './figures.ts';
 import type { BridgeLoad, BridgeReport } from './million/load.ts';
 
 const { values } = parseArgs({
@@ -303,3 +304,12 @@ if (values.keep) {
   console.log(`\ndata left in ${root}`);
 } else rmSync(root, { recursive: true, force: true });
 console.log(`\n${rows.map(([name, value]) => `${name.padEnd(40)} ${value}`).join('\n')}`);
+const WANTED: Record<string, string> = {
+  sent: `${Math.round(boxes / interval).toLocaleString('en')} readings/s`,
+  acknowledged: 'all',
+  'acknowledged after [ms]': 'p99 < 250',
+  'backlog in the second half [records]': 'not growing',
+  'resident memory [MiB]': '4,096 for a million boxes',
+  'start [s]': '20 for a million boxes',
+};
+for (const [name, value] of rows) figure(name, value, WANTED[name]);

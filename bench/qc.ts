@@ -15,6 +15,7 @@ import {
   rates,
   score,
 } from './qc_faults.ts';
+import { figure, leftOut } from './figures.ts';
 import { lasting, plumes, shifts, sixMinutes } from './qc_scenes.ts';
 import { adf, airGradient, buddy, logMedian, looKriging } from './qc_peers.ts';
 
@@ -82,6 +83,8 @@ export function measure(
   });
   const all = pool(scores);
   const faults = all.byFault.map(([found, n], i) => `${FAULTS[i]} ${(found / n).toFixed(2)}`).join(' ');
+  const r = rates(all);
+  figure(name, `precision ${r.precision.toFixed(2)}, recall ${r.recall.toFixed(2)}, F1 ${r.f1.toFixed(3)}, false positives ${(100 * r.fpr).toFixed(2)} %`); // prettier-ignore
   console.log(`${name.padEnd(26)} ${scores.map(line).join('  ')}  pooled ${line(all)}  ${faults}`);
   return all;
 }
@@ -135,8 +138,10 @@ if (import.meta.main) {
   speed(3000, 12, 3000);
   speed(30_000, 6, 30_000);
   speed(30_000, 4, 500);
-  if (!hasFaultSet()) console.log(`skipped: ${FAULT_SET} is not there`);
-  else {
+  if (!hasFaultSet()) {
+    console.log(`skipped: ${FAULT_SET} is not there`);
+    leftOut('precision and recall on injected faults', `${FAULT_SET} is not there`);
+  } else {
     const set = loadFaultSet();
     console.log(
       `P/R/F1/FPR % on injected faults: ${Object.entries(set.cities)

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openRegistry } from '../registry/sqlite.ts';
+import { figure, whole as grouped } from './figures.ts';
 
 const boxes = Number(process.argv[2] ?? 1_000_000);
 const folder = mkdtempSync(join(tmpdir(), 'bench-registry-'));
@@ -53,6 +54,8 @@ try {
     'bbox of everything, first 1,000 [ms]': +whole.toFixed(1),
     'file [MB]': +(statSync(path).size / 1e6).toFixed(0),
   });
+  figure(`${grouped(boxes)} boxes added; opened`, `${(adding / 1000).toFixed(1)} s; ${opening.toFixed(1)} ms`);
+  figure('a key checked; a box looked up by number', `${((authenticating / rounds) * 1000).toFixed(1)} µs; ${((byNum / rounds) * 1000).toFixed(1)} µs`); // prettier-ignore
   console.log(`${boxes} boxes, ${ok} of ${rounds} keys right, Node ${process.version}`);
   registry.close();
 } finally {

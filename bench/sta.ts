@@ -17,6 +17,7 @@ import { MINUTE } from '../model/time.ts';
 import { openRegistry } from '../registry/sqlite.ts';
 import { DuckStore } from '../store/duckdb/store.ts';
 import { allocateColumns } from '../store/store.ts';
+import { figure } from './figures.ts';
 
 const boxes = Number(process.argv[2] ?? 1000);
 const readings = Number(process.argv[3] ?? 100);
@@ -84,7 +85,7 @@ try {
     scratch: false,
     foreign: new BoxObservations(db, store, newestIn(table)),
   });
-  const measure = async (name: string, path: string, query: string, times: number): Promise<object> => {
+  const measure = async (name: string, path: string, query: string, times: number) => {
     const took: number[] = [];
     let bytes = 0;
     const cpu = process.cpuUsage();
@@ -116,8 +117,11 @@ try {
     ['all observations above a value, counted', '/Observations', `$count=true&$top=10&$filter=${e('result gt 49')}`, 5],
     ['things with a value above', '/Things', `$top=10&$filter=${e('Datastreams/Observations/result gt 49.8')}`, 5],
     ['things of a township', '/Things', `$top=100&$filter=${e("properties/township eq '信義區'")}`, 20],
-  ] as const)
-    console.log(JSON.stringify(await measure(name, path, query, times)));
+  ] as const) {
+    const r = await measure(name, path, query, times);
+    figure(name, `p50 ${r.p50_ms} ms, p99 ${r.p99_ms} ms`);
+    console.log(JSON.stringify(r));
+  }
 } finally {
   await store.close();
   registry.close();

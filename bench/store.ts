@@ -13,6 +13,7 @@ import { datastreamId } from '../model/datastream.ts';
 import { DAY, HOUR, MINUTE } from '../model/time.ts';
 import { connectStore, startStoreWorker } from '../store/remote.ts';
 import { allocateColumns, type BulkStore, type ObservationColumns } from '../store/store.ts';
+import { figure } from './figures.ts';
 import { fill } from './store/fill.ts';
 
 const START = Date.UTC(2025, 0, 1);
@@ -199,6 +200,7 @@ if (import.meta.main) {
       (text) => process.stderr.write(`${text}\n`),
       values.filled,
     );
+    for (const { what, value, limit } of figures) figure(what, value, limit);
     if (values.json) console.log(JSON.stringify(figures));
     else {
       console.log(`store, ${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}`);

@@ -13,7 +13,7 @@ it('every program that package.json and the benchmarks name is there', () => {
   const files = [
     ...Object.values(scripts).flatMap((s) => [...s.matchAll(/\bnode (\S+\.ts)/g)].map((m) => m[1] as string)),
     ...Object.values(bin),
-    ...BENCHES.map((b) => `bench/${b.name}.ts`),
+    ...BENCHES.map((b) => `bench/${b.file ?? b.name}.ts`),
   ];
   expect(files.length).toBeGreaterThan(12);
   expect(files.filter((f) => !existsSync(path(f)))).toEqual([]);
