@@ -10,6 +10,7 @@ import { readPortalJson } from '../../firmware-sim/recording.ts';
 import { ROOT, runCommand, startChild, until, type ChildServer } from './server.ts';
 
 const FILE = join(ROOT, '../shared/data/taiwan_scmpm_snapshots/2020-05-23_last-all-airbox.json.gz');
+const NEXT = FILE.replace('05-23', '05-24');
 const ADMIN = 'replay-test-admin-token-0123456789';
 
 interface Feature {
@@ -120,6 +121,35 @@ describe.skipIf(!existsSync(FILE))('a national snapshot (../shared/data/taiwan_s
     }
   });
 
+  it('doubts a zero where the boxes around it read something, and believes it in clean air', () => {
+    const read = feeds.filter((f) => typeof f['s_d0'] === 'number' && Number.isFinite(Number(f['gps_lat'])));
+    const tally = { doubted: 0, amongReadings: 0, doubtedInCleanAir: 0, inCleanAir: 0 };
+    for (const feed of where((f) => f['s_d0'] === 0)) {
+      // Kilometres of a degree at the latitude of Taiwan.
+      const away = (g: Feed): number => Math.hypot((Number(g['gps_lat']) - Number(feed['gps_lat'])) * 111, (Number(g['gps_lon']) - Number(feed['gps_lon'])) * 101); // prettier-ignore
+      const near = read
+        .filter((g) => g !== feed && away(g) < 10)
+        .sort((g, h) => away(g) - away(h))
+        .slice(0, 8)
+        .map((g) => Number(g['s_d0']))
+        .sort((x, y) => x - y);
+      if (near.length < 8) continue;
+      const median = near[4] as number;
+      const doubted = of('pm25', feed).properties.flag >= 3 ? 1 : 0;
+      if (median > 10) {
+        tally.amongReadings++;
+        tally.doubted += doubted;
+      } else if (median < 3) {
+        tally.inCleanAir++;
+        tally.doubtedInCleanAir += doubted;
+      }
+    }
+    expect(tally.amongReadings).toBeGreaterThan(20);
+    expect(tally.inCleanAir).toBeGreaterThan(50);
+    expect(tally.doubted / tally.amongReadings).toBeGreaterThan(0.85);
+    expect(tally.doubtedInCleanAir / tally.inCleanAir).toBeLessThan(0.05);
+  });
+
   it('says of dead temperature and humidity chips that they are dead, and does not fail PM2.5 for them', () => {
     const dead = where((f) => Number(f['s_h0']) <= 0 && Number(f['s_t0']) <= 0);
     for (const feed of dead) {
@@ -133,5 +163,23 @@ describe.skipIf(!existsSync(FILE))('a national snapshot (../shared/data/taiwan_s
     for (const feed of where((f) => f['s_h0'] === 100)) {
       expect(of('humidity', feed).properties.flag).not.toBe(4);
     }
+  });
+
+  it('takes the next day in: every box of both files is on the map, and each of its values is stored once', async () => {
+    const next = (await readPortalJson(NEXT)).messages.map((m) => JSON.parse(m.payload) as Feed);
+    const before = await metric('lamppost_observations_stored_total');
+    const sent = await runCommand(['replay', NEXT, '--url', `mqtt://127.0.0.1:${server.mqtt}`]);
+    expect(sent.code, sent.err).toBe(0);
+    await until(async () => (await metric('lamppost_packets_processed_total')) >= feeds.length + next.length);
+    const { features } = await get<{ features: Feature[] }>('/api/v1/latest.geojson?property=pm25&level=raw');
+    const now = new Map(features.map((f) => [f.properties.nativeId, f]));
+    const all = new Set([...feeds, ...next].map((f) => f.device_id));
+    const refused = (await get<{ items: typeof rejects }>('/api/v1/rejects?limit=1000')).items;
+    expect([...all].filter((id) => !now.has(id)).length).toBe(refused.length);
+    for (const feed of next)
+      if (typeof feed['s_d0'] === 'number' && feed['s_d0'] < 1000)
+        expect(now.get(feed.device_id)?.properties.value, feed.device_id).toBe(feed['s_d0']);
+    // Three sizes of particles, temperature, humidity of every box, at a new moment each.
+    expect((await metric('lamppost_observations_stored_total')) - before).toBe(5 * next.length);
   });
 });
