@@ -1,14 +1,15 @@
 /**
  * A store folder full of observations, made by SQL from hashes (the same rows in every run) with the noise of real sensors at
  * their resolution. The first days go through `recent` and the store's own compaction; the others repeat them at their own
- * times, so that a year takes minutes.
+ * times, so that 400 million rows take some ten minutes.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import { endOfMonth, PartFolder, startOfMonth, type Part } from '../../store/duckdb/parts.ts';
 import { LIMITS } from '../../store/duckdb/compaction.ts';
+import { rollUp } from '../../store/duckdb/hours.ts';
 import { copy, insertPart, readParts } from '../../store/duckdb/steps.ts';
 import { DuckStore } from '../../store/duckdb/store.ts';
 
@@ -87,9 +88,12 @@ export async function fillRecent(folder: string, filling: Filling, days: number)
 
 /** Version of the files that repeat the first days. */
 const REPEATED = 100;
+/** Days of the month that all past months are made from. */
+const MONTH_DAYS = 31;
 
 /**
- * Fills an empty folder, or goes on with one that was left in the middle.
+ * Fills an empty folder, or goes on with one that was left in the middle: past months in files of a month, the present one in files
+ * of a day, as compaction leaves them.
  * @returns what its compaction took; nothing was compacted where it went on
  */
 export async function fill(
@@ -116,46 +120,68 @@ export async function fill(
   const connection = await db.connect();
   const listed = await readParts(connection);
   const templates = listed.filter((p) => p.kind === 'days' && p.version < REPEATED).sort((x, y) => x.start - y.start);
-  const hours = parts.table(listed.filter((p) => p.kind === 'hours' && p.version < REPEATED));
   const end = first + days * DAY;
+  const pieces = Math.ceil((rowsADay(filling) * MONTH_DAYS) / LIMITS.pieceRows);
+  const ranges = Array.from({ length: pieces }, (_, i) => ({
+    lowest: (Math.floor((i * boxes) / pieces) + 1) * 64,
+    highest: (Math.floor(((i + 1) * boxes) / pieces) + 1) * 64 - 1,
+  }));
+  const span = { kind: 'days', start: first, end: first + MONTH_DAYS * DAY } as const;
+  const scratch = join(folder, 'temp', 'month');
+  mkdirSync(scratch, { recursive: true });
+  const templateOf = (kind: 'days' | 'hours', i: number): string => join(scratch, `${kind}-${i}.parquet`);
+  for (const [i, { lowest, highest }] of ranges.entries()) {
+    if (existsSync(templateOf('hours', i))) continue;
+    const shifted = Array.from({ length: MONTH_DAYS }, (_, day) => {
+      const shift = Math.floor(day / TEMPLATE_DAYS) * TEMPLATE_DAYS * DAY;
+      return `SELECT * REPLACE ("phenomenonTime" + ${shift} AS "phenomenonTime") FROM ${parts.table([templates[day % TEMPLATE_DAYS] as Part])}
+        WHERE datastream BETWEEN ${lowest} AND ${highest}`;
+    });
+    const sorted = `SELECT * FROM (${shifted.join(' UNION ALL ')}) ORDER BY datastream, "phenomenonTime"`;
+    await copy(connection, sorted, templateOf('days', i), span);
+    const hours = rollUp(`read_parquet('${templateOf('days', i)}')`);
+    await copy(connection, `SELECT * FROM (${hours}) ORDER BY datastream, hour`, `${templateOf('hours', i)}.tmp`, { ...span, kind: 'hours' }); // prettier-ignore
+    renameSync(`${templateOf('hours', i)}.tmp`, templateOf('hours', i));
+  }
+  say(`a month made in ${pieces} files`);
+  // Copies are as sorted as what they are made from.
+  await connection.run('SET preserve_insertion_order = true');
   for (let month = startOfMonth(first); month < end; month = endOfMonth(month)) {
     if (listed.some((p) => p.kind === 'hours' && p.start === month && p.version === REPEATED)) continue;
     const made: Part[] = [];
-    const rollUps: string[] = [];
-    // Copies are as sorted as what they are made from.
-    await connection.run('SET preserve_insertion_order = true');
-    for (let start = Math.max(month, first); start < Math.min(end, endOfMonth(month)); start += DAY) {
-      const day = (start - first) / DAY;
-      const template = templates[day % TEMPLATE_DAYS] as Part;
-      const shift = start - (first + (day % TEMPLATE_DAYS) * DAY);
-      rollUps.push(
-        `SELECT * REPLACE (hour + ${shift / HOUR} AS hour) FROM ${hours}
-         WHERE hour BETWEEN ${(start - shift) / HOUR} AND ${(start - shift) / HOUR + 23}`,
-      );
-      if (day < TEMPLATE_DAYS) continue;
-      const shifted = `SELECT * REPLACE ("phenomenonTime" + ${shift} AS "phenomenonTime") FROM ${parts.table([template])}`;
-      const plan = { kind: 'days', start, end: start + DAY, version: REPEATED, index: 0, merged: true, rolled: 'yes' } as const; // prettier-ignore
-      made.push(await parts.make(plan, async (path) => copy(connection, shifted, path, 'observations')));
+    const from = Math.max(month, first);
+    const to = Math.min(end, endOfMonth(month));
+    const shift = from - first;
+    const plan = { version: REPEATED, merged: true, rolled: 'yes' } as const;
+    const past = to === endOfMonth(month);
+    for (const [index] of ranges.entries()) {
+      const rows = `SELECT * REPLACE ("phenomenonTime" + ${shift} AS "phenomenonTime") FROM read_parquet('${templateOf('days', index)}')
+        WHERE "phenomenonTime" < ${to - shift}`;
+      const hours = `SELECT * REPLACE ((hour + ${shift / HOUR})::INTEGER AS hour) FROM read_parquet('${templateOf('hours', index)}')
+        WHERE hour < ${(to - shift) / HOUR}`;
+      const days = { ...plan, kind: 'days', start: from, end: to, index } as const;
+      if (past) made.push(await parts.make(days, async (path) => copy(connection, rows, path, days)));
+      const summed = { ...plan, kind: 'hours', start: month, end: endOfMonth(month), index } as const;
+      made.push(await parts.make(summed, async (path) => copy(connection, hours, path, summed)));
     }
-    await connection.run('SET preserve_insertion_order = false');
-    // As compaction would leave it: files of about so many rows, each a range of boxes.
-    const pieces = Math.ceil((boxes * 4 * 24 * rollUps.length) / LIMITS.fileRows);
-    for (let index = 0; index < pieces; index++) {
-      const from = Math.floor((index * boxes) / pieces) + 1;
-      const to = Math.floor(((index + 1) * boxes) / pieces) + 1;
-      const all = `SELECT * REPLACE (hour::INTEGER AS hour) FROM (${rollUps.join(' UNION ALL ')})
-        WHERE datastream >= ${from * 64} AND datastream < ${to * 64} ORDER BY datastream, hour`;
-      const plan = { kind: 'hours', start: month, end: endOfMonth(month), version: REPEATED, index, merged: true, rolled: 'yes' } as const; // prettier-ignore
-      made.push(await parts.make(plan, async (path) => copy(connection, all, path, 'hours')));
-    }
+    if (!past)
+      for (let start = from; start < to; start += DAY) {
+        const day = ((start - shift - first) / DAY) % TEMPLATE_DAYS;
+        const rows = `SELECT * REPLACE ("phenomenonTime" + ${start - first - day * DAY} AS "phenomenonTime") FROM ${parts.table([templates[day] as Part])}`;
+        const days = { ...plan, kind: 'days', start, end: start + DAY, index: 0 } as const;
+        made.push(await parts.make(days, async (path) => copy(connection, rows, path, days)));
+      }
+    await connection.run('BEGIN');
     for (const part of made) await connection.run(insertPart(part, false));
+    await connection.run('COMMIT');
     say(`${new Date(month).toISOString().slice(0, 7)} made`);
   }
   await connection.run(
-    `DELETE FROM part WHERE kind = 'hours' AND version < ${REPEATED}; UPDATE generation SET num = ${REPEATED}`,
+    `DELETE FROM part WHERE version < ${REPEATED}; UPDATE generation SET num = ${REPEATED}; DELETE FROM extent`,
   );
   connection.closeSync();
   db.closeSync();
+  rmSync(scratch, { recursive: true });
   return { compacted: begun ? 0 : TEMPLATE_DAYS * rowsADay(filling), compactMs };
 }
 

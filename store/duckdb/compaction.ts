@@ -1,15 +1,26 @@
 /**
  * What compaction does, as a sequence of small steps, each at most one file long: moving rows out of `recent`, merging what was
- * moved in pieces, summing up hours. `nextStep` says what is to be done first; `docs/store.md` says why in this order.
+ * moved in pieces, summing up hours, gathering the days of a past month. `nextStep` says what is to be done first; `docs/store.md`
+ * says why in this order.
  *
  * A step that takes rows from `recent` is one transaction: it copies what it sees, deletes exactly that and lists the new file.
  * The others read files that never change and need a transaction only to list the result. Killed before the commit, a step
  * leaves a file that nobody lists.
  */
 import { DAY, HOUR, MINUTE, startOfDay, type EpochMs } from '../../model/time.ts';
+import { PROPERTY_SLOTS } from '../../model/properties.ts';
 import { numbers } from './database.ts';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { ANY_DATASTREAM, endOfMonth, startOfMonth, type Manifest, type Part } from './parts.ts';
+import {
+  ANY_DATASTREAM,
+  daysOfPart,
+  endOfMonth,
+  isPiece,
+  ofSeveralDays,
+  startOfMonth,
+  type Manifest,
+  type Part,
+} from './parts.ts';
 
 export interface CompactionLimits {
   /** Rows of one file, and of one step of work: twice as many hours no longer sort in DuckDB's 1 GB, however much it may spill. */
@@ -20,6 +31,12 @@ export interface CompactionLimits {
   readonly smallDay: number;
   /** Roll-ups of a month up to this many rows are one file, made anew with each day. */
   readonly monthRows: number;
+  /** Rows that the files of a past month aim at: few enough that one datastream is found in it within milliseconds. */
+  readonly pieceRows: number;
+  /** Days are gathered up to so many rows: who asks for one moment of all datastreams reads all of them. */
+  readonly gatherRows: number;
+  /** Rows that are laid out by time at once for who reads everything (stages.ts). */
+  readonly stageRows: number;
 }
 
 export const LIMITS: CompactionLimits = {
@@ -27,6 +44,9 @@ export const LIMITS: CompactionLimits = {
   flushRows: 4_000_000,
   smallDay: 4_000_000,
   monthRows: 4_000_000,
+  pieceRows: 500_000,
+  gatherRows: 64_000_000,
+  stageRows: 1_500_000,
 };
 
 /** A larger day waits for this share of late rows, or for a row that has waited a day. */
@@ -35,6 +55,21 @@ const LATE_SHARE = 0.01;
 const SETTLED = 5 * MINUTE;
 /** So many pieces of a day or month are merged. */
 const PIECES = 8;
+/** More files of late rows beside those of a past month are merged into them. */
+const LATE_FILES = 4;
+/** A month has at most about so many files: where there are many rows, files are larger. */
+const MOST_FILES = 1000;
+/** Days gathered together: as many of a month as `gatherRows` allows. */
+const PERIODS = [31, 16, 8, 4, 2];
+/** A month ended so long ago that what was on its way has come in. */
+const MONTH_SETTLED = 2 * DAY;
+
+/** Rows are counted by Things where files say that there are not too many, else by 64 of them. */
+const MANY_THINGS = 100_000;
+const LARGE_BUCKET = 64 * PROPERTY_SLOTS;
+/** A file begins and ends with a whole number of so many datastreams. */
+export const bucketOf = (parts: readonly Part[]): number =>
+  parts.some((p) => p.highest - p.lowest > MANY_THINGS * PROPERTY_SLOTS) ? LARGE_BUCKET : PROPERTY_SLOTS;
 
 export interface Range {
   readonly lowest: number;
@@ -55,17 +90,20 @@ export type Step =
   | { readonly kind: 'move'; readonly day: EpochMs; readonly to: EpochMs; readonly rows: number }
   /** Recomputed values into one file of a large day. */
   | { readonly kind: 'amend'; readonly part: Part }
-  /** The next range of datastreams out of several files of one day, or of one month of roll-ups. */
-  | { readonly kind: 'merge'; readonly parts: readonly Part[] }
+  /** Range after range of datastreams out of several files: of one day, of the days of a past month, of one month of roll-ups. */
+  | { readonly kind: 'merge'; readonly parts: readonly Part[]; readonly fileRows: number }
+  /** Files of late rows into those files of a past month that they belong to. */
+  | { readonly kind: 'fold'; readonly pieces: readonly Part[]; readonly late: readonly Part[] }
   /** The roll-ups of a month count no longer; they are to be made anew. */
   | { readonly kind: 'forget'; readonly month: EpochMs; readonly parts: readonly Part[] }
   /** Hours of these files of observations. */
   | {
       readonly kind: 'rollUp';
       readonly month: EpochMs;
+      /** Those that are not summed up yet. */
       readonly parts: readonly Part[];
-      /** Days whose hours in the present roll-ups are of former values. */
-      readonly stale: ReadonlySet<EpochMs>;
+      /** Those in whose time and datastreams the present roll-ups hold former values. */
+      readonly stale: readonly Part[];
     };
 
 interface Waiting {
@@ -106,13 +144,18 @@ function dayStep(
     return due || pieces.length > 0 || parts.length > 1 ? { kind: 'whole', days: [{ day, parts, rows }] } : null;
   if (due && waiting.rows > 0) return { kind: 'move', day, to: day + DAY, rows: waiting.rows };
   const begun = parts.filter((p) => p.cut > 0);
-  if (begun.length > 0) return { kind: 'merge', parts: begun };
+  if (begun.length > 0) return { kind: 'merge', parts: begun, fileRows: limits.fileRows };
   // Those that are in the roll-ups and those that are not stay apart: what a merge makes is one or the other.
   const first = pieces[0];
   const alike = pieces.filter((p) => p.rolled === first?.rolled);
-  if (alike.length > (parts.some((p) => p.merged) ? PIECES : 1)) return { kind: 'merge', parts: alike };
+  if (alike.length > (parts.some((p) => p.merged) ? PIECES : 1))
+    return { kind: 'merge', parts: alike, fileRows: limits.fileRows };
   return null;
 }
+
+/** Size of a file where so many rows lie side by side. */
+const pieceRowsOf = (rows: number, limits: CompactionLimits): number =>
+  Math.min(limits.fileRows, Math.max(limits.pieceRows, Math.ceil(rows / MOST_FILES)));
 
 function monthStep(
   month: EpochMs,
@@ -124,22 +167,58 @@ function monthStep(
   const hours = manifest.months.get(month);
   const lost = manifest.lost.filter((p) => p.kind === 'hours' && p.start === month);
   if (lost.length > 0 || (!hours && days.some((p) => p.rolled !== 'no'))) return { kind: 'forget', month, parts: lost };
-  const stale = new Set(days.filter((p) => p.rolled === 'stale').map((p) => startOfDay(p.start)));
-  const open = days.filter((p) => p.rolled === 'no' || stale.has(startOfDay(p.start)));
-  if (open.length > 0) {
-    // At minutes, this many rows make about a quarter of a file of hours.
-    const parts: Part[] = [];
-    for (const part of open)
-      if (stale.size > 0 || rowsOf(parts) + part.rows <= limits.fileRows * 16 || parts.length === 0) parts.push(part);
-    return { kind: 'rollUp', month, parts, stale };
-  }
+  const upTo = (parts: readonly Part[], rows: number): Part[] => {
+    const some: Part[] = [];
+    for (const part of parts) if (some.length === 0 || rowsOf(some) + part.rows <= rows) some.push(part);
+    return some;
+  };
+  // At minutes, this many rows make about a quarter of a file of hours.
+  const open = upTo(
+    days.filter((p) => p.rolled === 'no'),
+    limits.fileRows * 16,
+  );
+  const stale = upTo(
+    days.filter((p) => p.rolled === 'stale'),
+    limits.fileRows,
+  );
+  if (open.length > 0 || stale.length > 0) return { kind: 'rollUp', month, parts: open, stale };
+  const ended = endOfMonth(month) + MONTH_SETTLED < now;
   if (!hours) return null;
+  const fileRows = pieceRowsOf(rowsOf(hours), limits);
   const begun = hours.filter((p) => p.cut > 0);
-  if (begun.length > 0) return { kind: 'merge', parts: begun };
+  if (begun.length > 0) return { kind: 'merge', parts: begun, fileRows };
   const pieces = hours.filter((p) => !p.merged);
-  const ended = endOfMonth(month) + 2 * DAY < now;
   const many = pieces.length > PIECES || (ended && hours.length > 1 && rowsOf(pieces) > rowsOf(hours) / 10);
-  return many ? { kind: 'merge', parts: hours } : null;
+  const large = ended && hours.some((p) => p.rows > 2 * fileRows && p.highest - p.lowest >= bucketOf(hours));
+  if (many || large) return { kind: 'merge', parts: hours, fileRows };
+  return ended ? gatherStep(month, days, manifest, limits) : null;
+}
+
+/** The days of a past month together, and what has come in late into those gathered before. */
+function gatherStep(month: EpochMs, files: readonly Part[], manifest: Manifest, limits: CompactionLimits): Step | null {
+  const fileRows = pieceRowsOf(rowsOf(files), limits);
+  const pieces = files.filter(isPiece);
+  const others = files.filter((p) => !isPiece(p));
+  const begun = others.filter((p) => p.cut > 0 && p.merged);
+  // All of one merge: what was made anew in between counts as late.
+  if (begun.length > 0) return { kind: 'merge', parts: begun.filter((p) => p.cut === begun[0]?.cut), fileRows };
+  const gathered = new Set(pieces.flatMap((p) => [...daysOfPart(p)]));
+  const isLate = (p: Part): boolean => ofSeveralDays(p) || gathered.has(startOfDay(p.start));
+  const late = others.filter(isLate);
+  if (late.length > LATE_FILES || rowsOf(late) > rowsOf(pieces) * LATE_SHARE) return { kind: 'fold', pieces, late };
+  const share = (days: number): number => rowsOf(files) * Math.min(1, days / 31);
+  const period = PERIODS.find((days) => share(days) <= limits.gatherRows);
+  if (period === undefined) return null;
+  const periods = new Map<number, Part[]>();
+  for (const part of others.filter((p) => !isLate(p))) {
+    const nth = Math.floor((part.start - month) / (period * DAY));
+    periods.set(nth, [...(periods.get(nth) ?? []), part]);
+  }
+  for (const parts of periods.values()) {
+    const days = new Set(parts.map((p) => startOfDay(p.start)));
+    if (days.size > 1 && ![...days].some((day) => manifest.amended.has(day))) return { kind: 'merge', parts, fileRows };
+  }
+  return null;
 }
 
 /**
@@ -157,15 +236,18 @@ export async function nextStep(
   const waiting = await waitingByDay(connection, today);
   for (const day of moved) waiting.delete(day);
   const partsOf = new Map<EpochMs, Part[]>();
-  for (const part of manifest.days) {
-    const day = startOfDay(part.start);
-    const parts = partsOf.get(day);
-    if (parts) parts.push(part);
-    else partsOf.set(day, [part]);
-  }
+  const gathered = new Set<EpochMs>();
+  for (const part of manifest.days)
+    for (const day of daysOfPart(part)) {
+      const parts = partsOf.get(day);
+      if (parts) parts.push(part);
+      else partsOf.set(day, [part]);
+      if (isPiece(part)) gathered.add(day);
+    }
   const ended = [...new Set([...waiting.keys(), ...partsOf.keys()])].filter((d) => d < today).sort((a, b) => a - b);
   const wholes: WholeDay[] = [];
   for (const day of ended) {
+    if (gathered.has(day)) continue;
     const step = dayStep(day, partsOf.get(day) ?? [], waiting.get(day), now, limits);
     if (step?.kind !== 'whole') {
       if (step && wholes.length === 0) return step;
@@ -176,12 +258,17 @@ export async function nextStep(
     wholes.push(...step.days);
   }
   if (wholes.length > 0) return { kind: 'whole', days: wholes };
+  const late = lateRows(gathered, waiting, now, limits);
+  if (late) return late;
   const amended = await amendedPart(connection, manifest, waiting, partsOf, now);
   if (amended) return { kind: 'amend', part: amended };
   const byMonth = new Map<EpochMs, Part[]>();
-  for (const day of ended) {
-    const month = startOfMonth(day);
-    byMonth.set(month, [...(byMonth.get(month) ?? []), ...(partsOf.get(day) ?? [])]);
+  for (const part of manifest.days) {
+    if (startOfDay(part.start) >= today) continue;
+    const month = startOfMonth(part.start);
+    const parts = byMonth.get(month);
+    if (parts) parts.push(part);
+    else byMonth.set(month, [part]);
   }
   for (const [month, days] of byMonth) {
     const step = monthStep(month, days, manifest, now, limits);
@@ -195,6 +282,28 @@ export async function nextStep(
   return rows >= limits.flushRows && !moved.has(today) ? { kind: 'move', day: today, to, rows } : null;
 }
 
+/** Rows that came in late for gathered days of one month: out of `recent` when they are many or have waited a day. */
+function lateRows(
+  gathered: ReadonlySet<EpochMs>,
+  waiting: ReadonlyMap<EpochMs, Waiting>,
+  now: EpochMs,
+  limits: CompactionLimits,
+): Step | null {
+  const due = (run: Extract<Step, { kind: 'move' }>, oldest: EpochMs): boolean =>
+    run.rows >= limits.flushRows || (run.rows > 0 && oldest < now - DAY);
+  let run: Extract<Step, { kind: 'move' }> = { kind: 'move', day: NaN, to: NaN, rows: 0 };
+  let oldest = Infinity;
+  for (const [day, { rows, oldest: first }] of waiting) {
+    if (rows === 0 || !gathered.has(day)) continue;
+    let together = run.rows > 0 && startOfMonth(day) === startOfMonth(run.day);
+    // A day in between that is not gathered has its own turn.
+    for (let d = run.to; together && d < day; d += DAY) together = gathered.has(d);
+    if (!together && due(run, oldest)) return run;
+    run = { kind: 'move', day: together ? run.day : day, to: day + DAY, rows: rows + (together ? run.rows : 0) };
+    oldest = together ? Math.min(oldest, first) : first;
+  }
+  return due(run, oldest) ? run : null;
+}
 /** A file of a large day into which recomputed values are to be folded. */
 async function amendedPart(
   connection: DuckDBConnection,
@@ -229,21 +338,20 @@ export async function ranges(
   counted: string,
   rows: number,
   fileRows: number,
-  from = 0,
+  { from = 0, bucket = LARGE_BUCKET }: { from?: number; bucket?: number } = {},
 ): Promise<Range[]> {
   if (rows <= fileRows) return [{ lowest: from, highest: ANY_DATASTREAM.highest }];
-  // 4096 numbers are 64 Things.
   const buckets = await numbers(
     connection,
-    `SELECT datastream >> 12 AS bucket, count(*) FROM (${counted}) GROUP BY bucket ORDER BY bucket`,
+    `SELECT datastream // ${bucket} AS bucket, count(*) FROM (${counted}) GROUP BY bucket ORDER BY bucket`,
   );
   const found: Range[] = [];
   let lowest = from;
   let held = 0;
-  for (const [bucket = 0, n = 0] of buckets) {
+  for (const [at = 0, n = 0] of buckets) {
     if (held > 0 && held + n > fileRows) {
-      found.push({ lowest, highest: bucket * 4096 - 1 });
-      lowest = bucket * 4096;
+      found.push({ lowest, highest: at * bucket - 1 });
+      lowest = at * bucket;
       held = 0;
     }
     held += n;

@@ -10,6 +10,9 @@ import { migrate } from './schema.ts';
 /** Reads at a time; further ones wait. Each holds one of libuv's four threads while it runs; writer and compaction need one each. */
 const READERS = 2;
 
+/** A database in memory that every connection sees (stages.ts). */
+export const STAGE_DATABASE = 'staged';
+
 export interface DatabaseOptions {
   /** What DuckDB may use [MB]; sorting larger days spills into the data folder. Default 1000. */
   readonly memoryMb?: number;
@@ -58,6 +61,7 @@ export class Database {
       for (let i = 0; i < READERS + 2; i++) connections.push(await instance.connect());
       // Settings of the built-in extensions are known only once there is a connection.
       await connections[0]?.run("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true");
+      await connections[0]?.run(`ATTACH ':memory:' AS ${STAGE_DATABASE}`);
       // Whatever a query says, it opens no files but the observations.
       const allowed = ['parquet', 'dumps'].map((name) => quote(join(folder, name) + '/')).join(', ');
       await connections[0]?.run(

@@ -1,7 +1,7 @@
 /**
  * How observations lie in a Parquet file. Decimal numbers become whole steps (12.3 µg/m³ with one decimal = 123), because
  * sorted by datastream and time these differ little from row to row and pack into a few bits; doubles do not.
- * `decimals` is the smallest number (0–4) that suits all values of the datastream in that file. A value that is no such
+ * `decimals` is the smallest number (0–4) that suits all values of the datastream in the file that the row was first written to. A value that is no such
  * decimal number is kept as a double in `…Exact`, so every value comes back to the last bit.
  *
  *   raw        = rawSteps / 10^decimals, else rawExact, else none (flag 9)
@@ -71,6 +71,6 @@ export const DECODED = `
   flag, reasons, "level", model`;
 
 /** Delta-packed integers under zstd; dictionaries only hide the order that makes them small. */
-export const PARQUET = (layout: string): string =>
-  `(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1, ROW_GROUP_SIZE 61440,
+export const PARQUET = (layout: string, rowGroup: number): string =>
+  `(FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1, ROW_GROUP_SIZE ${rowGroup},
     KV_METADATA {software: 'lamppost', layout: '${layout}', description: 'docs/store.md'})`;

@@ -11,15 +11,15 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { DatastreamId } from '../../model/datastream.ts';
-import { dayName, type EpochMs } from '../../model/time.ts';
+import { DAY, dayName, startOfDay, type EpochMs } from '../../model/time.ts';
 import { quote } from './database.ts';
 
-/** `days`: observations of one UTC day; `hours`: hour roll-ups of one UTC month. Large days and months have several files. */
+/** `days`: observations of one UTC day, or of several of one month; `hours`: hour roll-ups of one UTC month. Each is a range of datastreams. */
 export type PartKind = 'days' | 'hours';
 
 export interface Part {
   readonly kind: PartKind;
-  /** No row lies before. Inside the UTC day (days), the start of the UTC month (hours). */
+  /** No row lies before. Inside the UTC month (days), its start (hours). */
   readonly start: EpochMs;
   /** exclusive */
   readonly end: EpochMs;
@@ -37,13 +37,13 @@ export interface Part {
   readonly highest: DatastreamId;
   /** Its rows of datastreams below this have been merged into another file and no longer count here; 0 = all count. */
   readonly cut: DatastreamId;
-  /** Holds a range of datastreams of the whole day or month, as a merge made it. false = what was moved out of `recent` at one time. */
+  /** Holds a range of datastreams of its whole time, as a merge made it. false = what was moved out of `recent` at one time. */
   readonly merged: boolean;
   /** Are its rows in the roll-ups of the month? (days only) */
   readonly rolled: Rolled;
 }
 
-/** `stale`: the roll-ups hold former values of its day. */
+/** `stale`: the roll-ups hold former values of its datastreams in its time. */
 export type Rolled = 'yes' | 'no' | 'stale';
 
 /** What a part is known to be before it is written. */
@@ -59,13 +59,23 @@ export interface Manifest {
   readonly generation: number;
   /** All of them. */
   readonly parts: readonly Part[];
-  /** Readable files of observations, ascending by start. */
+  /** Readable files of observations, of a day or of several, ascending by start. */
   readonly days: readonly Part[];
   /** Roll-ups by start of the month; a month of which one file is lost is not here. */
   readonly months: ReadonlyMap<EpochMs, readonly Part[]>;
   /** Starts of days with recomputed values that wait in the table `amended`. */
   readonly amended: ReadonlySet<EpochMs>;
   readonly lost: readonly Part[];
+}
+
+/** Does it reach over midnight? */
+export const ofSeveralDays = (part: Pick<Part, 'start' | 'end'>): boolean =>
+  startOfDay(part.start) !== startOfDay(part.end - 1);
+/** A file of several days that a merge made: the final form of a past month. */
+export const isPiece = (part: Part): boolean => part.merged && ofSeveralDays(part);
+/** Starts of the UTC days that it reaches into. */
+export function* daysOfPart(part: Pick<Part, 'start' | 'end'>): Generator<EpochMs> {
+  for (let day = startOfDay(part.start); day < part.end; day += DAY) yield day;
 }
 
 export const startOfMonth = (t: EpochMs): EpochMs => {
@@ -93,6 +103,7 @@ export function manifestOf(generation: number, parts: readonly Part[], amended: 
 
 export const readableParts = (manifest: Manifest): Part[] => manifest.parts.filter((p) => p.lost === '');
 
+const FOLDERS = ['days', 'months', 'hours'] as const;
 const PART_NAME = /^\d{4}-\d{2}(-\d{2})?\.\d+(-\d+)?\.parquet(\.tmp)?$/;
 
 export class PartFolder {
@@ -100,24 +111,26 @@ export class PartFolder {
 
   constructor(dataFolder: string) {
     this.folder = join(dataFolder, 'parquet');
-    for (const kind of ['days', 'hours']) mkdirSync(join(this.folder, kind), { recursive: true });
+    for (const name of FOLDERS) mkdirSync(join(this.folder, name), { recursive: true });
   }
 
   path(part: Pick<Part, 'name'>): string {
     return join(this.folder, part.name);
   }
 
-  static nameOf({ kind, start, version, index }: Pick<PartPlan, 'kind' | 'start' | 'version' | 'index'>): string {
-    const when = dayName(start).slice(0, kind === 'days' ? 10 : 7);
-    return `${kind}/${when}.${version}${index === 0 ? '' : `-${index}`}.parquet`;
+  static nameOf(plan: Pick<PartPlan, 'kind' | 'start' | 'end' | 'version' | 'index'>): string {
+    const { kind, start, version, index } = plan;
+    const folder = kind === 'days' && ofSeveralDays(plan) ? 'months' : kind;
+    const when = dayName(start).slice(0, folder === 'days' ? 10 : 7);
+    return `${folder}/${when}.${version}${index === 0 ? '' : `-${index}`}.parquet`;
   }
 
   /** All files that look like ours, by name. */
   list(): string[] {
-    return (['days', 'hours'] as const).flatMap((kind) =>
-      readdirSync(join(this.folder, kind))
+    return FOLDERS.flatMap((folder) =>
+      readdirSync(join(this.folder, folder))
         .filter((name) => PART_NAME.test(name))
-        .map((name) => `${kind}/${name}`),
+        .map((name) => `${folder}/${name}`),
     );
   }
 

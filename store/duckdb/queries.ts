@@ -1,6 +1,7 @@
 /** The questions of `ObservationStore`, asked of one consistent view: a connection in a read transaction and its manifest. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
+import { PROPERTY_SLOTS } from '../../model/properties.ts';
 import { binsOf, combine, type Partial } from '../bins.ts';
 import { joinColumns } from '../columns.ts';
 import {
@@ -13,8 +14,18 @@ import {
 import { readColumns, readDoubles, SELECT_COLUMNS } from './chunks.ts';
 import { numbers, one } from './database.ts';
 import { PARTIAL_COLUMNS, partialsOfHours, partialsOfRows } from './hours.ts';
-import { startOfMonth, type Manifest, type PartFolder } from './parts.ts';
-import { daysIn, fromParts, literal, mayHold, observations, ofDatastreams, within, type Span } from './source.ts';
+import { daysOfPart, isPiece, startOfMonth, type Manifest, type Part, type PartFolder } from './parts.ts';
+import {
+  daysIn,
+  fromParts,
+  literal,
+  mayHold,
+  observations,
+  ofDatastreams,
+  within,
+  type Source,
+  type Span,
+} from './source.ts';
 
 export interface View {
   readonly connection: DuckDBConnection;
@@ -47,8 +58,11 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     : 'true';
   const blocks: ObservationColumns[] = [];
   let missing = query.limit;
-  // First the day at the edge alone: one file.
-  let width = query.limit >= LARGE_PAGE && to - from <= FEW_DAYS * DAY ? Infinity : 1;
+  // First the day at the edge alone, or as many days of one file as should do.
+  let width =
+    query.limit >= LARGE_PAGE && to - from <= FEW_DAYS * DAY
+      ? Infinity
+      : widthOf(view.manifest, query, descending ? to - 1 : from);
   const began = descending ? to : from;
   while (from < to && missing > 0) {
     // Slices end at midnight, where files end.
@@ -70,10 +84,29 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
   return joinColumns(blocks);
 }
 
+/** Values of a Thing that are counted on where a file says how many rows it has, but not of how many datastreams. */
+const MOST_PROPERTIES = 8;
+
+/** Time that should hold the page [ms], where a file of several days lies at its edge. */
+function widthOf(manifest: Manifest, { datastreams, limit }: RangeQuery, edge: EpochMs): number {
+  const piece = manifest.days.find((p) => isPiece(p) && p.start <= edge && p.end > edge && mayHold(p, datastreams));
+  if (!piece) return 1;
+  const things = Math.floor(piece.highest / PROPERTY_SLOTS) - Math.floor(piece.lowest / PROPERTY_SLOTS) + 1;
+  const days = [...daysOfPart(piece)].length;
+  const density = (piece.rows / things / MOST_PROPERTIES / days) * datastreams.length;
+  return (limit / density) * DAY;
+}
+
 const clip = (span: Span, view: View): Span => ({
   from: Math.max(span.from, view.first),
   to: Math.min(span.to, view.last + 1),
 });
+
+interface HourSpan {
+  /** Hours since 1970, both inclusive. */
+  readonly first: number;
+  readonly last: number;
+}
 
 /** Hours come from roll-ups; what these do not cover (today, cut hours, days just recomputed) comes from rows. */
 function partialsByHour(view: View, span: Span, datastream: number): string {
@@ -93,22 +126,32 @@ function partialsByHour(view: View, span: Span, datastream: number): string {
   } else {
     const whole = { from: first * HOUR, to: end * HOUR };
     const inWhole = daysIn(manifest, whole, datastreams);
-    // Days whose hours in the roll-ups are of former values.
-    const stale = new Set(manifest.amended);
-    for (const p of daysIn(manifest, whole)) if (p.rolled === 'stale') stale.add(startOfDay(p.start));
-    const byRows = inWhole.filter(
-      (p) => p.rolled === 'no' || stale.has(startOfDay(p.start)) || !manifest.months.has(startOfMonth(p.start)),
-    );
-    fromFiles({ from: span.from, to: whole.from });
-    fromFiles(whole, byRows);
-    fromFiles({ from: whole.to, to: span.to });
+    // Hours that the roll-ups have of former values, or not at all.
+    const former: HourSpan[] = [];
+    for (const day of manifest.amended)
+      if (day + DAY > whole.from && day < whole.to) former.push({ first: day / HOUR, last: day / HOUR + 23 });
+    for (const p of inWhole)
+      if (p.rolled === 'stale')
+        former.push({ first: Math.floor(p.start / HOUR), last: Math.floor((p.end - 1) / HOUR) });
     const months = [...manifest.months.values()]
       .flat()
       .filter((p) => p.end > whole.from && p.start < whole.to && mayHold(p, datastreams));
-    const without = [...stale]
-      .filter((d) => d + DAY > whole.from && d < whole.to)
-      .map((d) => ` AND hour NOT BETWEEN ${d / HOUR} AND ${d / HOUR + 23}`)
-      .join('');
+    const summed = (p: Part): boolean => p.rolled !== 'no' && manifest.months.has(startOfMonth(p.start));
+    fromFiles({ from: span.from, to: whole.from });
+    fromFiles({ from: whole.to, to: span.to });
+    fromFiles(
+      whole,
+      inWhole.filter((p) => !summed(p)),
+    );
+    const again = inWhole.filter(
+      (p) => summed(p) && former.some((f) => p.start < (f.last + 1) * HOUR && p.end > f.first * HOUR),
+    );
+    if (again.length > 0) {
+      const when = former.map((f) => `"phenomenonTime" BETWEEN ${f.first * HOUR} AND ${(f.last + 1) * HOUR - 1}`);
+      const source = { span: whole, datastreams, filesOnly: true, days: again, where: `(${when.join(' OR ')})` };
+      rows.push(observations(folder, manifest, source));
+    }
+    const without = former.map((f) => ` AND hour NOT BETWEEN ${f.first} AND ${f.last}`).join('');
     const condition = `${where} AND hour >= ${first} AND hour < ${end}${without}`;
     const files = fromParts(folder, months, '*', condition);
     if (files.length > 0) selects.push(partialsOfHours(`(${files.join(' UNION ALL ')})`, 'true'));
@@ -186,8 +229,8 @@ export async function count(view: View, from: EpochMs, to: EpochMs): Promise<num
 }
 
 /** One block of a scan: every row of the slice, in order. */
-export async function slice(view: View, span: Span): Promise<ObservationColumns> {
-  const source = observations(view.folder, view.manifest, { span });
+export async function slice(view: View, span: Span, staged: Source['staged'] = null): Promise<ObservationColumns> {
+  const source = observations(view.folder, view.manifest, { span, staged });
   return readColumns(
     await view.connection.run(`SELECT ${SELECT_COLUMNS} FROM (${source}) ORDER BY "phenomenonTime", datastream`),
   );

@@ -39,6 +39,8 @@ export const MIGRATIONS: readonly string[] = [
    DROP TABLE former;
    CREATE TABLE extent(datastream INTEGER NOT NULL, "first" BIGINT NOT NULL, "last" BIGINT NOT NULL,
      "lastResult" BIGINT NOT NULL, corrected BOOLEAN NOT NULL);`,
+  // 4. Files of several days (parts.ts): who takes each file of observations for one of one day must not open the folder.
+  'SELECT 4',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -2,7 +2,7 @@
  * SQL for "the observations of this span, wherever they lie": the recent table, the day files, and day files whose
  * recomputed values still wait in the table `amended`.
  */
-import { DAY, startOfDay, type EpochMs } from '../../model/time.ts';
+import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
 import { COLUMN_NAMES } from '../columns.ts';
 import { DECODED } from './encoding.ts';
 import type { Manifest, Part, PartFolder } from './parts.ts';
@@ -38,6 +38,19 @@ export const ofDatastreams = (ids: readonly number[]): string =>
 export const mayHold = (part: Part, ids: readonly number[] | undefined): boolean =>
   ids === undefined || ids.some((id) => id >= Math.max(part.lowest, part.cut) && id <= part.highest);
 
+/** Datastreams that a file may hold. */
+export const rectangle = (part: Part): string => `datastream BETWEEN ${part.lowest} AND ${part.highest}`;
+/** Hours that a file reaches into; `hour` is SQL of an hour since 1970. */
+export const inHours = (part: Pick<Part, 'start' | 'end'>, hour = 'hour'): string =>
+  `${hour} BETWEEN ${Math.floor(part.start / HOUR)} AND ${Math.floor((part.end - 1) / HOUR)}`;
+
+/** Does it reach into one of these days? */
+export const touches = (part: Part, days: ReadonlySet<EpochMs>): boolean => {
+  if (days.size === 0) return false;
+  for (let day = startOfDay(part.start); day < part.end; day += DAY) if (days.has(day)) return true;
+  return false;
+};
+
 /** Files that may hold rows of the span (and of these datastreams). */
 export const daysIn = (manifest: Manifest, span: Span, ids?: readonly number[]): Part[] =>
   manifest.days.filter((p) => p.end > span.from && p.start < span.to && mayHold(p, ids));
@@ -66,6 +79,22 @@ export interface Source {
   readonly filesOnly?: boolean;
   /** Only these of the day files. */
   readonly days?: readonly Part[];
+  /** A table that holds the rows of some of the files. */
+  readonly staged?: { readonly table: string; readonly names: ReadonlySet<string> } | null;
+}
+
+/** SELECTs of decoded rows that count and meet the condition, from files and from the table that holds some of theirs. */
+export function decoded(
+  folder: PartFolder,
+  parts: readonly Part[],
+  condition: string,
+  staged: Source['staged'] = null,
+): string[] {
+  const inFiles = parts.filter((p) => !staged?.names.has(p.name));
+  const selects = fromParts(folder, inFiles, DECODED, condition);
+  if (staged && inFiles.length < parts.length)
+    selects.push(`SELECT ${columnList} FROM ${staged.table} WHERE ${condition}`);
+  return selects;
 }
 
 /** A SELECT of the columns of `COLUMN_NAMES`, in no order. */
@@ -73,11 +102,14 @@ export function observations(folder: PartFolder, manifest: Manifest, source: Sou
   const ids = source.datastreams;
   const condition = [within(source.span), ...(ids ? [ofDatastreams(ids)] : []), source.where ?? 'true'].join(' AND ');
   const days = (source.days ?? daysIn(manifest, source.span)).filter((p) => mayHold(p, ids));
-  const amended = days.filter((p) => manifest.amended.has(startOfDay(p.start)));
-  const plain = days.filter((p) => !manifest.amended.has(startOfDay(p.start)));
+  const { staged } = source;
+  // Rows of a stage are of many files: where one of them waits for recomputed values, all do.
+  const together = days.some((p) => staged?.names.has(p.name) && touches(p, manifest.amended));
+  const amended = days.filter((p) => touches(p, manifest.amended) || (together && staged?.names.has(p.name)));
+  const plain = days.filter((p) => !amended.includes(p));
   const selects: string[] = [];
   if (!source.filesOnly) selects.push(`SELECT ${columnList} FROM recent WHERE ${condition}`);
-  selects.push(...fromParts(folder, plain, DECODED, condition));
+  selects.push(...decoded(folder, plain, condition, staged));
   if (amended.length > 0) {
     const columns = COLUMN_NAMES.map((name) =>
       (KEPT as readonly string[]).includes(name)
@@ -85,7 +117,7 @@ export function observations(folder: PartFolder, manifest: Manifest, source: Sou
         : `CASE WHEN a.datastream IS NULL THEN d."${name}" ELSE a."${name}" END AS "${name}"`,
     );
     selects.push(`SELECT ${columns.join(', ')}
-      FROM (${fromParts(folder, amended, DECODED, condition).join(' UNION ALL ')}) d
+      FROM (${decoded(folder, amended, condition, staged).join(' UNION ALL ')}) d
       LEFT JOIN (SELECT * FROM amended WHERE ${condition}) a USING (datastream, ${time})`);
   }
   return selects.length === 0

@@ -1,15 +1,16 @@
 /** How the steps of compaction (`compaction.ts`) are done: new files, and what changes in the list of files. */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
-import { hourRows, ranges, type CompactionLimits, type Range, type Step } from './compaction.ts';
-import { one, quote } from './database.ts';
-import { DECODED, encode, PARQUET } from './encoding.ts';
+import { bucketOf, hourRows, ranges, type CompactionLimits, type Range, type Step } from './compaction.ts';
+import { numbers, one, quote } from './database.ts';
+import { encode, PARQUET } from './encoding.ts';
 import { extendFromRecent } from './extents.ts';
 import { rollUp } from './hours.ts';
 import {
   ANY_DATASTREAM,
   endOfMonth,
   manifestOf,
+  ofSeveralDays,
   startOfMonth,
   type Manifest,
   type Part,
@@ -17,7 +18,7 @@ import {
   type PartPlan,
   type Rolled,
 } from './parts.ts';
-import { fromParts, observations, within, type Span } from './source.ts';
+import { fromParts, inHours, observations, rectangle, within, type Span } from './source.ts';
 
 export interface Change {
   readonly made: readonly Part[];
@@ -39,14 +40,22 @@ export interface Workshop {
   readonly limits: CompactionLimits;
 }
 
+/**
+ * Rows of a row group. In a file where many datastreams lie side by side, finding one costs DuckDB some 85 µs a row group and as much
+ * again for 2000 rows of the one that holds it.
+ */
+const ROW_GROUP = { days: 61_440, several: 30_720, hours: 30_720 } as const;
+
 /** Writes one file; `layout` is how its columns lie. */
 export async function copy(
   connection: DuckDBConnection,
   select: string,
   path: string,
-  layout: 'observations' | 'hours',
+  plan: Pick<Part, 'kind' | 'start' | 'end'>,
 ): Promise<Pick<Part, 'rows' | 'lowest' | 'highest'>> {
-  const [rows = 0] = await one(connection, `COPY (${select}) TO ${quote(path)} ${PARQUET(layout)}`);
+  const rowGroup = plan.kind === 'days' && ofSeveralDays(plan) ? ROW_GROUP.several : ROW_GROUP[plan.kind];
+  const layout = plan.kind === 'days' ? 'observations' : 'hours';
+  const [rows = 0] = await one(connection, `COPY (${select}) TO ${quote(path)} ${PARQUET(layout, rowGroup)}`);
   if (rows === 0) return { rows, ...ANY_DATASTREAM };
   const [lowest = 0, highest = 0] = await one(
     connection,
@@ -62,13 +71,10 @@ const make = async (
   select: string,
   index = 0,
 ): Promise<Part> =>
-  folder.make({ ...plan, version: generation, index }, async (path) =>
-    copy(connection, select, path, plan.kind === 'days' ? 'observations' : 'hours'),
-  );
+  folder.make({ ...plan, version: generation, index }, async (path) => copy(connection, select, path, plan));
 
 const inRange = ({ lowest, highest }: Range): string => `datastream BETWEEN ${lowest} AND ${highest}`;
-const inHours = (day: EpochMs): string => `hour BETWEEN ${day / HOUR} AND ${day / HOUR + 23}`;
-const HOURS_SORTED = 'ORDER BY datastream, hour';
+const SORTED = { days: 'ORDER BY datastream, "phenomenonTime"', hours: 'ORDER BY datastream, hour' } as const;
 
 /** Inside a transaction: all that a day has into one file, day by day. */
 export async function whole(shop: Workshop, step: Extract<Step, { kind: 'whole' }>): Promise<Change> {
@@ -123,13 +129,12 @@ export async function move(shop: Workshop, step: Extract<Step, { kind: 'move' }>
   return { made: [part], gone: [] };
 }
 
-/** Inside a transaction: recomputed values into a file of a large day. */
+/** Inside a transaction: recomputed values into a file of a large day or of several days. */
 export async function amend(shop: Workshop, step: Extract<Step, { kind: 'amend' }>): Promise<Change> {
   const { connection, folder, manifest } = shop;
   const { part } = step;
-  const day = startOfDay(part.start);
-  const span: Span = { from: day, to: day + DAY };
   const { kind, start, end, merged } = part;
+  const span: Span = { from: startOfDay(start), to: startOfDay(end - 1) + DAY };
   const made = await make(
     shop,
     { kind, start, end, merged, rolled: part.rolled === 'no' ? 'no' : 'stale' },
@@ -139,31 +144,38 @@ export async function amend(shop: Workshop, step: Extract<Step, { kind: 'amend' 
     `DELETE FROM amended USING (SELECT datastream, "phenomenonTime" FROM ${folder.table([made])}) f
      WHERE amended.datastream = f.datastream AND amended."phenomenonTime" = f."phenomenonTime"`,
   );
-  const [left = 0] = await one(connection, `SELECT count(*) FROM amended WHERE ${within(span)}`);
-  return { made: [made], gone: [part], folded: left === 0 ? [day] : [] };
+  const left = await numbers(
+    connection,
+    `SELECT DISTINCT ("phenomenonTime" // ${DAY}) * ${DAY} FROM amended WHERE ${within(span)}`,
+  );
+  const waiting = new Set(left.map(([day]) => day));
+  const folded = [...manifest.amended].filter((d) => d >= span.from && d < span.to && !waiting.has(d));
+  return { made: [made], gone: [part], folded };
 }
 
 /** Ranges of datastreams that a merge takes one after the other. */
 export const rangesToMerge = async (
-  { connection, folder, limits }: Pick<Workshop, 'connection' | 'folder' | 'limits'>,
+  { connection, folder }: Pick<Workshop, 'connection' | 'folder'>,
   parts: readonly Part[],
+  fileRows: number,
 ): Promise<Range[]> =>
   ranges(
     connection,
     fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL '),
     parts.reduce((n, p) => n + p.rows, 0),
-    limits.fileRows,
-    Math.max(...parts.map((p) => p.cut)),
+    fileRows,
+    { from: Math.max(...parts.map((p) => p.cut)), bucket: bucketOf(parts) },
   );
 
 /** One range of datastreams out of several files into one; the files go on counting for what lies behind. */
 export async function merge(shop: Workshop, parts: readonly Part[], range: Range): Promise<Change> {
-  const { connection, folder } = shop;
+  const { folder } = shop;
   const [{ kind, rolled }] = parts as [Part];
   const last = range.highest === ANY_DATASTREAM.highest;
   const start = Math.min(...parts.map((p) => p.start));
   const rows = (columns: string): string => fromParts(folder, parts, columns, inRange(range)).join(' UNION ALL ');
-  const select = kind === 'days' ? encode(rows(DECODED)) : `SELECT * FROM (${rows('*')}) ${HOURS_SORTED}`;
+  // As they lie: each row says itself how it is encoded.
+  const select = `SELECT * FROM (${rows('*')}) ${SORTED[kind]}`;
   const made = await make(
     shop,
     { kind, start, end: Math.max(...parts.map((p) => p.end)), merged: true, rolled },
@@ -171,14 +183,61 @@ export async function merge(shop: Workshop, parts: readonly Part[], range: Range
   );
   const used = made.rows === 0 ? [] : [made];
   if (made.rows === 0) folder.remove(made.name);
-  if (last) return { made: used, gone: parts };
-  const counts = await Promise.all(
-    parts.map(async (p) =>
-      one(connection, `SELECT count(*) FROM (${fromParts(folder, [p], '1', inRange(range)).join('')})`),
-    ),
-  );
-  const trimmed = parts.map((p, i) => ({ ...p, cut: range.highest + 1, rows: p.rows - (counts[i]?.[0] ?? 0) }));
-  return { made: used, gone: trimmed.filter((p) => p.rows === 0), trimmed: trimmed.filter((p) => p.rows > 0) };
+  return last ? { made: used, gone: parts } : { made: used, ...(await trim(shop, parts, range)) };
+}
+
+/** These files without a range of datastreams and what lies below it. */
+async function trim(
+  { connection, folder }: Workshop,
+  parts: readonly Part[],
+  range: Range,
+): Promise<Pick<Change, 'gone'> & { trimmed: readonly Part[] }> {
+  const cut = range.highest + 1;
+  const trimmed: Part[] = [];
+  for (const part of parts) {
+    const [taken = 0] = await one(
+      connection,
+      `SELECT count(*) FROM (${fromParts(folder, [part], '1', `datastream < ${cut}`).join('')})`,
+    );
+    trimmed.push({ ...part, cut, rows: part.rows - taken });
+  }
+  return { gone: trimmed.filter((p) => p.rows === 0), trimmed: trimmed.filter((p) => p.rows > 0) };
+}
+
+/** Ranges of datastreams that go to one file of a past month each, ascending, without a gap. */
+export function rangesToFold(pieces: readonly Part[]): { readonly range: Range; readonly piece: string }[] {
+  const sorted = [...pieces].sort((a, b) => a.highest - b.highest);
+  const { highest } = ANY_DATASTREAM;
+  if (sorted.length === 0) return [{ range: { lowest: 0, highest }, piece: '' }];
+  return sorted.map((p, i) => ({
+    range: {
+      lowest: i === 0 ? 0 : (sorted[i - 1] as Part).highest + 1,
+      highest: i === sorted.length - 1 ? highest : p.highest,
+    },
+    piece: p.name,
+  }));
+}
+
+/** All of one file and a range of datastreams of files of late rows into one; null = the file is gone or was never there. */
+export async function fold(shop: Workshop, piece: Part | null, late: readonly Part[], range: Range): Promise<Change> {
+  const { connection, folder } = shop;
+  const rows = fromParts(folder, late, '*', inRange(range));
+  const [added = 0] = await one(connection, `SELECT count(*) FROM (${rows.join(' UNION ALL ')})`);
+  const made: Part[] = [];
+  if (added > 0) {
+    const sources = piece ? [piece, ...late] : late;
+    const plan = {
+      kind: 'days',
+      start: Math.min(...sources.map((p) => p.start)),
+      end: Math.max(...sources.map((p) => p.end)),
+      merged: true,
+      rolled: 'yes',
+    } as const;
+    if (piece) rows.push(...fromParts(folder, [piece], '*', 'true'));
+    made.push(await make(shop, plan, `SELECT * FROM (${rows.join(' UNION ALL ')}) ${SORTED.days}`));
+  }
+  const rest = range.highest === ANY_DATASTREAM.highest ? { gone: late, trimmed: [] } : await trim(shop, late, range);
+  return { made, gone: [...rest.gone, ...(piece && added > 0 ? [piece] : [])], trimmed: rest.trimmed };
 }
 
 /** Hours of files of observations. */
@@ -189,15 +248,14 @@ export async function sumUp(shop: Workshop, step: Extract<Step, { kind: 'rollUp'
   const made: Part[] = [];
   const gone: Part[] = [];
   const plan = { kind: 'hours', start: month, end: endOfMonth(month), rolled: 'yes' } as const;
-  const rolled = new Map<string, Rolled>(parts.map((p) => [p.name, 'yes']));
-  const encoded = fromParts(folder, parts, '*', 'true').join(' UNION ALL ');
+  const rolled = new Map<string, Rolled>([...parts, ...stale].map((p) => [p.name, 'yes']));
+  const fromStale = stale.length === 0 ? [] : withinStale(shop, stale);
+  const encoded = [...fromParts(folder, parts, '*', 'true'), ...fromStale].join(' UNION ALL ');
   const fresh = rollUp(`(${encoded})`);
-  const kept = ['true', ...[...stale].map((d) => `NOT (${inHours(d)})`)].join(' AND ');
+  const former = stale.map((p) => `(${rectangle(p)} AND ${inHours(p)})`).join(' OR ');
+  const kept = stale.length === 0 ? 'true' : `NOT (${former})`;
   const old = (p: readonly Part[]): string => fromParts(folder, p, '*', kept).join(' UNION ALL ');
-  const [streams = 0] = await one(
-    connection,
-    `SELECT approx_count_distinct(datastream) FROM (${fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL ')})`,
-  );
+  const [streams = 0] = await one(connection, `SELECT approx_count_distinct(datastream) FROM (${encoded})`);
   const days = new Set(parts.map((p) => startOfDay(p.start))).size;
   const rows = hourRows(
     parts.reduce((n, p) => n + p.rows, 0),
@@ -207,29 +265,34 @@ export async function sumUp(shop: Workshop, step: Extract<Step, { kind: 'rollUp'
   const stored = before.reduce((n, p) => n + p.rows, 0);
   try {
     if (before.length > 0 && stored + rows <= limits.monthRows) {
-      const all = `SELECT * FROM ((${old(before)}) UNION ALL (${fresh})) ${HOURS_SORTED}`;
+      const all = `SELECT * FROM ((${old(before)}) UNION ALL (${fresh})) ${SORTED.hours}`;
       made.push(await make(shop, { ...plan, merged: true }, all));
       gone.push(...before);
     } else {
-      if (stale.size > 0)
+      if (stale.length > 0)
         for (const part of before) {
-          const [former = 0] = await one(
-            connection,
-            `SELECT count(*) FROM ${folder.table([part])} WHERE ${[...stale].map(inHours).join(' OR ')}`,
-          );
-          if (former === 0) continue;
+          const [count = 0] = await one(connection, `SELECT count(*) FROM ${folder.table([part])} WHERE ${former}`);
+          if (count === 0) continue;
           const { merged } = part;
-          made.push(await make(shop, { ...plan, merged }, `${old([part])} ${HOURS_SORTED}`, made.length));
+          made.push(await make(shop, { ...plan, merged }, `${old([part])} ${SORTED.hours}`, made.length));
           gone.push(part);
         }
       const merged = before.length === 0;
-      made.push(await make(shop, { ...plan, merged }, `SELECT * FROM (${fresh}) ${HOURS_SORTED}`, made.length));
+      made.push(await make(shop, { ...plan, merged }, `SELECT * FROM (${fresh}) ${SORTED.hours}`, made.length));
     }
   } catch (error) {
     for (const part of made) folder.remove(part.name);
     throw error;
   }
   return { made, gone, rolled };
+}
+
+/** Rows of files in the roll-ups that lie in the time and datastreams of one of these. */
+function withinStale({ folder, manifest }: Workshop, stale: readonly Part[]): string[] {
+  const rolled = manifest.days.filter((p) => p.rolled !== 'no');
+  const touched = rolled.filter((p) => stale.some((s) => s.start < p.end && s.end > p.start && s.lowest <= p.highest && s.highest >= p.lowest)); // prettier-ignore
+  const condition = stale.map((p) => `(${rectangle(p)} AND ${inHours(p, `"phenomenonTime" // ${HOUR}`)})`).join(' OR ');
+  return fromParts(folder, touched, '*', `(${condition})`);
 }
 
 /** The roll-ups of a month, lost ones included, count no longer. */

@@ -34,10 +34,12 @@ import { dump } from './dump.ts';
 import { sql } from './sql.ts';
 import {
   amend,
+  fold,
   forget,
   list,
   merge,
   move,
+  rangesToFold,
   rangesToMerge,
   rangesToMove,
   readParts,
@@ -48,6 +50,8 @@ import {
 } from './steps.ts';
 import { aggregate, count, latest, range, slice, type View } from './queries.ts';
 import { readDoubles } from './chunks.ts';
+import type { Span } from './source.ts';
+import { Stages } from './stages.ts';
 import { appendObservations, appendRejects, rewriteObservations, STAGED, type WriteView } from './write.ts';
 import { Watermarks } from '../watermarks.ts';
 
@@ -110,6 +114,10 @@ export class DuckStore implements BulkStore {
   /** No row beyond this time lies in a file whose rows the watermarks do not know. */
   #floor: EpochMs = -Infinity;
   readonly #closing = new AbortController();
+  readonly #stages = new Stages();
+  readonly #staging = new Mutex();
+  /** Scans that run. */
+  #scans = 0;
 
   private constructor(folder: string, options: DuckStoreOptions) {
     this.#folder = folder;
@@ -139,6 +147,7 @@ export class DuckStore implements BulkStore {
           'Put it back from a copy of the data folder, or move the folder parquet away to begin anew.',
       );
     const db = await Database.open(this.#folder, this.#options);
+    this.#stages.forget();
     try {
       await this.#load(db);
     } catch (error) {
@@ -251,7 +260,8 @@ export class DuckStore implements BulkStore {
       try {
         await writer.run('BEGIN');
         const manifest = async (): Promise<Manifest> => this.#manifestOf(writer);
-        const result = await work({ connection: writer, folder: this.#parts, manifest });
+        const staged = (known: Manifest, span: Span) => this.#stages.covering(known, span);
+        const result = await work({ connection: writer, folder: this.#parts, manifest, staged });
         const generation = newGeneration?.(result) ?? null;
         if (generation === null) await writer.run('COMMIT');
         else await this.#commitFiles(writer, generation);
@@ -468,19 +478,58 @@ export class DuckStore implements BulkStore {
     return this.#read(async (view) => count(view, from, to), { brief: true });
   }
 
-  /** Slices of time whose width follows the density of the data. */
   async *scan(from: EpochMs, to: EpochMs): AsyncGenerator<ObservationColumns> {
+    this.#scans++;
+    try {
+      yield* this.#slices(from, to);
+    } finally {
+      this.#scans--;
+      await this.#staging.run(async () => {
+        if (this.#scans === 0)
+          await this.#db?.read(async (connection) => this.#stages.clear(connection), undefined, false);
+      });
+    }
+  }
+
+  /** Slices of time whose width follows the density of the data. */
+  async *#slices(from: EpochMs, to: EpochMs): AsyncGenerator<ObservationColumns> {
     let start = Math.max(from, this.#first);
     let width = HOUR;
     while (start < Math.min(to, this.#last + 1)) {
       const end = Math.min(to, this.#last + 1, start + width);
       const span = { from: start, to: end };
-      const block = await this.#read(async (view) => slice(view, span));
+      await this.#stage(span, to);
+      const block = await this.#read(async (view) => slice(view, span, this.#stages.covering(view.manifest, span)));
       if (block.length > 0) yield block;
       if (block.length < SCAN_ROWS / 4) width = Math.min(width * 4, 32 * DAY);
       else if (block.length > SCAN_ROWS * 2) width = Math.max(1, Math.floor(width / 4));
       start = end;
     }
+  }
+
+  /** Where a slice lies in files of a past month, its rows and those of the next slices are laid out first. */
+  async #stage(span: Span, to: EpochMs): Promise<void> {
+    await this.#staging.run(async () => {
+      const manifest = this.#manifests.get(this.#generation) as Manifest;
+      const { stageRows } = this.#limits;
+      if (Stages.rowsIn(manifest, span) <= stageRows / 8 || this.#stages.covering(manifest, span)) return;
+      const me = Symbol('stage');
+      this.#reading.set(me, this.#generation);
+      try {
+        const db = await this.#database();
+        await db.read(
+          async (connection) =>
+            this.#stages.lay(connection, this.#parts, manifest, span, { to, rows: stageRows, kept: this.#scans + 1 }),
+          undefined,
+          false,
+        );
+      } catch (error) {
+        // The slice is read from the files themselves, and says what is wrong with them.
+        this.#giveUp(error);
+      } finally {
+        this.#reading.delete(me);
+      }
+    });
   }
 
   async rewrite(rows: ObservationColumns): Promise<{ changed: number }> {
@@ -590,7 +639,7 @@ export class DuckStore implements BulkStore {
         );
         if (!step) break;
         if (step.kind === 'whole') for (const { day } of step.days) moved.add(day);
-        if (step.kind === 'move') moved.add(step.day);
+        if (step.kind === 'move') for (let day = step.day; day < step.to; day += DAY) moved.add(day);
         await this.#take(step);
         steps++;
       }
@@ -633,8 +682,9 @@ export class DuckStore implements BulkStore {
       case 'merge': {
         const ranges = await this.#organising.run(async () =>
           rangesToMerge(
-            { connection: (await this.#database()).organiser, folder: this.#parts, limits: this.#limits },
+            { connection: (await this.#database()).organiser, folder: this.#parts },
             step.parts,
+            step.fileRows,
           ),
         );
         const names = new Set(step.parts.map((p) => p.name));
@@ -643,6 +693,17 @@ export class DuckStore implements BulkStore {
             // As they stand now: trimmed by the range before, or set aside meanwhile.
             const parts = readableParts(shop.manifest).filter((p) => names.has(p.name) && p.cut <= range.lowest);
             return parts.length === 0 ? { made: [], gone: [] } : merge(shop, parts, range);
+          });
+        return;
+      }
+      case 'fold': {
+        const names = new Set(step.late.map((p) => p.name));
+        for (const { range, piece } of rangesToFold(step.pieces))
+          await this.#change(async (shop) => {
+            const parts = readableParts(shop.manifest);
+            const late = parts.filter((p) => names.has(p.name));
+            if (late.length === 0) return { made: [], gone: [] };
+            return fold(shop, parts.find((p) => p.name === piece) ?? null, late, range);
           });
       }
     }

@@ -4,12 +4,10 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { conflict } from '../conflict.ts';
-import { startOfDay } from '../../model/time.ts';
 import { Moments } from '../moments.ts';
 import type { AppendResult, ObservationColumns, Reject } from '../store.ts';
 import { appendRows, readDoubles } from './chunks.ts';
-import { DECODED } from './encoding.ts';
-import { daysIn, daysOf, fromParts, ofDatastreams, within, type Span } from './source.ts';
+import { daysIn, daysOf, decoded, ofDatastreams, touches, within, type Source, type Span } from './source.ts';
 import type { Manifest, PartFolder } from './parts.ts';
 import type { Watermarks } from '../watermarks.ts';
 
@@ -25,6 +23,8 @@ export interface WriteView {
   readonly folder: PartFolder;
   /** The manifest of the transaction that is open on `connection`. */
   manifest(): Promise<Manifest>;
+  /** A table that holds the rows of this span that lie in files of several days. */
+  staged?(manifest: Manifest, span: Span): Source['staged'];
 }
 
 const everyIndex = (rows: ObservationColumns): Int32Array => Int32Array.from({ length: rows.length }, (_, i) => i);
@@ -63,12 +63,13 @@ async function filesOf(
   const manifest = await view.manifest();
   const span = spanOf(rows, indices);
   const touched = daysOf(Float64Array.from(indices, (i) => rows.phenomenonTime[i] as number));
-  const days = daysIn(manifest, span).filter((p) => touched.has(startOfDay(p.start)));
+  const days = daysIn(manifest, span).filter((p) => touches(p, touched));
   const ids = new Set<number>();
   for (const i of indices) if (ids.size <= FEW_DATASTREAMS) ids.add(rows.datastream[i] as number);
   const few = ids.size <= FEW_DATASTREAMS ? ` AND ${ofDatastreams([...ids])}` : '';
   const condition = within(span) + few;
-  const rowsOfFiles = fromParts(view.folder, days, '*', condition).map((select) => `(${select})`);
+  const staged = few === '' ? (view.staged?.(manifest, span) ?? null) : null;
+  const rowsOfFiles = decoded(view.folder, days, condition, staged).map((select) => `(${select})`);
   return { files: days.length > 0 ? `(${rowsOfFiles.join(' UNION ALL ')})` : '', condition, span };
 }
 
@@ -76,8 +77,7 @@ async function storedValues(view: WriteView, rows: ObservationColumns, late: Int
   await stage(view.connection, rows, late);
   const { files, condition } = await filesOf(view, rows, late);
   const sources = [`SELECT datastream, "phenomenonTime", raw FROM recent WHERE ${condition}`];
-  if (files !== '')
-    sources.push(`SELECT datastream, "phenomenonTime", raw FROM (SELECT ${DECODED} FROM ${files} WHERE ${condition})`);
+  if (files !== '') sources.push(`SELECT datastream, "phenomenonTime", raw FROM ${files}`);
   const [ids, times, values] = await readDoubles(
     await view.connection.run(
       `SELECT s.datastream::DOUBLE, s."phenomenonTime"::DOUBLE, s.raw
@@ -173,7 +173,7 @@ export async function rewriteObservations(
   const indices = everyIndex(rows);
   if (indices.length === 0) return { changed: 0, days: new Set() };
   await stage(connection, rows, indices);
-  const { files, condition, span } = await filesOf(view, rows, indices);
+  const { files, span } = await filesOf(view, rows, indices);
   const updated = await connection.run(
     `UPDATE recent SET ${ADDED.map((c) => `"${c}" = s."${c}"`).join(', ')} FROM temp.staged s
      WHERE recent.datastream = s.datastream AND recent."phenomenonTime" = s."phenomenonTime"
@@ -187,7 +187,7 @@ export async function rewriteObservations(
   );
   const amended = await connection.run(
     `INSERT INTO amended SELECT d.datastream, d."phenomenonTime", d."resultTime", d.raw, ${ADDED.map((c) => `s."${c}"`).join(', ')}
-     FROM (SELECT ${DECODED} FROM ${files} WHERE ${condition}) d JOIN temp.staged s USING (datastream, "phenomenonTime")`,
+     FROM ${files} d JOIN temp.staged s USING (datastream, "phenomenonTime")`,
   );
   // A datastream may have its first corrected value now.
   await connection.run(

@@ -16,6 +16,6 @@ const harness = (options: DuckStoreOptions, histories: number) => async (): Prom
 
 storeContract('duckdb', harness({}, 25));
 
-// Steps so small that every test has days and months of several files, merged piece by piece.
-const limits = { fileRows: 200, flushRows: 20, smallDay: 50, monthRows: 40 };
+// Steps so small that every test has days and months of several files, merged piece by piece, and scans stage after stage.
+const limits = { fileRows: 200, flushRows: 20, smallDay: 50, monthRows: 40, pieceRows: 60, stageRows: 100 };
 storeContract('duckdb in small steps', harness({ limits }, 15));

@@ -28,7 +28,7 @@ export function batchOf(n: number): ObservationColumns {
 const seen = (batch: ObservationColumns): number => batch.phenomenonTime.reduce((a, b) => Math.max(a, b), 0);
 
 async function main(folder: string): Promise<void> {
-  const store = await DuckStore.open(folder, { memoryMb: 300 });
+  const store = await DuckStore.open(folder, { memoryMb: 300, limits: { pieceRows: 300, stageRows: 1000 } });
   let n = await store.checkpoint();
   process.stdout.write(`ready ${n}\n`);
   let organising: Promise<unknown> = Promise.resolve();
@@ -50,7 +50,10 @@ async function main(folder: string): Promise<void> {
     await organising;
     const older = batchOf(Math.max(1, n - 9));
     organising =
-      n % 8 === 0 ? store.rewrite({ ...older, flag: new Uint8Array(PER_BATCH).fill(3) }) : store.compact(seen(batch));
+      n % 8 === 0
+        ? store.rewrite({ ...older, flag: new Uint8Array(PER_BATCH).fill(3) })
+        : // Each third time as if the months so far had ended: they are gathered, and what comes later comes late.
+          store.compact(seen(batch) + (n % 12 === 0 ? 60 * DAY : 0));
   }
 }
 
