@@ -20,6 +20,8 @@ export function lastMonth(now: number): { from: string; to: string } {
 export interface ExampleOf {
   readonly base: string;
   readonly now: number;
+  /** First UTC day with data, '' = not known. */
+  readonly since: string;
   /** The id of a box that is there, or a placeholder. */
   readonly box: string;
   /** West, south, east, north. */
@@ -30,8 +32,10 @@ export interface ExampleOf {
   readonly dumped: string;
 }
 
-export function examples({ base, now, box, bbox, town, dumped }: ExampleOf): Example[] {
-  const { from, to } = lastMonth(now);
+export function examples({ base, now, since, box, bbox, town, dumped }: ExampleOf): Example[] {
+  // Last month, or this one where nothing had been measured by then.
+  const last = lastMonth(now);
+  const { from, to } = since > last.to ? { from: last.to, to: day(now) } : last;
   const hours = `property=pm25&level=corrected&interval=PT1H&from=${from}T00:00:00Z&to=${to}T00:00:00Z&format=csv`;
   const month = from.slice(0, 7);
   const townMonth = `township=${town}&month=${month}&property=pm25&level=corrected&interval=PT1H`;

@@ -70,7 +70,7 @@ const WORDS: Record<Language, Words> = {
       ['即時', '/api/v1/stream?property=pm25', 'Server-Sent Events,可續傳;MQTT 主題 v1.1/Observations'],
       ['目錄', '/catalog.jsonld', 'DCAT-AP;也有政府資料開放平臺欄位'],
     ],
-    form: { title: '一個鄉鎮市區一個月,存成試算表', lead: '選好就下載一個 CSV,Excel 與 LibreOffice 直接打得開:每列是一個測點一小時,有校正值、90 % 區間、旗標、授權與當地時間。', town: '鄉鎮市區', month: '月份', property: '測項', level: '值', levels: ['校正值', '原始值'], step: '平均', steps: ['小時', '日'], get: '下載 CSV' },
+    form: { title: '一個鄉鎮市區一個月,存成試算表', lead: '選好就下載一個 CSV,Excel 與 LibreOffice 直接打得開:每列是一個測點一小時,有校正值、90 % 區間、旗標、授權與當地時間。標準測站也在內,值是它自己的(level 欄為 raw)。', town: '鄉鎮市區', month: '月份', property: '測項', level: '值', levels: ['校正值', '原始值'], step: '平均', steps: ['小時', '日'], get: '下載 CSV' },
     examples: '複製就能用的例子',
     reading: '讀懂數值',
     rules: [
@@ -108,7 +108,7 @@ const WORDS: Record<Language, Words> = {
       ['Live', '/api/v1/stream?property=pm25', 'Server-Sent Events that resume; MQTT topic v1.1/Observations'],
       ['Catalogue', '/catalog.jsonld', 'DCAT-AP, and the fields of data.gov.tw'],
     ],
-    form: { title: 'A township for a month, for a spreadsheet', lead: 'One CSV that Excel and LibreOffice open: a line for each box and hour, with the corrected value, its 90 % interval, flag, licence and local time.', town: 'Township', month: 'Month', property: 'What', level: 'Values', levels: ['corrected', 'raw'], step: 'Means', steps: ['of hours', 'of days'], get: 'Download CSV' },
+    form: { title: 'A township for a month, for a spreadsheet', lead: 'One CSV that Excel and LibreOffice open: a line for each box and hour, with the corrected value, its 90 % interval, flag, licence and local time. Reference stations are in it with their own values (column level: raw).', town: 'Township', month: 'Month', property: 'What', level: 'Values', levels: ['corrected', 'raw'], step: 'Means', steps: ['of hours', 'of days'], get: 'Download CSV' },
     examples: 'Examples to copy and paste',
     reading: 'Reading the values',
     rules: [
@@ -161,7 +161,7 @@ function exampleTown(context: Context): string {
   return (place && townships().find((t) => t.holds(place.lon, place.lat))?.code) || '63000020';
 }
 
-export function pageExamples(context: Context, base: string): Example[] {
+export function pageExamples(context: Context, base: string, since: string): Example[] {
   const box = context.registry.list({ limit: 50 }).find((t) => publicPlace(t) !== null);
   const place = box ? publicPlace(box) : null;
   const round = (x: number): string => x.toFixed(2);
@@ -169,7 +169,15 @@ export function pageExamples(context: Context, base: string): Example[] {
     ? [place.lon - 0.03, place.lat - 0.02, place.lon + 0.03, place.lat + 0.02].map(round).join(',')
     : '121.53,25.01,121.59,25.05';
   const town = exampleTown(context);
-  return examples({ base, now: context.clock(), box: box?.id ?? 'BOX', bbox, town, dumped: newestDump(context) });
+  return examples({
+    base,
+    now: context.clock(),
+    since,
+    box: box?.id ?? 'BOX',
+    bbox,
+    town,
+    dumped: newestDump(context),
+  });
 }
 
 /** Plain HTML: works without a script, on every browser an office has. */
@@ -211,11 +219,12 @@ export function dataPage(app: App, context: Context, reach: ReturnType<typeof ca
     const today = new Date(context.clock()).toISOString().slice(0, 10);
     const anyBox = context.registry.list({ limit: 50 }).find((t) => publicPlace(t) !== null)?.id ?? '{id}';
     const list = (items: readonly string[]): string => `<ul>${items.map((i) => `<li>${escape(i)}`).join('')}</ul>`;
+    const { since } = await reach();
     const body = `<header>${w.nav.map(([href, text]) => `<a href="${href}">${escape(text)}</a>`).join('')}</header>
 <main><h1>${escape(w.title)}</h1><p>${escape(w.lead)}
 <h2>${escape(w.what)}</h2><table>${w.ways.map(([what, href, how]) => `<tr><td><a href="${escape(href.replace('{id}', anyBox))}">${escape(what)}</a><td>${escape(how)}`).join('')}</table>
-${townshipForm(w, language, context.clock(), (await reach()).since, exampleTown(context))}
-<h2>${escape(w.examples)}</h2>${pageExamples(context, base)
+${townshipForm(w, language, context.clock(), since, exampleTown(context))}
+<h2>${escape(w.examples)}</h2>${pageExamples(context, base, since)
       .map(
         (e) =>
           `<h3><span class="tool">${e.tool}</span>${escape(e.title[language])}</h3><pre data-tool="${e.tool}" tabindex="0">${escape(e.code)}</pre>`,

@@ -3,12 +3,14 @@ import type { SwaggerTransform } from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 
 interface Described {
-  properties?: Record<string, { sample?: unknown; examples?: unknown[] }>;
+  properties?: Record<string, { type?: string; default?: unknown; sample?: unknown; examples?: unknown[] }>;
 }
 
 export const describeSchema: SwaggerTransform = (document) => {
   const out = jsonSchemaTransform(document) as { schema: { querystring?: Described }; url: string };
   for (const parameter of Object.values(out.schema?.querystring?.properties ?? {})) {
+    if (parameter.type === 'integer' && typeof parameter.default === 'string')
+      parameter.default = Number(parameter.default);
     if (parameter.sample === undefined) continue;
     parameter.examples = [parameter.sample];
     delete parameter.sample;

@@ -7,8 +7,15 @@ import { isTimezone } from './localtime.ts';
 export type Bbox = readonly [west: number, south: number, east: number, north: number];
 export type Point = readonly [lon: number, lat: number];
 
+/**
+ * Query strings are text to the checks, and numbers to people and programs that read the document: `meta` says what the
+ * checks take, as far as JSON Schema can.
+ */
+const DEGREES = String.raw`-?(?:\d|[1-8]\d|90)(?:\.\d{1,12})?`;
+const LONGITUDE = String.raw`-?(?:\d{1,2}|1[0-7]\d)(?:\.\d{1,12})?`;
+
 /** Plain decimals only: `Number('')`, hex and `Infinity` are no coordinates. */
-const DECIMAL = /^[+-]?(\d{1,12}(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?$/;
+const DECIMAL = /^[+-]?(\d{1,20}(\.\d{0,25})?|\.\d{1,25})([eE][+-]?\d{1,3})?$/;
 const decimal = (text: string): number => (DECIMAL.test(text.trim()) ? Number(text) : NaN);
 
 const issue = (ctx: z.core.$RefinementCtx, message: string): never => {
@@ -20,6 +27,7 @@ export const propertyKey = z
   .enum(PROPERTIES.map((p) => p.key) as [PropertyKey, ...PropertyKey[]])
   .describe('Observed property, by its key');
 
+const KEYS = PROPERTIES.map((p) => p.key).join('|');
 /** One or several, separated by commas. */
 export const propertyKeys = z
   .string()
@@ -35,7 +43,8 @@ export const propertyKeys = z
     }
     return keys as PropertyKey[];
   })
-  .describe('Property keys, separated by commas');
+  .describe('Property keys, separated by commas')
+  .meta({ pattern: `^(?:${KEYS})(?:,(?:${KEYS})){0,20}$`, sample: 'pm25,pm10' });
 
 export const bbox = z
   .string()
@@ -50,7 +59,10 @@ export const bbox = z
     return [west, south, east, north];
   })
   .describe('west,south,east,north in degrees (WGS 84); west > east crosses the antimeridian')
-  .meta({ sample: '121.45,24.95,121.65,25.12' });
+  .meta({
+    pattern: `^${LONGITUDE},${DEGREES},${LONGITUDE},${DEGREES}$`,
+    sample: '121.45,24.95,121.65,25.12',
+  });
 
 export const polygon = z
   .string()
@@ -72,20 +84,23 @@ export const polygon = z
     return points;
   })
   .describe('lon,lat,lon,lat,… or WKT POLYGON((lon lat, …)) without holes')
-  .meta({ sample: '121.5,25.0,121.6,25.0,121.6,25.1,121.5,25.1' });
+  .meta({
+    pattern: `^(?:${LONGITUDE},${DEGREES}(?:,${LONGITUDE},${DEGREES}){2,499}|POLYGON ?\\(\\(.+\\)\\))$`,
+    sample: '121.5,25.0,121.6,25.0,121.6,25.1,121.5,25.1',
+  });
 
 const number = (min: number, max: number, what: string) =>
   z
     .string()
-    .max(40)
     .transform((text, ctx): number => {
-      const n = decimal(text);
+      const n = text.length <= 60 ? decimal(text) : NaN;
       return n >= min && n <= max ? n : issue(ctx, `a number from ${min} to ${max}: ${what}`);
-    });
+    })
+    .meta({ type: 'number', minimum: min, maximum: max });
 
-export const lat = number(-90, 90, 'latitude in degrees').describe('Latitude [°]').meta({ sample: '25.033' });
-export const lon = number(-180, 180, 'longitude in degrees').describe('Longitude [°]').meta({ sample: '121.565' });
-export const radius = number(1, 100_000, 'metres').describe('Radius [m], at most 100 km').meta({ sample: '2000' });
+export const lat = number(-90, 90, 'latitude in degrees').describe('Latitude [°]').meta({ sample: 25.033 });
+export const lon = number(-180, 180, 'longitude in degrees').describe('Longitude [°]').meta({ sample: 121.565 });
+export const radius = number(1, 100_000, 'metres').describe('Radius [m], at most 100 km').meta({ sample: 2000 });
 
 /** Earliest and latest time an answer can be about; beyond them dates have no four-digit year. */
 const FIRST = 0;
@@ -103,7 +118,12 @@ export const time = z
     return t;
   })
   .describe('RFC 3339 with zone, or a date (midnight UTC)')
-  .meta({ sample: '2026-11-21T08:00:00Z' });
+  .meta({
+    pattern: String.raw`^(?:19[7-9]|20\d|21\d)\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,3})?(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d))?$`,
+    sample: '2026-11-21T08:00:00Z',
+  });
+/** The end of a span that begins with `time`. */
+export const endTime = time.meta({ ...time.meta(), sample: '2026-11-22T08:00:00Z' });
 
 export const level = z
   .enum(['raw', 'corrected'])
@@ -112,26 +132,32 @@ export const level = z
 export const limit = (max: number, usual: number) =>
   z
     .string()
-    .max(12)
     .default(String(usual))
     .transform((text, ctx): number => {
       const n = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
       return n >= 1 && n <= max ? n : issue(ctx, `a whole number from 1 to ${max}`);
     })
-    .describe(`How many at most, 1 to ${max}`);
+    .describe(`How many at most, 1 to ${max}`)
+    .meta({ type: 'integer', minimum: 1, maximum: max, default: usual });
 
 export const boolean = z
   .enum(['true', 'false'])
   .transform((t) => t === 'true')
   .describe('true or false');
 
-export const cursor = z.string().min(1).max(300).describe('`next` of the former page');
+export const cursor = z
+  .string()
+  .min(1)
+  .max(300)
+  .describe('`next` of the former page')
+  .meta({ pattern: '^[A-Za-z0-9_-]{1,300}$' });
 
 export const timezone = z
   .string()
   .max(60)
   .refine(isTimezone, 'an IANA time zone such as Asia/Taipei')
-  .describe('IANA time zone in which days, months and hours of the aggregation begin');
+  .describe('IANA time zone in which days, months and hours of the aggregation begin')
+  .meta({ pattern: '^[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*$', sample: 'Asia/Taipei' });
 
 /** Width of an aggregation step: fixed [ms], or a calendar day or month of a time zone. */
 export type Step = number | 'day' | 'month';
@@ -169,7 +195,10 @@ export const interval = z
   .describe(
     'Aggregation step as ISO 8601 duration (PT1H, PT8H, P1D = calendar day, P1M = calendar month); absent: every reading',
   )
-  .meta({ sample: 'PT1H' });
+  .meta({
+    pattern: '^P(?:1M|[1-9]\\d?D|[1-9]W|T(?:[1-9]\\d{0,2}H|[1-9]\\d{0,4}M))$',
+    sample: 'PT1H',
+  });
 
 /** Any ISO 8601 duration of days and below [ms], for ages. */
 export const duration = (maxMs: number) =>
@@ -180,7 +209,8 @@ export const duration = (maxMs: number) =>
       const step = parseStep(text);
       const ms = step === 'day' ? DAY : step;
       return typeof ms === 'number' && ms <= maxMs ? ms : issue(ctx, 'an ISO 8601 duration such as PT1H or P1D');
-    });
+    })
+    .meta({ pattern: '^P(?:[1-9]D|T(?:[1-9]\\d?H|[1-9]\\d{0,3}M))$', sample: 'PT1H' });
 
 export const thingId = z.string().max(200).describe('Id of a box or reference station');
 

@@ -111,6 +111,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   app.setErrorHandler(problemHandler(logger));
   app.removeContentTypeParser('text/plain');
   const methods = methodsOf(app);
+  // A bare OPTIONS is told what the address knows; browsers ask with more.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method !== 'OPTIONS') return;
+    const allowed = methods.at(request.url.split('?', 1)[0] as string);
+    if (allowed.length > 0) reply.header('allow', [...new Set([...allowed, 'OPTIONS'])].join(', '));
+  });
   await manners(app, gatekeeper, options.rateLimit ?? DEFAULT_LIMITS);
   await app.register(swagger, {
     openapi: {

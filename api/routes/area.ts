@@ -11,7 +11,7 @@ import type { Thing } from '../../registry/registry.ts';
 import { zoneOffset } from '../../store/bins.ts';
 import type { App, Context } from '../context.ts';
 import { cell } from '../csv.ts';
-import { bbox, interval, level, propertyKey, time, timezone } from '../parameters.ts';
+import { bbox, interval, level, propertyKey, endTime, time, timezone } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { problemAnswers } from '../schemas.ts';
 import { aggregates, paceOf } from '../series.ts';
@@ -42,7 +42,7 @@ const query = z.strictObject({
     .optional()
     .describe('A whole month of `timezone`, instead of from and to'),
   from: time.optional().describe('Inclusive; default 24 hours before `to`'),
-  to: time.optional().describe('Exclusive; default now'),
+  to: endTime.optional().describe('Exclusive; default now'),
   bom: z.enum(['true', 'false']).default('false').describe('true: begins with the mark by which Excel knows UTF-8'),
 });
 type Query = z.output<typeof query>;
@@ -94,7 +94,9 @@ async function* lines(context: Context, q: Query, signal: AbortSignal): AsyncGen
   yield `${q.bom === 'true' ? '\uFEFF' : ''}${HEADER}\n`;
   for (const thing of thingsOf(context, q)) {
     const place = publicPlace(thing);
-    const series = { from, to, thingNum: thing.num, property: q.property, level: q.level, signal };
+    // Reference stations are what others are corrected by: their values are their own.
+    const own = thing.kind === 'station' ? 'raw' : q.level;
+    const series = { from, to, thingNum: thing.num, property: q.property, level: own, signal } as const;
     const pace = await paceOf(context.store, series);
     const head = [thing.id, thing.name, thing.kind, place?.lat ?? '', place?.lon ?? ''].map((v) => safe(String(v))).join(','); // prettier-ignore
     const tail = [thing.licence, thing.attribution].map(safe).join(',');
@@ -107,7 +109,7 @@ async function* lines(context: Context, q: Query, signal: AbortSignal): AsyncGen
       yield rows
         .map(
           (r) =>
-            `${head},${context.localTime(r.start).slice(0, 16).replace('T', ' ')},${formatTime(r.start)},${formatTime(r.end)},${q.property},${cell(unit)},${q.level},${r.mean ?? ''},${r.lo90 ?? ''},${r.hi90 ?? ''},${r.flag},${r.count},${r.coverage ?? ''},${tail}\n`,
+            `${head},${context.localTime(r.start).slice(0, 16).replace('T', ' ')},${formatTime(r.start)},${formatTime(r.end)},${q.property},${cell(unit)},${own},${r.mean ?? ''},${r.lo90 ?? ''},${r.hi90 ?? ''},${r.flag},${r.count},${r.coverage ?? ''},${tail}\n`,
         ) // prettier-ignore
         .join('');
   }
@@ -153,7 +155,7 @@ export function areaRoutes(app: App, context: Context): void {
         operationId: 'getAreaObservations',
         summary: 'Means of all boxes of a township or rectangle, as one CSV',
         description:
-          'UTF-8, box after box, without a cap on rows. With `month` a whole month of `timezone` (default: that of the operator).',
+          'UTF-8, box after box, without a cap on rows. Reference stations are in it with their own values, `level` raw: they are what boxes are corrected by. With `month` a whole month of `timezone` (default: that of the operator).',
         tags: ['observations'],
         querystring: query,
         response: {

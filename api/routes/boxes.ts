@@ -74,7 +74,6 @@ async function find(context: Context, kind: 'box' | 'station', q: ListQuery) {
   if (q.bbox) areas.push(q.bbox);
   if (within) areas.push(around(within.centre, within.radius));
   if (q.polygon) areas.push(bboxOf(q.polygon));
-  if (areas.length > 1) throw new Problem('invalid-parameter', 'Give one of bbox, lat+lon+radius and polygon');
   const sensor = q.sensor?.toLowerCase();
   let after = afterOf(q.cursor);
   const items: ReturnType<typeof itemOf>[] = [];

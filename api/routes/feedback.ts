@@ -48,7 +48,15 @@ export function feedbackRoutes(app: App, context: Context): void {
         summary: 'Say that something is wrong with a box; no account, nothing about you is kept',
         tags: ['boxes'],
         params: z.object({ id: thingId }),
-        body: z.strictObject({ kind: z.enum(FEEDBACK_KINDS), text: z.string().trim().max(500).default('') }),
+        body: z.strictObject({
+          kind: z.enum(FEEDBACK_KINDS),
+          text: z
+            .string()
+            .trim()
+            .max(500)
+            .default('')
+            .meta({ pattern: String.raw`^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]*$` }),
+        }),
         response: { 202: z.strictObject({ accepted: z.literal(true) }), ...problemAnswers },
       },
     },

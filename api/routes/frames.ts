@@ -5,7 +5,7 @@ import { formatTime, HOUR, MINUTE, SECOND, type EpochMs } from '../../model/time
 import type { BulkStore, ObservationStore } from '../../store/store.ts';
 import type { App, Context } from '../context.ts';
 import type { Level } from '../observation.ts';
-import { bbox, level, propertyKey, time, type Bbox } from '../parameters.ts';
+import { bbox, level, propertyKey, endTime, time, type Bbox } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { framesAnswer, problemAnswers } from '../schemas.ts';
 
@@ -113,7 +113,7 @@ export function frameRoutes(app: App, context: Context): void {
           property: propertyKey.default('pm25'),
           level: level.default('raw'),
           from: time.optional().describe('Inclusive, the hour that holds it; default 48 hours before `to`'),
-          to: time.optional().describe('Exclusive; default now'),
+          to: endTime.optional().describe('Exclusive; default now'),
           bbox: bbox.optional(),
         }),
         response: { 200: framesAnswer, ...problemAnswers },

@@ -7,7 +7,7 @@ import type { BulkStore, ObservationStore } from '../../store/store.ts';
 import type { App, Context } from '../context.ts';
 import { SLOT_MS, spots, tracks, type SlotValue, type Spot } from '../hotspots.ts';
 import type { Level } from '../observation.ts';
-import { level, time } from '../parameters.ts';
+import { level, endTime, time } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import type { PublicPlace } from '../../registry/place.ts';
 import { hotspotsAnswer, problemAnswers } from '../schemas.ts';
@@ -119,7 +119,7 @@ export function hotspotRoutes(app: App, context: Context): void {
         querystring: z.strictObject({
           level: level.default('corrected'),
           from: time.optional().describe('Inclusive, the slot that holds it; default 24 hours before `to`'),
-          to: time.optional().describe('Exclusive; default now'),
+          to: endTime.optional().describe('Exclusive; default now'),
         }),
         response: { 200: hotspotsAnswer, ...problemAnswers },
       },

@@ -9,7 +9,7 @@ import type { Thing } from '../../registry/registry.ts';
 import type { App, Context } from '../context.ts';
 import { aggregateCsv, CSV_AGGREGATE_HEADER, CSV_EDITION, CSV_HEADER, readingsCsv } from '../csv.ts';
 import { observationOf, type Level } from '../observation.ts';
-import { cursor, decodeCursor, encodeCursor, interval, level, propertyKey, thingId, time, timezone, type Step } from '../parameters.ts'; // prettier-ignore
+import { cursor, decodeCursor, encodeCursor, interval, level, propertyKey, thingId, endTime, time, timezone, type Step } from '../parameters.ts'; // prettier-ignore
 import { Problem } from '../problem.ts';
 import { editionOf, rowView } from '../rows.ts';
 import { compareList, observationList, problemAnswers } from '../schemas.ts';
@@ -35,12 +35,13 @@ const percentiles = z
     ctx.issues.push({ code: 'custom', message: 'up to 10 numbers from 0 to 100, separated by commas', input: text });
     return z.NEVER;
   })
-  .describe('With `interval`: percentiles of each interval, such as 5,50,95');
+  .describe('With `interval`: percentiles of each interval, such as 5,50,95')
+  .meta({ pattern: String.raw`^(?:\d{1,2}(?:\.\d)?|100)(?:,(?:\d{1,2}(?:\.\d)?|100)){0,9}$` });
 
 const span = {
   property: propertyKey.default('pm25'),
   from: time.optional().describe('Inclusive; default 24 hours before `to`'),
-  to: time.optional().describe('Exclusive; default now'),
+  to: endTime.optional().describe('Exclusive; default now'),
   interval: interval.optional(),
   timezone: timezone.default('UTC'),
   cursor: cursor.optional(),
@@ -49,7 +50,8 @@ const span = {
     .regex(/^[1-9]\d{0,8}$/, 'a whole number from 1')
     .transform(Number)
     .optional()
-    .describe(`Items of a JSON page, at most ${MAX_PAGE}, default ${USUAL_PAGE}; rows of csv and ndjson, default all`),
+    .describe(`Items of a JSON page, at most ${MAX_PAGE}, default ${USUAL_PAGE}; rows of csv and ndjson, default all`)
+    .meta({ type: 'integer', minimum: 1, maximum: 999_999_999 }),
 };
 const query = z.strictObject({
   ...span,

@@ -35,6 +35,13 @@ export interface StaServiceOptions {
 
 /** Requirement classes of 18-088 that are implemented in full; the others are not named. */
 const REQUIREMENTS = [
+  // The classes as a whole, by which clients such as QGIS know the version.
+  'datamodel',
+  'resource-path',
+  'request-data',
+  'create-update-delete',
+  'batch-request',
+  'data-array',
   ...[
     'thing',
     'location',
@@ -254,6 +261,7 @@ export function createStaService(options: StaServiceOptions): StaService {
 
   const answer = async (request: StaRequest, isInSet: boolean): Promise<StaResponse> => {
     try {
+      if (!/^multipart/i.test(request.contentType)) boundDepth(request.body);
       if (request.method === 'POST' && /^\/?(?:\$|%24)batch$/i.test(request.path))
         return await runBatch(request, { handle, handleInSet: (part) => answer(part, true), atomically }, base);
       if (request.method === 'GET' || request.method === 'HEAD') return await get(request);
@@ -290,6 +298,24 @@ const isBeyondSql = (error: unknown): boolean =>
 
 const isRecord = (value: unknown): value is { [key: string]: Json } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Deeper JSON is nobody's data, and from 1,000 on SQLite calls it malformed, whoever asks for the row. */
+const MAX_JSON_DEPTH = 100;
+
+function boundDepth(body: string): void {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < body.length; i++) {
+    const c = body.charCodeAt(i);
+    if (inString) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) inString = false;
+    } else if (c === 0x22) inString = true;
+    else if (c === 0x7b || c === 0x5b) {
+      if (++depth > MAX_JSON_DEPTH) throw badRequest(`the body is nested more than ${MAX_JSON_DEPTH} deep`);
+    } else if (c === 0x7d || c === 0x5d) depth--;
+  }
+}
 
 function parseBody(request: StaRequest): Json {
   try {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { withTuples } from '../../api/openapi.ts';
 import { township, townships } from '../../api/townships.ts';
-import { world, type World } from './server.ts';
+import { NOW, world, type World } from './server.ts';
 
 let w: World;
 beforeAll(async () => {
@@ -81,4 +81,14 @@ it('positions of arrays are written as OpenAPI 3.1 wants them', async () => {
 it('a method that no address knows is 405', async () => {
   for (const path of ['/api/v1/boxes', '/sta/v1.1/Things', '/problems'])
     expect((await w.get(path, { method: 'QUERY' })).status, path).toBe(405);
+});
+
+it('reference stations stand in it with their own values, and boxes that were taken down since', async () => {
+  const span = 'from=2026-11-21T00:00:00Z&to=2026-11-22T00:00:00Z';
+  const { rows } = await csv(`bbox=121.5,25.06,121.55,25.07&level=corrected&${span}`);
+  expect(rows.map((r) => [r['box'], r['level'], r['value'], r['flag']])).toEqual([[w.ids.epa, 'raw', '14', '1']]);
+  const before = (await csv(`township=${XINYI}&${span}`)).rows.length;
+  w.registry.retire(w.ids.school, NOW);
+  expect((await csv(`township=${XINYI}&${span}`)).rows.length).toBe(before);
+  expect(before).toBeGreaterThan(5);
 });

@@ -88,3 +88,24 @@ it('the type of every problem is an address that explains it', async () => {
   expect((await w.get(failed.type)).status).toBe(200);
   expect((await w.get('/problems/nothing')).status).toBe(404);
 });
+
+it('who publishes, whom to ask, since when, under which terms', async () => {
+  const own = await world({ publisher: '臺中市政府環境保護局', contact: 'air@example.org' });
+  try {
+    const c = await (await own.get('/catalog.jsonld')).json();
+    const [dataset] = (c as Record<string, Record<string, unknown>[]>)['dcat:dataset'] ?? [];
+    expect(c).toMatchObject({ 'dct:publisher': { 'foaf:name': '臺中市政府環境保護局' } });
+    expect(dataset?.['dcat:contactPoint']).toMatchObject({ 'vcard:hasEmail': { '@id': 'mailto:air@example.org' } });
+    for (const d of (dataset?.['dcat:distribution'] ?? []) as Record<string, unknown>[])
+      expect(JSON.stringify(d['dct:rights'])).toContain('CC-BY-4.0, CC0-1.0, OGDL-Taiwan-1.0');
+    const page = await (await own.get('/data?lang=en')).text();
+    const about = JSON.parse(/<script type="application\/ld\+json">(.*?)<\/script>/s.exec(page)?.[1] ?? '') as object;
+    expect(about).toMatchObject({
+      publisher: { name: '臺中市政府環境保護局', contactPoint: { email: 'air@example.org' } },
+    });
+    expect(await (await own.get('/data.json')).json()).toMatchObject({ dataset: [{ contactPoint: { hasEmail: 'mailto:air@example.org' } }] }); // prettier-ignore
+    expect(await (await own.get('/catalog/data-gov-tw.json')).json()).toMatchObject({ 聯絡人: 'air@example.org' });
+  } finally {
+    await own.close();
+  }
+});

@@ -218,3 +218,10 @@ test('a cache is told that answers differ by coding, also where this one is not 
   expect((await raw('/api/v1/licences')).headers['vary']).toBe('accept-encoding');
   expect((await raw('/data')).headers['vary']).toBe('accept-language, accept-encoding');
 });
+
+test('OPTIONS says what an address knows', async () => {
+  const allow = async (path: string): Promise<unknown> => (await raw(path, {}, 'OPTIONS')).headers['allow'];
+  expect(await allow('/api/v1/boxes')).toBe('GET, HEAD, POST, OPTIONS');
+  expect(await allow('/api/v1/licences')).toBe('GET, HEAD, OPTIONS');
+  expect(await allow('/nowhere')).toBeUndefined();
+});

@@ -148,6 +148,10 @@ test('boxes: every filter', async () => {
     encodeURIComponent(`POLYGON((121.56 25.03, ${corner}, 121.57 25.04, 121.56 25.03))`);
   expect(await ids(`polygon=${half('121.57 25.03')}`)).toEqual([school]);
   expect(await ids(`polygon=${half('121.56 25.04')}`)).toEqual([]);
+  // Several areas at once: what lies in all of them.
+  expect(await ids(`polygon=${half('121.57 25.03')}&bbox=121,24,122,26&lat=25.0337&lon=121.5645&radius=100`)).toEqual([school]); // prettier-ignore
+  expect(await ids(`polygon=${half('121.57 25.03')}&bbox=121,24,121.5,26`)).toEqual([]);
+  expect(await ids(`bbox=121,24,122,26&lat=24.1&lon=121.5645&radius=100`)).toEqual([]);
 });
 
 test('boxes and events page without gap or overlap', async () => {

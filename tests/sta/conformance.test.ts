@@ -116,6 +116,8 @@ it('the root names every entity set, and only requirements of the standard that 
   expect(root.value).toEqual(Object.keys(ENTITIES).map((name) => ({ name, url: `${BASE}/${name}` })));
   const { conformance } = root.serverSettings as { conformance: string[] };
   expect(conformance.filter((c) => c.startsWith(SPEC)).length).toBeGreaterThan(30);
+  for (const name of ['datamodel', 'resource-path', 'request-data', 'create-update-delete', 'data-array/data-array'])
+    expect(conformance).toContain(SPEC + name);
   expect(conformance.some((c) => c.includes('multi-datastream'))).toBe(false);
 });
 

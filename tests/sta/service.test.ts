@@ -455,3 +455,17 @@ describe('batches', () => {
     expect(await things()).toBe(String(Number(before) + 2));
   });
 });
+
+it.each([
+  ['an object', `{"name":"x","description":"d","properties":${'{"a":'.repeat(200)}1${'}'.repeat(200)}}`],
+  ['far too deep', `{"name":"x","description":"d","properties":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`],
+  ['never closed', '['.repeat(100_000)],
+])('JSON nested without end is refused before it is read: %s', async (_, body) => {
+  const request = { path: '/Things', query: '', contentType: 'application/json', mayWrite: true };
+  for (const method of ['POST', 'PATCH'])
+    expect((await service.handle({ ...request, method, body })).status, method).toBe(400);
+  const batch = `{"requests":[{"id":"1","method":"post","url":"Things","body":${body}}]}`;
+  expect((await service.handle({ ...request, method: 'POST', path: '/$batch', body: batch })).status).toBe(400);
+  const text = JSON.stringify({ name: '['.repeat(500), description: '\\"[' });
+  expect((await service.handle({ ...request, method: 'POST', body: text })).status).toBe(201);
+});
