@@ -108,6 +108,8 @@ export interface StoreHealth {
   readonly problem: string;
   readonly rows: number;
   readonly bytes: number;
+  /** phenomenonTime of the oldest row, where the store knows it without a look at history; Infinity = no row. */
+  readonly first?: EpochMs;
   /** Rejects that had to go because there were too many. */
   readonly rejectsDropped?: number;
 }
@@ -182,6 +184,18 @@ export interface SqlQuery {
   readonly timeoutMs?: number;
   /** Default 10 000. */
   readonly maxRows?: number;
+  /**
+   * What of `observation` the text looks at, where that is little: a store that has to fetch the rows fetches no more, so rows and
+   * values outside may be missing. `things` and `properties` are numbers.
+   */
+  readonly only?: {
+    readonly things?: readonly number[];
+    readonly properties?: readonly number[];
+    readonly columns?: readonly Exclude<
+      keyof ObservationColumns,
+      'length' | 'datastream' | 'phenomenonTime' | 'flag'
+    >[];
+  };
 }
 
 export interface SqlAnswer {

@@ -40,6 +40,28 @@ export class Watermarks {
     }
   }
 
+  /** What was raised since `begin`: a datastream for each time it was, with its newest time. */
+  raised(): { readonly datastreams: Int32Array; readonly times: Float64Array } {
+    const slots = this.#undoSlots.subarray(0, this.#undone);
+    return {
+      datastreams: slots.map((slot) => this.#keys[slot] as number),
+      times: Float64Array.from(slots, (slot) => this.#times[slot] as number),
+    };
+  }
+
+  /** -Infinity where nothing is known. */
+  timeOf(datastream: number): number {
+    const mask = this.#keys.length - 1;
+    for (let slot = this.#first(datastream); ; slot = (slot + 1) & mask) {
+      if (this.#keys[slot] === datastream) return this.#times[slot] as number;
+      if (this.#keys[slot] === 0) return -Infinity;
+    }
+  }
+
+  datastreams(): Int32Array {
+    return this.#keys.filter((key) => key !== 0);
+  }
+
   /** true when `time` is newer than everything known of that datastream and than `floor`; it is then the newest. */
   raise(datastream: number, time: number, floor: number): boolean {
     const slot = this.#slot(datastream);
@@ -51,10 +73,14 @@ export class Watermarks {
     return time > floor;
   }
 
+  #first(datastream: number): number {
+    return Math.imul(datastream, 0x9e3779b1) >>> (32 - Math.log2(this.#keys.length));
+  }
+
   /** Datastream ids are ≥ 64, so 0 marks a free slot. A new one starts at -Infinity. */
   #slot(datastream: number): number {
     const mask = this.#keys.length - 1;
-    let slot = Math.imul(datastream, 0x9e3779b1) >>> (32 - Math.log2(this.#keys.length));
+    let slot = this.#first(datastream);
     for (;;) {
       const key = this.#keys[slot];
       if (key === datastream) return slot;

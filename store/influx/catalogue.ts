@@ -32,11 +32,13 @@ export interface Known {
 
 export class Catalogue {
   readonly #db: DatabaseSync;
-  /** The bucket has not been looked at since this file was made, or the process was killed: `known` may be behind. */
-  stale: boolean;
+  readonly folder: string;
+  /** The bucket has been looked at, or was empty: what is known of it is right. */
+  #surveyed: boolean;
 
   /** @throws Error for a file of a newer version */
   constructor(folder: string) {
+    this.folder = folder;
     mkdirSync(folder, { recursive: true });
     this.#db = new DatabaseSync(join(folder, FILE));
     // A checkpoint that is told to have been taken must be on disk.
@@ -47,8 +49,8 @@ export class Catalogue {
       throw new Error(`${join(folder, FILE)} was written by a newer Lamppost (schema ${version}); start that version`);
     }
     if (version === 0) this.#db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${VERSION}; COMMIT`);
-    this.stale = this.#get('clean') !== 1;
-    this.#set('clean', 0);
+    // `clean` is what earlier versions left at their end.
+    this.#surveyed = this.#get('surveyed') === 1 || this.#get('clean') === 1;
   }
 
   #get(key: string): unknown {
@@ -73,6 +75,32 @@ export class Catalogue {
       first: number('first', Infinity),
       last: number('last', -Infinity),
     };
+  }
+
+  get surveyed(): boolean {
+    return this.#surveyed;
+  }
+
+  set surveyed(yes: boolean) {
+    this.#set('surveyed', yes ? 1 : 0);
+    this.#surveyed = yes;
+  }
+
+  /** Number of the last block of `newest.log` that belongs to a committed batch; 0 = none. */
+  get noted(): number {
+    return Number(this.#get('noted') ?? 0);
+  }
+
+  /** `newest.log` may not know of rows up to this time; -Infinity = it knows of all. */
+  get floor(): EpochMs {
+    const value = this.#get('floor');
+    // A file of an earlier version has rows and no such log.
+    if (value === undefined) return this.known.last;
+    return value === null ? -Infinity : Number(value);
+  }
+
+  set floor(time: EpochMs) {
+    this.#set('floor', Number.isFinite(time) ? time : null);
   }
 
   /** The bucket the rows are in; '' before the first. */
@@ -118,7 +146,7 @@ export class Catalogue {
   }
 
   /** Rows are in the bucket: their rejects, what is known of the bucket, and the checkpoint, together. */
-  commit(rejects: readonly Reject[], known: Known, checkpoint: number): void {
+  commit(rejects: readonly Reject[], known: Known, checkpoint: number, noted: number): void {
     this.#transaction(() => {
       const insert = this.#db.prepare(
         'INSERT INTO reject(receivedAt, via, topic, thing, thingNum, code, detail, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -128,6 +156,7 @@ export class Catalogue {
         insert.run(Math.trunc(r.receivedAt), r.via, r.topic, r.thing, r.thingNum ?? 0, r.code, r.detail, payload);
       }
       this.#setKnown(known);
+      this.#set('noted', noted);
       if (checkpoint > this.checkpoint) this.#set('checkpoint', checkpoint);
     });
   }
@@ -185,7 +214,6 @@ export class Catalogue {
   }
 
   close(): void {
-    if (!this.stale) this.#set('clean', 1);
     this.#db.close();
   }
 }

@@ -13,29 +13,42 @@ import {
   type RangeQuery,
 } from '../store.ts';
 import type { Connection } from './connection.ts';
-import { BY_SLOT, picked, rowsOf, source, type Span } from './rows.ts';
+import { picked, rowsOf, source, type Span } from './rows.ts';
 import { fieldOf, type Aspect } from './schema.ts';
 
 /** Rows of one slice at most; a slice with more is asked again in parts. */
 const SLICE_ROWS = 60_000;
 const WIDEST = 3660 * DAY;
 
+interface SliceOptions {
+  readonly descending?: boolean;
+  /** Of the first slice [ms]. */
+  readonly width?: number;
+  /** Of all rows; where all datastreams are asked for, a first slice of many millions of rows would be too much for the server. */
+  readonly density?: { readonly rows: number; readonly first: EpochMs; readonly last: EpochMs };
+  /** null = whole rows. `flag` has to be among them: it is what makes a row. */
+  readonly aspects?: readonly Aspect[] | null;
+  /** Numbers of properties, where no datastreams are named; null = all. */
+  readonly properties?: readonly number[] | null;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** In which half a slice lies, where rows are spread evenly. */
+const usualWidth = ({ rows, first, last }: NonNullable<SliceOptions['density']>): number =>
+  Math.max(1, Math.floor(((last - first + 1) / Math.max(1, rows)) * (SLICE_ROWS / 2)));
+
 /** The rows of a span in slices, from its start or from its end, each sorted ascending. */
 export async function* slices(
   connection: Connection,
   datastreams: readonly number[] | null,
   span: Span,
-  {
-    descending = false,
-    width = HOUR,
-    signal,
-  }: { descending?: boolean; width?: number; signal?: AbortSignal | undefined } = {},
+  { descending = false, width = HOUR, density, aspects = null, properties = null, signal }: SliceOptions = {},
 ): AsyncGenerator<ObservationColumns> {
   let { from, to } = span;
-  let wide = width;
+  let wide = density ? Math.min(width, usualWidth(density)) : width;
   while (from < to) {
     const part = descending ? { from: Math.max(from, to - wide), to } : { from, to: Math.min(to, from + wide) };
-    const rows = await rowsOf(connection, datastreams, part, SLICE_ROWS, signal);
+    const rows = await rowsOf(connection, datastreams, part, SLICE_ROWS, signal, aspects, properties);
     if (!rows) {
       if (part.to - part.from > 1) {
         wide = Math.max(1, Math.floor((part.to - part.from) / 4));
@@ -120,9 +133,11 @@ export async function aggregate(
   const bins = binsOf(query);
   const span = within(query, all);
   if (!(span.from < span.to)) return [];
+  const raw = query.level === 'raw';
+  const aspects: readonly Aspect[] = raw ? ['', 'flag'] : ['flag', 'corrected', 'lo90', 'hi90', 'withdrawn'];
   if (all.shared) {
     const own: Partial[] = [];
-    for await (const rows of slices(connection, [query.datastream], span, { width: 7 * DAY, signal }))
+    for await (const rows of slices(connection, [query.datastream], span, { width: 7 * DAY, aspects, signal }))
       for (let i = 0; i < rows.length; i++) own.push(partialOf(rowAt(rows, i)));
     return combine(own, bins, query.level);
   }
@@ -135,7 +150,6 @@ export async function aggregate(
     boxes: [Math.floor(query.datastream / PROPERTY_SLOTS)],
     properties: [query.datastream % PROPERTY_SLOTS],
   };
-  const raw = query.level === 'raw';
   const every = fluxDuration(`${unit}ms`);
   const offset = fluxDuration(`${((phase % unit) + unit) % unit}ms`);
   const summed = (
@@ -191,7 +205,11 @@ export async function aggregate(
     unit,
     span,
   ))
-    for await (const rows of slices(connection, [query.datastream], piece, { width: piece.to - piece.from, signal }))
+    for await (const rows of slices(connection, [query.datastream], piece, {
+      width: piece.to - piece.from,
+      aspects,
+      signal,
+    }))
       for (let i = 0; i < rows.length; i++) partials.push(partialOf(rowAt(rows, i)));
   return combine(
     partials.sort((a, b) => a.start - b.start),
@@ -224,31 +242,48 @@ export async function count(connection: Connection, span: Span, signal?: AbortSi
   return n;
 }
 
-/** The first time of anything in the bucket, Infinity when it is empty. */
-export async function firstTime(connection: Connection): Promise<EpochMs> {
-  const wanted = { from: -Infinity, to: Infinity, boxes: null, properties: null, aspects: ['flag'] as const };
-  let first = Infinity;
-  await connection.query(
-    flux`${source(connection, wanted)} |> first() |> group() |> keep(columns: ["_time"])`,
-    ({ time }) => {
-      first = Math.min(first, time);
-    },
-  );
-  return first;
+/** The end of all series together. */
+export interface End {
+  readonly time: EpochMs;
+  /** Some series ends in a row of a box that shares it. */
+  readonly shared: boolean;
+  /** Highest number among the tags. */
+  readonly highest: number;
 }
 
-/** How far each datastream reaches: its first and last row; `lastResult` is that of the last row. */
+async function endOf(connection: Connection, span: Span, which: 'first' | 'last'): Promise<End | null> {
+  const wanted = { ...span, boxes: null, properties: null, aspects: ['flag'] as const };
+  let end: End | null = null;
+  await connection.query(
+    flux`${source(connection, wanted)} |> ${fluxExpression(which)}() |> group() |> keep(columns: ["_time", "box"])`,
+    ({ time, slot, box }) => {
+      const nearer = which === 'first' ? Math.min : Math.max;
+      end = {
+        time: end ? nearer(end.time, time) : time,
+        shared: (end?.shared ?? false) || slot > 0,
+        highest: Math.max(end?.highest ?? 0, Number(box)),
+      };
+    },
+  );
+  return end;
+}
+
+/** The newest of anything in a span, null when it is empty. */
+export const newestTime = async (connection: Connection, span: Span): Promise<End | null> =>
+  endOf(connection, span, 'last');
+export const oldestTime = async (connection: Connection, span: Span): Promise<End | null> =>
+  endOf(connection, span, 'first');
+
+/** How far each datastream reaches where boxes share no series: its first and last row; `lastResult` is that of the last row. */
 export async function extents(
   connection: Connection,
-  all: { readonly first: EpochMs; readonly last: EpochMs; readonly shared: boolean },
+  all: { readonly first: EpochMs; readonly last: EpochMs },
 ): Promise<Extents> {
   const span = within({ from: -Infinity, to: Infinity }, all);
   const found = new Map<number, { first: number; last: number; latency: number; corrected: number }>();
   if (span.from < span.to) {
     const wanted = (aspects: readonly Aspect[]) =>
-      fluxExpression(
-        flux`${source(connection, { ...span, boxes: null, properties: null, aspects })} ${fluxExpression(all.shared ? BY_SLOT : '')}`.toString(),
-      );
+      fluxExpression(flux`${source(connection, { ...span, boxes: null, properties: null, aspects })}`.toString());
     const end = fluxExpression('|> group() |> keep(columns: ["_time", "_value", "_field", "box"])');
     await connection.query(
       flux`${wanted(['flag'])} |> first() ${end} |> yield(name: "first")

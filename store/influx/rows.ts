@@ -198,9 +198,11 @@ export async function rowsOf(
   span: Span,
   most: number,
   signal?: AbortSignal,
+  aspects: readonly Aspect[] | null = null,
+  properties: readonly number[] | null = null,
 ): Promise<ObservationColumns | null> {
   const gathered = new Gathered(datastreams, connection.series);
-  for (const wanted of questions(datastreams, span)) {
+  for (const wanted of questions(datastreams, span, aspects, properties)) {
     const text = flux`${source(connection, wanted)} ${slotFilter(connection, wanted)} |> group() ${fluxExpression(KEPT)}`;
     await connection.query(
       text,
@@ -227,9 +229,10 @@ export function* questions(
   datastreams: readonly number[] | null,
   span: Span,
   aspects: readonly Aspect[] | null = null,
+  ofAll: readonly number[] | null = null,
 ): Generator<Wanted> {
   if (!datastreams) {
-    yield { ...span, boxes: null, properties: null, aspects };
+    yield { ...span, boxes: null, properties: ofAll, aspects };
     return;
   }
   const boxes = [...new Set(datastreams.map((id) => Math.floor(id / PROPERTY_SLOTS)))];
@@ -238,28 +241,14 @@ export function* questions(
     yield { ...span, boxes: boxes.slice(i, i + BOXES_AT_ONCE), properties, aspects };
 }
 
-/** Rows of a stream told apart by slot as well, where boxes share series. */
-export const BY_SLOT =
-  `|> map(fn: (r) => ({r with slot: string(v: int(v: r._time) % ${SLOTS})})) ` +
-  '|> group(columns: ["box", "_field", "slot"]) |> sort(columns: ["_time"])';
-
-/**
- * The newest row of each datastream with one in the span; only `flag` where nothing but the time is asked.
- * @param shared boxes share series: then the newest of a series is not that of each box, and all rows of the span are looked at
- */
-export async function newest(
-  connection: Connection,
-  span: Span,
-  aspects: readonly Aspect[] | null,
-  shared: boolean,
-): Promise<Gathered> {
+/** The newest row of each datastream with one in the span, where boxes share no series. */
+export async function newest(connection: Connection, span: Span): Promise<Gathered> {
   const gathered = new Gathered(null, connection.series);
   // InfluxDB does not answer an empty span with nothing but with an error.
   if (!(span.from < span.to)) return gathered;
-  const wanted = { ...span, boxes: null, properties: null, aspects };
-  await connection.query(
-    flux`${source(connection, wanted)} ${fluxExpression(shared ? BY_SLOT : '')} |> last() |> group() ${fluxExpression(KEPT)}`,
-    (row) => gathered.add(row),
+  const wanted = { ...span, boxes: null, properties: null, aspects: null };
+  await connection.query(flux`${source(connection, wanted)} |> last() |> group() ${fluxExpression(KEPT)}`, (row) =>
+    gathered.add(row),
   );
   return gathered;
 }

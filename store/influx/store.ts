@@ -6,26 +6,33 @@
  * batch writes again, to the same effect: at least once and idempotent make exactly once.
  */
 import { thingNumOf } from '../../model/datastream.ts';
-import { MINUTE, type EpochMs } from '../../model/time.ts';
+import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
+import { DAY, MINUTE, SECOND, type EpochMs } from '../../model/time.ts';
 import { Mutex } from '../mutex.ts';
-import type {
-  AggregateQuery,
-  AggregateRow,
-  AppendResult,
-  Extents,
-  ObservationColumns,
-  ObservationStore,
-  RangeQuery,
-  Reject,
-  RejectQuery,
-  StoreHealth,
+import {
+  StoreCannot,
+  type AggregateQuery,
+  type AggregateRow,
+  type AppendResult,
+  type BulkStore,
+  type DumpQuery,
+  type Extents,
+  type ObservationColumns,
+  type RangeQuery,
+  type Reject,
+  type RejectQuery,
+  type SqlAnswer,
+  type SqlQuery,
+  type StoreHealth,
 } from '../store.ts';
-import { Watermarks } from '../watermarks.ts';
 import { Catalogue, type Known } from './catalogue.ts';
 import { Connection, type ConnectionOptions, type InfluxAddress } from './connection.ts';
-import { aggregate, count, extents, firstTime, range, slices, within } from './queries.ts';
-import { newest } from './rows.ts';
-import { SERIES } from './schema.ts';
+import { latest } from './latest.ts';
+import { Ledger } from './ledger.ts';
+import { aggregate, count, extents, newestTime, oldestTime, range, slices, within } from './queries.ts';
+import { picked } from './rows.ts';
+import { SERIES, type Aspect } from './schema.ts';
+import { Staging, type Need } from './staging.ts';
 import { judge, send, storedValues, writeRows } from './write.ts';
 
 export interface InfluxStoreOptions extends ConnectionOptions {
@@ -34,21 +41,26 @@ export interface InfluxStoreOptions extends ConnectionOptions {
   readonly log?: (message: string) => void;
 }
 
-/** Newest times are loaded at start for datastreams that were seen within this before the newest row of all. */
-const SEEN_LATELY = 10 * MINUTE;
+/** Rows fetched for one question in SQL; some 100,000 come in a second. */
+const STAGED_FOR_SQL = 3_000_000;
+const SQL_TIMEOUT = 10 * SECOND;
+/** A day of 5,000 boxes that send four values a minute. */
+const STAGED_FOR_DUMP = 30_000_000;
 /** Values this close to the end of retention are refused here rather than by the server a moment later. */
 const RETENTION_MARGIN = MINUTE;
 
-export class InfluxStore implements ObservationStore {
+export class InfluxStore implements BulkStore {
   readonly #connection: Connection;
   readonly #catalogue: Catalogue;
   readonly #clock: () => EpochMs;
   readonly #log: (message: string) => void;
   readonly #writing = new Mutex();
+  readonly #staging: Staging;
 
-  #watermarks = new Watermarks();
-  /** A row beyond this and its datastream's watermark is new. Infinity: not yet asked, every row is looked up. */
-  #floor = Infinity;
+  /** Newest times of datastreams, and what else is known of each. */
+  readonly #ledger: Ledger;
+  /** A row beyond this and its datastream's newest time is new. */
+  #floor = -Infinity;
   #ready: Promise<void> | null = null;
   #retention: number = Infinity;
   #known: Known;
@@ -58,13 +70,20 @@ export class InfluxStore implements ObservationStore {
   #problem = '';
   #closed = false;
 
-  private constructor(catalogue: Catalogue, options: InfluxStoreOptions) {
+  private constructor(catalogue: Catalogue, ledger: Ledger, options: InfluxStoreOptions) {
     this.#catalogue = catalogue;
+    this.#ledger = ledger;
+    this.#failed = ledger.intent;
     this.#connection = new Connection(options);
     this.#clock = options.clock ?? Date.now;
     this.#log = options.log ?? (() => undefined);
     this.#known = catalogue.known;
     this.#rejects = catalogue.rejectCount();
+    this.#staging = new Staging(catalogue.folder, {
+      estimate: (need) => this.#estimate(need),
+      rows: (need, aspects, signal) => this.#rowsFor(need, aspects, signal),
+      models: () => this.#catalogue.models(),
+    });
   }
 
   /**
@@ -84,7 +103,8 @@ export class InfluxStore implements ObservationStore {
     }
     catalogue.bucket = bucket;
     if (catalogue.series === 0) catalogue.series = options.series ?? SERIES;
-    return new InfluxStore(catalogue, { ...options, series: catalogue.series });
+    const ledger = new Ledger(folder, catalogue.checkpoint, catalogue.noted);
+    return new InfluxStore(catalogue, ledger, { ...options, series: catalogue.series });
   }
 
   /** Before anything is judged: what the bucket holds, and how long. Asked again until it was answered. */
@@ -101,39 +121,31 @@ export class InfluxStore implements ObservationStore {
     if (retention === null)
       this.#log('the token may not see the bucket, so the end of its retention is found by refused values');
     this.#retention = retention ?? Infinity;
-    // A catalogue that is behind its bucket (killed, or put back from an older copy) has to learn all of it again.
-    let { stale } = this.#catalogue;
-    const lately = this.#known.last - SEEN_LATELY;
-    if (!stale) stale = !(await this.#learn(lately));
-    if (stale) await this.#learn(-Infinity);
-    this.#floor = stale ? -Infinity : lately;
-    if (!stale) return;
-    const { last } = this.#known;
-    const first = await firstTime(this.#connection);
-    const rows = first <= last ? await count(this.#connection, { from: first, to: last + 1 }) : 0;
-    this.#know({ ...this.#known, rows, first, last });
-    this.#catalogue.stale = false;
+    // A process that was killed, or lost its power, comes back with its catalogue: only the batch under way can lie beyond it.
+    if (!this.#ledger.complete) this.#catalogue.floor = this.#known.last;
+    this.#floor = Math.max(this.#floor, this.#catalogue.floor);
+    this.#catalogue.floor = this.#floor;
+    const reach = Math.max(this.#known.last, this.#failed?.last ?? -Infinity);
+    const beyond = await newestTime(this.#connection, { from: reach + 1, to: Infinity });
+    if (beyond !== null || !this.#catalogue.surveyed) await this.#survey();
   }
 
-  /** The newest time of each datastream that has one from `from` on. @returns whether the newest of all was known */
-  async #learn(from: EpochMs): Promise<boolean> {
-    const marks = new Watermarks();
-    const { last } = this.#known;
-    let newestOfAll = from === -Infinity ? -Infinity : last;
-    // A catalogue that knows of no row cannot say that boxes do not share series.
-    const unknown = last === -Infinity;
-    const found = await newest(this.#connection, { from, to: Infinity }, ['flag'], unknown || this.#known.shared);
-    let { shared } = this.#known;
-    for (const [id, { times }] of found.series('flag')) {
-      if (thingNumOf(id) >= this.#connection.series) shared = true;
-      const time = times.at(-1) as number;
-      marks.begin(1);
-      marks.raise(id, time, -Infinity);
-      newestOfAll = Math.max(newestOfAll, time);
+  /** An empty catalogue on a full bucket, or one put back from an older copy: what lies there is learned from the bucket. */
+  async #survey(): Promise<void> {
+    const all = { from: -Infinity, to: Infinity };
+    const last = await newestTime(this.#connection, all);
+    this.#ledger.clear();
+    this.#floor = this.#catalogue.floor = last?.time ?? -Infinity;
+    if (last === null) this.#know({ rows: 0, shared: false, first: Infinity, last: -Infinity });
+    else {
+      this.#log('the bucket holds more than the data folder knows of: it is looked through once');
+      const first = await oldestTime(this.#connection, all);
+      const rows = await count(this.#connection, { from: first?.time ?? 0, to: last.time + 1 });
+      // Numbers of boxes are given in turn. Where most of the series are in use, boxes may share them though no end of one shows it.
+      const shared = [first, last].some((end) => end?.shared) || last.highest > this.#connection.series / 2;
+      this.#know({ rows, shared: shared || this.#known.shared, first: first?.time ?? Infinity, last: last.time });
     }
-    this.#watermarks = marks;
-    this.#known = { ...this.#known, shared, last: newestOfAll };
-    return newestOfAll <= last;
+    this.#catalogue.surveyed = true;
   }
 
   #know(known: Known): void {
@@ -164,10 +176,11 @@ export class InfluxStore implements ObservationStore {
         this.#floor = Math.max(this.#floor, this.#failed.last);
         this.#failed = null;
       }
-      this.#watermarks.begin(rows.length);
+      this.#ledger.begin(rows.length);
       try {
         const oldest = this.#clock() - this.#retention + RETENTION_MARGIN;
-        const judged = await judge(this.#connection, rows, this.#watermarks, this.#floor, oldest);
+        const judged = await judge(this.#connection, rows, this.#ledger.newest, this.#floor, oldest);
+        const noted = this.#ledger.note(rows, judged.fresh, checkpoint);
         const written = await writeRows(this.#connection, rows, judged);
         const kept = again ? [] : [...rejects, ...written.rejects];
         let { first, last, shared } = this.#known;
@@ -178,17 +191,27 @@ export class InfluxStore implements ObservationStore {
           if (t > last) last = t;
         }
         const known = { rows: this.#known.rows + written.result.stored, shared, first, last };
-        this.#catalogue.commit(kept, known, checkpoint);
+        this.#catalogue.commit(kept, known, checkpoint, noted);
+        this.#staging.wrote(rows);
         this.#known = known;
         this.#rejects += kept.length;
         this.#failed = null;
+        this.#tidy();
         return written.result;
       } catch (error) {
-        this.#watermarks.rollBack();
+        this.#ledger.rollBack();
         this.#failed = { checkpoint, last: lastOf(rows, this.#failed?.last) };
         throw error;
       }
     });
+  }
+
+  #tidy(): void {
+    try {
+      this.#ledger.tidy();
+    } catch (error) {
+      this.#log(`newest.log could not be written anew, the old one goes on growing: ${String(error)}`);
+    }
   }
 
   async rewrite(rows: ObservationColumns): Promise<{ changed: number }> {
@@ -200,6 +223,8 @@ export class InfluxStore implements ObservationStore {
       });
       const bad = await send(this.#connection, rows, there, true);
       if (bad.size > 0) throw new Error([...bad.values()][0]);
+      this.#staging.wrote(rows);
+      this.#ledger.noteCorrected(picked(rows, there));
       return { changed: there.length };
     });
   }
@@ -234,8 +259,13 @@ export class InfluxStore implements ObservationStore {
 
   async latest(since: EpochMs): Promise<ObservationColumns> {
     const ends = await this.#ends();
-    const span = within({ from: since, to: Infinity }, ends);
-    return (await newest(this.#connection, span, null, ends.shared)).byDatastream();
+    const { newest } = this.#ledger;
+    return latest(this.#connection, {
+      since,
+      complete: this.#floor === -Infinity || this.#floor < since,
+      newest,
+      ends,
+    });
   }
 
   async count(from: EpochMs, to: EpochMs): Promise<number> {
@@ -243,13 +273,81 @@ export class InfluxStore implements ObservationStore {
     return span.from < span.to ? count(this.#connection, span) : 0;
   }
 
-  /** How far each datastream reaches. */
+  /** How far each datastream reaches. Where boxes share series, `lastResult` is the time of the last row. */
   async extents(): Promise<Extents> {
-    return extents(this.#connection, await this.#ends());
+    const ends = await this.#ends();
+    if (!ends.shared) return extents(this.#connection, ends);
+    const { datastream, first, last, corrected } = this.#ledger.entries();
+    return { length: datastream.length, datastream, first, last, lastResult: last.slice(), corrected };
   }
 
   async *scan(from: EpochMs, to: EpochMs): AsyncGenerator<ObservationColumns> {
-    yield* slices(this.#connection, null, within({ from, to }, await this.#ends()));
+    const ends = await this.#ends();
+    yield* slices(this.#connection, null, within({ from, to }, ends), { density: ends });
+  }
+
+  /** Rows there are likely to be, spread evenly over the time and the datastreams. */
+  #estimate({ from, to, only }: Need): number {
+    const { rows, first, last } = this.#known;
+    const span = within({ from, to }, this.#known);
+    const part = Math.max(0, span.to - span.from) / (last - first + 1);
+    const things = only?.things?.length;
+    // Of one box or many it is a part at most.
+    return things === undefined || things > 100 ? (only?.properties ? rows * part * 0.25 : rows * part) : 0;
+  }
+
+  async *#rowsFor(
+    need: Need,
+    aspects: readonly Aspect[] | null,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ObservationColumns> {
+    const ends = await this.#ends();
+    const { things, properties } = need.only ?? {};
+    const span = within(need, ends);
+    if (!things && !properties) {
+      yield* slices(this.#connection, null, span, { density: ends, aspects, signal });
+      return;
+    }
+    const nums = properties ?? PROPERTIES.map((p) => p.num);
+    const boxes = things ?? null;
+    if (boxes) {
+      const ids = boxes.flatMap((thing) => nums.map((num) => thing * PROPERTY_SLOTS + num));
+      yield* slices(this.#connection, ids, span, { width: 7 * DAY, aspects, signal });
+    } else yield* slices(this.#connection, null, span, { density: ends, aspects, properties: nums, signal });
+  }
+
+  /**
+   * The rows of the span are fetched first, at most `STAGED_FOR_SQL` of them.
+   * @throws StoreCannot for more
+   */
+  async sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer> {
+    const timeout = AbortSignal.timeout(query.timeoutMs ?? SQL_TIMEOUT);
+    const ended = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    await this.#begin();
+    const { from, to, only } = query;
+    try {
+      return await this.#staging.ask(
+        { from, to, only, most: STAGED_FOR_SQL },
+        (store) => store.sql(query, ended),
+        ended,
+      );
+    } catch (error) {
+      if (!timeout.aborted || signal?.aborted) throw error;
+      throw new StoreCannot(
+        `fetching the values from InfluxDB took more than ${(query.timeoutMs ?? SQL_TIMEOUT) / 1000} s; ask for a shorter time or fewer boxes`,
+      );
+    }
+  }
+
+  /**
+   * The rows of the span are fetched first, at most `STAGED_FOR_DUMP` of them.
+   * @throws StoreCannot for more, RangeError for a file whose format is not known
+   */
+  async dump(query: DumpQuery): Promise<{ rows: number; bytes: number }> {
+    await this.#begin();
+    const { from, to, things } = query;
+    const only = things.length > 0 && things.length <= 20 ? { things: things.map((t) => t.num) } : undefined;
+    return this.#staging.write({ from, to, only, most: STAGED_FOR_DUMP }, query);
   }
 
   async rejects(query: RejectQuery): Promise<(Reject & { id: number })[]> {
@@ -271,15 +369,23 @@ export class InfluxStore implements ObservationStore {
   async health(): Promise<StoreHealth> {
     await this.#connection.look();
     const problem = this.#connection.problem || this.#problem;
-    return { ok: problem === '', problem, rows: this.#known.rows, bytes: this.#catalogue.bytes };
+    return {
+      ok: problem === '',
+      problem,
+      rows: this.#known.rows,
+      bytes: this.#catalogue.bytes,
+      first: this.#known.first,
+    };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     // A write under way is not waited for: it is not acknowledged, and done again at the next start.
     this.#connection.close();
+    await this.#staging.close();
     await this.#writing.run(async () => {
       this.#closed = true;
+      this.#ledger.close();
       this.#catalogue.close();
     });
   }

@@ -157,6 +157,48 @@ describe.skipIf(NO_INFLUX !== '')(`kills on our side${NO_INFLUX}`, () => {
     await rm(`${folder}-before`, { recursive: true });
   });
 
+  it('killed in the middle of a batch, it begins at once and counts each row once', async () => {
+    const address = await newBucket();
+    const store = await open(address);
+    await store.append(columnsOf([...readings(50), some(RH, T0 + 9 * HOUR, 1)]), [], 1);
+    await store.close();
+    const catalogue = join(folder, 'influx.sqlite');
+    await cp(catalogue, `${folder}.sqlite`);
+    const batch = [...readings(50, T0 + HOUR), some(OTHER, T0, 1), some(PM25, T0, 99)];
+    const killed = await open(address);
+    await killed.append(columnsOf(batch), [], 2);
+    await killed.close();
+    // What a killed process leaves: the points are there, and its files say that they were about to be written.
+    await cp(`${folder}.sqlite`, catalogue);
+    const logged: string[] = [];
+    const again = await open(address, { log: (words) => logged.push(words) });
+    expect(await again.append(columnsOf(batch), [], 2)).toEqual({ stored: 51, duplicates: 0, conflicts: 1 });
+    expect((await again.health()).rows).toBe(102);
+    expect(await again.count(0, T0 + 10 * HOUR)).toBe(102);
+    expect(logged).toEqual([]);
+    await rm(`${folder}.sqlite`);
+  });
+
+  it('without its list of newest times everything is looked up, and right', async () => {
+    const address = await newBucket();
+    const store = await open(address);
+    await store.append(columnsOf([...readings(50), some(RH, T0 + 9 * HOUR, 1)]), [], 1);
+    await store.close();
+    await rm(join(folder, 'newest.log'));
+    const again = await open(address);
+    const late = [
+      some(PM25, T0, 0),
+      some(PM25, T0 + MINUTE, 5),
+      some(PM25, T0 + 2 * HOUR, 1),
+      some(PM25, T0 + 10 * HOUR, 2),
+    ];
+    expect(await again.append(columnsOf(late), [], 2)).toEqual({ stored: 2, duplicates: 1, conflicts: 1 });
+    expect(await again.append(columnsOf(late), [], 3)).toEqual({ stored: 0, duplicates: 3, conflicts: 1 });
+    expect([...(await again.latest(T0)).phenomenonTime]).toEqual([T0 + 10 * HOUR, T0 + 9 * HOUR]);
+    await again.close();
+    expect(await (await open(address)).append(columnsOf(late), [], 4)).toMatchObject({ stored: 0, conflicts: 1 });
+  });
+
   it('an empty data folder on a full bucket learns what is there', async () => {
     const address = await newBucket();
     const store = await open(address);
