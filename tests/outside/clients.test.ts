@@ -1,6 +1,6 @@
 /**
  * Clients, validators and readers of others against the real server: what each sees is what it is built to see. Each is run where
- * Python has it, else skipped by name; `LAMPPOST_TEST_PYTHON` names a Python that has them (`.ci/run` makes one).
+ * Python has it, else skipped by name; `CLIENTS_PYTHON` names a Python that has them (`.ci/run` makes one).
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCommand, startChild, until, type ChildServer } from '../e2e/server.ts';
 
-const PYTHON = process.env['LAMPPOST_TEST_PYTHON'] ?? 'python3';
+const PYTHON = process.env['CLIENTS_PYTHON'] ?? 'python3';
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const run = promisify(execFile);
 const NEEDS: Record<string, readonly string[]> = {
