@@ -1,7 +1,8 @@
 /**
- * `node bench/evaluate/rivals.ts`: other families of models on the splits of data/README.md, fitted once on the past (and, left out, on
- * the other stations) like the OLS they stand beside: Huber's regression, additive splines (GAM), a Gaussian process, boosted trees.
- * Written for comparison only; docs/methods.md has the table.
+ * `node bench/evaluate/rivals.ts`: other families of models on the splits of data/README.md, fitted once like the OLS they stand beside:
+ * Huber's regression, additive splines (GAM), a Gaussian process, boosted trees. Three ways: on the past, judged by the future; on the
+ * past of the other stations; on other days (every fifth day left out in turn, past and future known). Written for comparison only;
+ * docs/methods.md has the table. About a minute.
  */
 import { cholesky, solveCholesky } from '../../calibration/geo/kriging.ts';
 import { DAY, HOUR } from '../../model/time.ts';
@@ -194,6 +195,9 @@ const FAMILIES: readonly (readonly [string, Family])[] = [
   ['boosted trees', boosting],
 ];
 
+/** Days are dealt out into so many folds in turn. */
+const DAY_FOLDS = 5;
+
 const SETS: readonly (readonly [string, string, PairRules, ((p: Pair) => boolean) | null])[] = [
   ['Denver', 'denver_lovemyair', { stepMs: HOUR }, (p) => p.time >= Date.parse('2019-02-01T07:00:00Z')],
   ['VA, clock repaired', 'va_deq_purpleair', { stepMs: HOUR, shiftMs: 5 * HOUR, rows: 5 }, null],
@@ -213,14 +217,22 @@ for (const [name, set, rules, isTest] of SETS) {
   const station = new Map((input.colocations ?? []).map((c) => [c.box, c.station]));
   const group = (p: Pair): string => (set.startsWith('denver') ? (station.get(p.box) as string) : p.box);
   for (const [family, make] of FAMILIES) {
-    const pooled = rmse(test, make(fit));
-    let sum = 0;
-    for (const [out, list] of Map.groupBy(test, group)) {
-      const model = make(fit.filter((p) => group(p) !== out));
-      for (const p of list) sum += (model(p) - p.y) ** 2;
-    }
+    const future = rmse(test, make(fit));
+    const sites = leftOutBy(test, group, fit, make);
+    const fold = (p: Pair): string => String(Math.floor(p.time / DAY) % DAY_FOLDS);
+    const days = leftOutBy(pairs, fold, pairs, make);
     console.log(
-      `${name.padEnd(20)} ${family.padEnd(18)} ${pooled.toFixed(2)}  left out ${Math.sqrt(sum / test.length).toFixed(2)}`,
+      `${name.padEnd(20)} ${family.padEnd(18)} future ${future.toFixed(2)}  sites left out ${sites.toFixed(2)}  days left out ${days.toFixed(2)}`,
     );
   }
+}
+
+/** Error over all groups, each answered by a model that has not seen it. */
+function leftOutBy(test: readonly Pair[], group: (p: Pair) => string, fit: readonly Pair[], make: Family): number {
+  let sum = 0;
+  for (const [out, list] of Map.groupBy(test, group)) {
+    const model = make(fit.filter((p) => group(p) !== out));
+    for (const p of list) sum += (model(p) - p.y) ** 2;
+  }
+  return Math.sqrt(sum / test.length);
 }

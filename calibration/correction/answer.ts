@@ -5,15 +5,17 @@ import { property, roundTo } from '../../model/properties.ts';
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/qc.ts';
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
-import { fieldSlope, share } from './field.ts';
+import { besideSlope, fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
 import { baseOf, ended, isYoung, seriesAt } from './levels.ts';
 import { KNEE, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { applyNetwork, ratioAt, type Network } from './network.ts';
 import type { Residents } from './residents.ts';
 import { featuresAt, forecast } from './short_term.ts';
-import { krige } from './spatial.ts';
-import { newQuantiles, startScale, type Interval } from './uncertainty.ts';
+import { BESIDE_KM } from './settings.ts';
+import { krige, spotDistance, type Spot } from './spatial.ts';
+import { scaleFor } from './places.ts';
+import { newQuantiles, startScale, tilted, unrestNow, type Interval } from './uncertainty.ts';
 
 const NO_MODEL = reason('no_model');
 const INPUT = reason('input');
@@ -60,15 +62,20 @@ export function correctPm25(
   state.indoor = (value.reasons & INDOOR) !== 0;
   const series = seriesAt(m, state, time);
   const answer = answerOf(m, residents, state, series, x, rh, temp, time, (value.reasons & DRIFT) !== 0);
+  const alive = series && !ended(m, series, time) ? series : null;
+  const pool = m.s.pools.get(state.pool);
+  // Beside a station the scale follows what errors have been like lately and at this level.
+  const spell = alive && pool ? unrestNow(alive.unrest) * tilted(pool.tilt, answer.y) : 1;
   const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
   if (state.history && fits) {
-    record(state.history, time, x, rh, temp, answer.y, answer.u);
+    record(state.history, time, x, rh, temp, answer.y, answer.u * spell);
   }
   if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
-  const q = intervalOf(m, state, series, answer, time);
+  const q = intervalOf(pool, state, alive, answer);
   // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
   const drifting = (value.reasons & DRIFT) !== 0 && !series;
-  const u = answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1);
+  const u =
+    answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1) * spell * scaleFor(q, answer.y);
   const y = roundTo(answer.y, RESOLUTION);
   return {
     ...value,
@@ -199,32 +206,36 @@ function shortTerm(
   if (!field || field.values.length === 0) return null;
   if (state.fieldVersion !== m.s.fieldVersion) {
     const e = krige(field.spots, field.values, state.box, m.settings.fieldLengthKm, m.settings.fieldNugget);
+    const at = stationHere(field.spots, state, e.nearestKm);
     state.fieldVersion = m.s.fieldVersion;
-    state.fieldValue = e.value;
-    state.fieldKm = e.nearestKm;
+    state.fieldValue = at >= 0 ? (field.values[at] as number) : e.value;
+    state.fieldKm = at >= 0 ? 0 : e.nearestKm;
   }
   const age = share(time - field.time, m.step);
   if (age < STALE) return null;
   return {
-    residual: state.fieldValue * fieldSlope(pool) * age,
+    residual: state.fieldValue * (state.fieldKm <= BESIDE_KM ? besideSlope(pool) : fieldSlope(pool)) * age,
     km: state.fieldKm,
     ownStation: false,
     near: state.fieldKm < 20,
   };
 }
 
+/** The station a box stands beside without having been declared to: -1 = none. Where nothing at all has a place, the only station. */
+function stationHere(spots: readonly Spot[], { box }: BoxState, nearestKm: number): number {
+  if (nearestKm <= BESIDE_KM) return spots.findIndex((s) => spotDistance(s, box) === nearestKm);
+  return box.lat === null && spots.length === 1 && spots[0]?.lat === null ? 0 : -1;
+}
+
 function intervalOf(
-  m: Memory,
+  pool: PoolState | undefined,
   state: BoxState,
-  series: Series | null,
+  alive: Series | null,
   { level, byNetwork }: { level: CorrectionLevel; byNetwork: boolean },
-  time: EpochMs,
 ): Interval {
-  const pool = m.s.pools.get(state.pool);
-  if (series && !ended(m, series, time)) {
-    return series.quantiles.n >= 10 ? series.quantiles : (pool?.quantiles.L5 ?? DEFAULT_QUANTILES);
-  }
+  if (alive) return alive.quantiles.n >= 10 ? alive.quantiles : (pool?.quantiles.L5 ?? DEFAULT_QUANTILES);
   if (byNetwork) return pool?.quantiles.network ?? DEFAULT_QUANTILES;
+  if (level === 'L4' && pool?.places.beside && state.fieldKm <= BESIDE_KM) return pool.places.beside;
   return pool?.places[level === 'L4' ? 'L4' : 'L3'] ?? DEFAULT_QUANTILES;
 }
 

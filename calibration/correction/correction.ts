@@ -36,7 +36,7 @@ export interface CorrectionState {
   readonly boxes: BoxRowsState | BoxColumns;
 }
 
-const VERSION = 3;
+const VERSION = 4;
 
 export class Correction {
   readonly #m: Memory;

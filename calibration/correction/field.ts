@@ -7,6 +7,8 @@ import { featuresAt, forecast } from './short_term.ts';
 import { krige, type Spot } from './spatial.ts';
 
 const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
+/** Of what a box beside a station is off by, the larger part is its own. */
+const PRIOR_BESIDE = { slope: 0.4, strength: 0.5 };
 /** How far the forecast of one station may be from the middle of all. */
 const MAX_APART = 0.3;
 
@@ -68,5 +70,11 @@ export function refreshField(m: Memory): void {
 
 export function fieldSlope(pool: PoolState): number {
   const slope = (pool.fieldXy + PRIOR_FIELD.strength * PRIOR_FIELD.slope) / (pool.fieldXx + PRIOR_FIELD.strength);
+  return Math.min(1.5, Math.max(0, slope));
+}
+
+/** Slope of a residual on the forecast of other boxes beside the same station. */
+export function besideSlope(pool: PoolState): number {
+  const slope = (pool.besideXy + PRIOR_BESIDE.strength * PRIOR_BESIDE.slope) / (pool.besideXx + PRIOR_BESIDE.strength);
   return Math.min(1.5, Math.max(0, slope));
 }

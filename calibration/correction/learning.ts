@@ -1,8 +1,8 @@
 /** What each pair teaches about forecasts, ways to answer and intervals, judged only by what was known before it. */
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { compare } from './contest.ts';
-import { consensusOf, consent, logOf } from './consensus.ts';
-import { fieldSlope, fieldWithout } from './field.ts';
+import { consensusOf, consent, logOf, newGain } from './consensus.ts';
+import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
 import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
@@ -10,9 +10,10 @@ import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationStep } fro
 import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
-import { featuresAt, learn } from './short_term.ts';
+import { featuresAt, forecast, learn } from './short_term.ts';
 import { addToTrial } from './trial.ts';
-import { intervalForNewPlace, keep, newQuantiles, POOL_SCORES, startScale, track } from './uncertainty.ts';
+import { intervalForNewPlace, keep, newScores } from './places.ts';
+import { lean, newQuantiles, POOL_SCORES, startScale, stir, tilted, track, trackStep } from './uncertainty.ts';
 
 /** What the pair says about forecasts, levels and intervals, each judged only by what was known before it. */
 export function learnFrom(
@@ -25,6 +26,7 @@ export function learnFrom(
   y: number,
   mean: StepMean,
   residual: number,
+  others: readonly Series[],
 ): void {
   const { x, rh, temp } = mean;
   pool.noise += 0.005 * (residual * residual - pool.noise);
@@ -67,6 +69,7 @@ export function learnFrom(
     }
     pool.quiet.field += SPEED * ((shifted - y) ** 2 - pool.quiet.field);
   }
+  if (others.length > 0) judgeBeside(m, series, state, time, asOf, y, mean, others);
   // What was really answered.
   const h = state.history;
   if (h) {
@@ -75,6 +78,9 @@ export function learnFrom(
       if (Number.isNaN(answer)) continue;
       const score = (y - answer) / (h.scale[i] as number);
       const level = (pool.quantiles['L5'] ??= newQuantiles(POOL_SCORES));
+      const plain = (y - answer) / startScale('L5', answer, 0, 0);
+      stir(series.unrest, plain / tilted(pool.tilt, answer));
+      lean(pool.tilt, plain, answer);
       track(series.quantiles, score, undefined, level);
       track(level, score);
       series.errors.answer += SPEED * ((answer - y) ** 2 - series.errors.answer);
@@ -102,8 +108,42 @@ function judgeAlone(
     ({ y: l4, left } = consent(series.alone, shifted, time, m.around(state), 3 * Math.max(2 * m.step, HOUR), numbers));
   }
   const l3 = alone + (l4 - shifted);
-  if (km < 20) keep(series.scores.L4, (y - l4) / startScale('L4', l4, km, left));
-  keep(series.scores.L3, (y - l3) / startScale('L3', l3, Infinity, left));
+  if (km < 20) keep(series.scores.L4, (y - l4) / startScale('L4', l4, km, left), l4);
+  keep(series.scores.L3, (y - l3) / startScale('L3', l3, Infinity, left), l3);
+}
+
+/** And what it would be told if it had no co-location while other boxes stand beside the same station. */
+function judgeBeside(
+  m: Memory,
+  series: Series,
+  state: BoxState,
+  time: EpochMs,
+  asOf: EpochMs,
+  y: number,
+  { x, rh, temp }: StepMean,
+  others: readonly Series[],
+): void {
+  const pool = m.pool(series.pool);
+  if (!pool.pooled) return;
+  const base = applyBetas(pool.pooled.betas, pool.pooled.range, x, rh, temp);
+  const forecasts = others.flatMap((o) => {
+    const f = featuresAt(o.short, asOf, time);
+    return f ? [forecast(pool.learning, f)] : [];
+  });
+  if (Number.isNaN(base) || forecasts.length === 0) return;
+  const field = forecasts.reduce((a, b) => a + b, 0) / forecasts.length;
+  const residual = residualOf(y, base);
+  pool.besideXy = 0.999 * pool.besideXy + field * residual;
+  pool.besideXx = 0.999 * pool.besideXx + field * field;
+  const numbers = consensusOf(pool.spread);
+  series.neighbour ??= { gain: newGain(), scores: newScores() };
+  let told = base + field * besideSlope(pool) * (KNEE + Math.max(0, base));
+  let left = Math.sqrt(numbers.boxVariance);
+  if (m.settings.consensus) {
+    const maxAge = 3 * Math.max(2 * m.step, HOUR);
+    ({ y: told, left } = consent(series.neighbour.gain, told, time, m.around(state), maxAge, numbers));
+  }
+  keep(series.neighbour.scores, (y - told) / startScale('L4', told, 0, left), told);
 }
 
 /** Of the boxes near a station so many are judged one by one. */
@@ -125,10 +165,10 @@ export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochM
     if (!one) continue;
     const alone = applyBetas(betas, pooled.range, one.x, one.rh, one.temp);
     if (Number.isNaN(alone)) continue;
-    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, left));
+    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, left), alone);
     if (!field || km >= 20) continue;
     const moved = alone + field.value * fieldSlope(pool) * (KNEE + Math.max(0, alone));
-    keep(series.scores.L4, (y - moved) / startScale('L4', moved, km, left));
+    keep(series.scores.L4, (y - moved) / startScale('L4', moved, km, left), moved);
   }
 }
 
@@ -142,6 +182,8 @@ export function settlePlaces(m: Memory): void {
       const places = list.map((s) => s.scores[level]).filter((s) => s.values.length > 0);
       if (places.length > 0) pool.places[level] = intervalForNewPlace(places);
     }
+    const beside = list.flatMap((s) => s.neighbour?.scores ?? []).filter((s) => s.values.length >= 24);
+    if (beside.length > 0) pool.places.beside = intervalForNewPlace(beside);
   }
 }
 
@@ -190,7 +232,7 @@ export function stepNetwork(
     }
     if (series.kind === 'own') pool.quiet.n++;
   }
-  for (const score of scores) track(quantiles, score);
+  trackStep(quantiles, scores);
   pool.network = network;
   const card = nameModel({
     kind: 'network',

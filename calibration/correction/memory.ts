@@ -13,7 +13,8 @@ import type { StationState } from './reference.ts';
 import { SETTINGS, type CorrectionSettings } from './settings.ts';
 import { newLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';
 import type { Spot } from './spatial.ts';
-import { newQuantiles, newScores, type Interval, type Quantiles, type Scores } from './uncertainty.ts';
+import { newScores, type PlaceInterval, type Scores } from './places.ts';
+import { newQuantiles, newTilt, newUnrest, type Quantiles, type Tilt, type Unrest } from './uncertainty.ts';
 import type { Pairing } from './colocation.ts';
 import type { ModelTurn } from './succession.ts';
 import type { Trial } from './trial.ts';
@@ -67,6 +68,7 @@ export interface Series {
   short: ShortTerm;
   /** Residual of what a box there would get without its station. */
   quantiles: Quantiles;
+  unrest: Unrest;
   errors: Errors;
   own: (OwnModel & { id: string }) | null;
   /** The fit of a later night, running beside it (trial.ts). */
@@ -79,6 +81,8 @@ export interface Series {
   alone: Gain;
   /** Scores of what a box there would be told without this station, by level. */
   scores: { L4: Scores; L3: Scores };
+  /** The same of a box that stands here but has no co-location of its own; null = no other box beside this station. */
+  neighbour: { gain: Gain; scores: Scores } | null;
   /** References in a row that no box can follow. */
   odd: number;
 }
@@ -106,11 +110,16 @@ export interface PoolState {
   /** Slope of a residual on the field of the other stations: sums of products. */
   fieldXy: number;
   fieldXx: number;
+  /** The same on the forecast of the other boxes beside one's own station. */
+  besideXy: number;
+  besideXx: number;
   noise: number;
   /** Of boxes beside their own station (L5), and of the regression of the hour (network), as it did at stations left out. */
   quantiles: Partial<Record<'L5' | 'network', Quantiles>>;
   /** Of boxes without station, by level. */
-  places: Partial<Record<'L4' | 'L3', Interval>>;
+  places: Partial<Record<'L4' | 'L3' | 'beside', PlaceInterval>>;
+  /** Of the scale of boxes beside stations. */
+  tilt: Tilt;
   /** Steps since those were made. */
   waited: number;
   /** Errors of the two ways to answer a box without station, as seen at stations that were left out. */
@@ -213,9 +222,12 @@ export class Memory {
         learning: newLearning(),
         fieldXy: 0,
         fieldXx: 0,
+        besideXy: 0,
+        besideXx: 0,
         noise: 0.2,
         quantiles: {},
         places: {},
+        tilt: newTilt(),
         waited: 0,
         quiet: { n: 0, field: 0, network: 0 },
         doubted: [],
@@ -245,6 +257,7 @@ export const newSeries = (id: string, pairing: Pairing): Series => ({
   temp: [],
   short: newShortTerm(),
   quantiles: newQuantiles(),
+  unrest: newUnrest(),
   errors: newErrors(),
   own: null,
   ownShadow: null,
@@ -252,6 +265,7 @@ export const newSeries = (id: string, pairing: Pairing): Series => ({
   ratio: 0,
   alone: newGain(),
   scores: { L4: newScores(), L3: newScores() },
+  neighbour: null,
   odd: 0,
 });
 
@@ -263,10 +277,12 @@ export function unlearn(series: Series): void {
   series.ownShadow = null;
   series.short = newShortTerm();
   series.quantiles = newQuantiles();
+  series.unrest = newUnrest();
   series.errors = newErrors();
   series.ratio = 0;
   series.alone = newGain();
   series.scores = { L4: newScores(), L3: newScores() };
+  series.neighbour = null;
 }
 
 /** What intervals and forecasts have learnt from pairs that turned out to be none. */
@@ -276,6 +292,8 @@ export function forgetScores(pool: PoolState): void {
   pool.quiet = { n: 0, field: 0, network: 0 };
   pool.noise = 0.2;
   pool.fieldXy = pool.fieldXx = 0;
+  pool.besideXy = pool.besideXx = 0;
+  pool.tilt = newTilt();
 }
 
 export function trim(series: Series, before: EpochMs): void {

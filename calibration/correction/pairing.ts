@@ -74,7 +74,9 @@ function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
 function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
   const pending: { series: Series; residual: number }[] = [];
   // Types of which no box stands beside a station learn from those near one.
-  const beside = new Set(m.s.series.filter((s) => s.kind === 'own').map((s) => s.pool));
+  const ownSeries = m.s.series.filter((s) => s.kind === 'own');
+  const beside = new Set(ownSeries.map((s) => s.pool));
+  const atStation = Map.groupBy(ownSeries, (s) => `${s.pool}\n${s.station}`);
   const asOf = time - m.s.delay;
   const dense = new Map<string, Map<string, { x: number; y: number; own: boolean; mean: StepMean }>>();
   for (const series of m.s.series) {
@@ -110,8 +112,12 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
     if (Number.isNaN(base.y)) continue;
     const residual = residualOf(y, base.y);
     pending.push({ series, residual });
-    if (series.kind === 'own') learnFrom(m, series, state, pool, time, asOf, y, mean, residual);
-    else if (!beside.has(series.pool)) learnNear(m, series, time, asOf, y, mean);
+    if (series.kind === 'own') {
+      const others = (atStation.get(`${series.pool}\n${series.station}`) ?? []).filter(
+        (s) => s.boxes[0] !== series.boxes[0],
+      );
+      learnFrom(m, series, state, pool, time, asOf, y, mean, residual, others);
+    } else if (!beside.has(series.pool)) learnNear(m, series, time, asOf, y, mean);
   }
   for (const { series, residual } of pending) {
     // An hour of maintenance must not be carried into the next ones.

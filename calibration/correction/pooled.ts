@@ -334,8 +334,8 @@ export function applyBetas(betas: Betas, range: Range, x: number, rh: number, te
 }
 
 const MIN_TO_JUDGE = 4;
-/** Of three, one is known to be off when it is a factor 2.5 from two that agree. */
-const OF_THREE = { apart: 0.9, agree: 0.3 };
+/** Of three, one is known to be off when it is a factor 2 from two that agree. */
+const OF_THREE = { apart: 0.7, agree: 0.3 };
 interface Judged {
   readonly name: string;
   readonly ratio: number;
@@ -382,7 +382,7 @@ function outliers(model: PooledModel, series: readonly Pairs[]): Set<string> {
       high.ratio - middle.ratio > middle.ratio - low.ratio
         ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
         : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
-    if (gap > OF_THREE.apart && others < OF_THREE.agree) liars.add(odd.name);
+    if (gap > OF_THREE.apart && others < Math.max(OF_THREE.agree, 0.4 * gap)) liars.add(odd.name);
   }
   const moves = [...pairs]
     .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)

@@ -48,6 +48,8 @@ export const SETTINGS: CorrectionSettings = {
 
 /** A box is beside a station within this distance [km] (L5: 50 m). */
 export const COLOCATED_KM = 0.05;
+/** A box this near to a station is told what the boxes beside it learn [km]. */
+export const BESIDE_KM = 0.25;
 /** Boxes within this distance speak about the air at a station [km]. */
 export const NEAR_KM = 3;
 /** Where no box of a type is that near to any station: within this (shortest seasonal radius of FILTER is 11.5 km, calibration note §1.9). */

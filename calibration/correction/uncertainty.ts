@@ -31,23 +31,7 @@ export function startScale(level: CorrectionLevel, y: number, km: number, left: 
 }
 
 /** Share of values below the interval and above it. */
-const TAIL = 0.05;
-
-/** Scores of one place, latest ones. */
-export interface Scores {
-  readonly values: number[];
-  at: number;
-}
-
-export const newScores = (): Scores => ({ values: [], at: 0 });
-
-export function keep(s: Scores, score: number): void {
-  // One wild hour must not stretch the interval of all boxes.
-  s.values[s.at] = Math.min(MAX_SCORE, Math.max(-MAX_SCORE, score));
-  s.at = (s.at + 1) % BOX_SCORES;
-}
-
-const MAX_SCORE = 8;
+export const TAIL = 0.05;
 
 /** ŷ − low·u … ŷ + high·u. */
 export interface Interval {
@@ -55,48 +39,61 @@ export interface Interval {
   readonly high: number;
 }
 
-/** What is assumed of the variance of places' means, as part of the variance from hour to hour, and how many places that is worth. */
-const PLACE = { share: 1, worth: 3 };
-const NORMAL = 1.645;
+const OFFSET = 5;
+export const logLevel = (y: number): number => Math.log(Math.max(0, y) + OFFSET);
 
-/**
- * Interval for a place that is none of those the scores come from. A score is the place's own persistent part and what changes from
- * hour to hour. Of the latter there is plenty, and its quantiles are taken as they are; of the former there are as many as places, so
- * its variance leans on what is known beforehand. With few places that is far better than quantiles of all scores together, which
- * know nothing of a place that is worse than the ones seen.
- */
-export function intervalForNewPlace(places: readonly Scores[]): Interval {
-  const rest: number[] = [];
-  let variance = 0;
-  let worth = 0;
-  for (const { values } of places) {
-    if (values.length < 6) continue;
-    const mean = values.reduce((a, b) => a + b, 0) / values.length;
-    // Scores of neighbouring hours are alike: a dozen say as much as one.
-    let within = 0;
-    for (const v of values) {
-      within += (v - mean) ** 2;
-      rest.push(v - mean);
-    }
-    const trust = values.length / (values.length + 24);
-    variance += trust * Math.max(0, mean * mean - (12 * within) / values.length ** 2);
-    worth += trust;
-  }
-  pad(rest, PRIOR_SCORES);
-  const hourly = rest.reduce((sum, v) => sum + v * v, 0) / rest.length;
-  const place = (NORMAL ** 2 * (variance + PLACE.worth * PLACE.share * hourly)) / (worth + PLACE.worth);
-  const sorted = Float64Array.from(rest).sort();
-  return {
-    low: Math.sqrt(Math.max(0, -quantileOf(sorted, TAIL)) ** 2 + place),
-    high: Math.sqrt(Math.max(0, quantileOf(sorted, 1 - TAIL)) ** 2 + place),
-  };
+/** How the scale has to lean on the level of the answer: u · exp(power · (log(ŷ + 5) − middle)). */
+export interface Tilt {
+  power: number;
+  middle: number;
+  /** Running mean of |score| without the tilt. */
+  mean: number;
 }
 
-/**
- * Tail to aim at for a box that is none of those the scores come from: with few stations the next place may be worse than all seen
- * (after the group-wise correction of Dunn, Wasserman & Ramdas 2022, softened: theirs has no finite answer below ten groups).
- */
-export const tailForNewPlace = (stations: number): number => (TAIL * stations) / (stations + 5);
+export const newTilt = (): Tilt => ({ power: 0, middle: Math.log(15), mean: 0 });
+
+/** No more than this is read out of scores. */
+export const STEEPEST = 0.75;
+const TILT_STEP = 0.004;
+const SLOW = 0.002;
+
+/** Factor of the scale at an answer. */
+export const tilted = (t: Pick<Tilt, 'power' | 'middle'>, y: number): number =>
+  Math.exp(t.power * Math.min(2, Math.max(-2, logLevel(y) - t.middle)));
+
+/** Small steps towards the most likely power, |score| taken as exponential around its mean (stochastic gradient). */
+export function lean(t: Tilt, score: number, y: number): void {
+  const even = Math.min(WILD, Math.abs(score)) / tilted(t, y);
+  t.mean = t.mean === 0 ? even : t.mean + SLOW * (even - t.mean);
+  const from = logLevel(y) - t.middle;
+  const power = t.power + TILT_STEP * (even / Math.max(0.05, t.mean) - 1) * from;
+  t.power = Math.min(STEEPEST, Math.max(-STEEPEST, power));
+  t.middle += SLOW * from;
+}
+
+/** Scores beyond this say no more. */
+const WILD = 4;
+
+/** Errors come in spells: how large |score| has been lately, and usually is. */
+export interface Unrest {
+  lately: number;
+  usually: number;
+}
+
+export const newUnrest = (): Unrest => ({ lately: 1, usually: 1 });
+
+const LATELY = 0.15;
+const USUALLY = 0.01;
+const CALM = 0.1;
+
+/** Factor of the scale now: the square root of the ratio, because a spell may have ended. */
+export const unrestNow = (u: Unrest): number => Math.sqrt((u.lately + CALM) / (u.usually + CALM));
+
+export function stir(u: Unrest, score: number): void {
+  const size = Math.min(WILD, Math.abs(score));
+  u.lately += LATELY * (size - u.lately);
+  u.usually += USUALLY * (size - u.usually);
+}
 
 /** Scores (y − ŷ)/u of answers given before y was known, newest last, and the interval made of them: [ŷ − low·u, ŷ + high·u]. */
 export interface Quantiles {
@@ -126,23 +123,46 @@ export const newQuantiles = (size = BOX_SCORES): Quantiles => ({
 });
 
 /** Step of the adaptive tail: a miss more than expected widens, Gibbs & Candès 2021. */
-const GAMMA = 0.012;
+const GAMMA = 0.02;
+const GAMMA_OF_ALL = 0.012;
 /** Below so many own scores the others of the level help. */
 const ENOUGH = 60;
+/** Quantiles of thousands are made anew only now and then. */
 const EVERY = 12;
 
 /** @param others scores to lean on while there are few of its own */
 export function track(q: Quantiles, score: number, tail = TAIL, others: Quantiles | null = null): void {
-  q.tailHigh = adapt(q.tailHigh, tail, score > q.high);
-  q.tailLow = adapt(q.tailLow, tail, -score > q.low);
+  const alone = q.size <= BOX_SCORES;
+  const step = alone ? GAMMA : GAMMA_OF_ALL;
+  q.tailHigh = adapt(q.tailHigh, tail, score > q.high ? 1 : 0, step);
+  q.tailLow = adapt(q.tailLow, tail, -score > q.low ? 1 : 0, step);
   q.scores[q.at] = score;
   q.at = (q.at + 1) % q.size;
   q.n++;
-  if (q.n < ENOUGH || q.n % EVERY === 0) settle(q, others);
+  if (alone || q.n < ENOUGH || q.n % EVERY === 0) settle(q, others);
 }
 
-const adapt = (current: number, aim: number, miss: boolean): number =>
-  Math.min(2 * aim, Math.max(0.2 * aim, current + GAMMA * (aim - (miss ? 1 : 0))));
+/** Many scores of one step: what they say of the tails counts once. */
+export function trackStep(q: Quantiles, scores: readonly number[]): void {
+  if (scores.length === 0) return;
+  const share = (missed: (score: number) => boolean): number => scores.filter(missed).length / scores.length;
+  const high = share((score) => score > q.high);
+  const low = share((score) => -score > q.low);
+  // The very first quantiles are no promise that could have been missed.
+  if (q.n > 0) {
+    q.tailHigh = adapt(q.tailHigh, TAIL, high, GAMMA);
+    q.tailLow = adapt(q.tailLow, TAIL, low, GAMMA);
+  }
+  for (const score of scores) {
+    q.scores[q.at] = score;
+    q.at = (q.at + 1) % q.size;
+    q.n++;
+  }
+  settle(q, null);
+}
+
+const adapt = (current: number, aim: number, missed: number, step: number): number =>
+  Math.min(2 * aim, Math.max(0.2 * aim, current + step * (aim - missed)));
 
 function settle(q: Quantiles, others: Quantiles | null): void {
   const all = q.scores.slice();
@@ -154,7 +174,7 @@ function settle(q: Quantiles, others: Quantiles | null): void {
 }
 
 /** Few scores are filled up with as many of others, evenly taken. */
-function pad(scores: number[], borrowed: readonly number[]): void {
+export function pad(scores: number[], borrowed: readonly number[]): void {
   const missing = Math.max(0, ENOUGH - scores.length);
   if (missing === 0 || borrowed.length === 0) return;
   const sorted = Float64Array.from(borrowed).sort();
@@ -162,7 +182,7 @@ function pad(scores: number[], borrowed: readonly number[]): void {
 }
 
 /** Conformal quantile: the (n + 1)-th part counts, so that few values give a wider interval. */
-function quantileOf(sorted: Float64Array, p: number): number {
+export function quantileOf(sorted: Float64Array, p: number): number {
   const n = sorted.length;
   const at = p * (n + 1) - 1;
   const i = Math.min(n - 1, Math.max(0, Math.floor(at)));
@@ -172,7 +192,7 @@ function quantileOf(sorted: Float64Array, p: number): number {
 }
 
 /** Standard normal scores, for the very first answers. */
-const PRIOR_SCORES = [
+export const PRIOR_SCORES = [
   -2.24, -1.64, -1.28, -1.04, -0.84, -0.67, -0.52, -0.39, -0.25, -0.13, 0, 0.13, 0.25, 0.39, 0.52, 0.67, 0.84, 1.04,
   1.28, 1.64, 2.24,
 ];

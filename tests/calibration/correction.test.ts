@@ -6,7 +6,17 @@ import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
 import { isReference, isStuck } from '../../calibration/correction/reference.ts';
 import { krige } from '../../calibration/correction/spatial.ts';
-import { intervalForNewPlace, keep, newQuantiles, newScores, track } from '../../calibration/correction/uncertainty.ts';
+import { intervalForNewPlace, keep, newScores } from '../../calibration/correction/places.ts';
+import {
+  lean,
+  newQuantiles,
+  newTilt,
+  newUnrest,
+  stir,
+  tilted,
+  track,
+  unrestNow,
+} from '../../calibration/correction/uncertainty.ts';
 import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 
 /** mulberry32: seeded, so that a failure can be repeated. */
@@ -113,6 +123,46 @@ describe('intervals', () => {
   });
 });
 
+describe('a scale that follows', () => {
+  const next = random(3);
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  it('spells of large errors: most are held in the middle of one too (60 % without)', () => {
+    const q = newQuantiles();
+    const unrest = newUnrest();
+    const hits = { calm: [0, 0], wild: [0, 0] };
+    for (let i = 0; i < 8000; i++) {
+      const wild = i % 400 >= 300;
+      const score = (wild ? 2.5 : 0.8) * normal();
+      const spell = unrestNow(unrest);
+      const inside = score <= q.high * spell && -score <= q.low * spell;
+      // Not the first hours of a spell: nobody can know.
+      if (i > 1000 && i % 400 !== 0 && (i % 100 > 20 || !wild)) {
+        const at = hits[wild ? 'wild' : 'calm'];
+        at[0] = (at[0] as number) + (inside ? 1 : 0);
+        at[1] = (at[1] as number) + 1;
+      }
+      track(q, score / spell);
+      stir(unrest, score);
+    }
+    expect((hits.wild[0] as number) / (hits.wild[1] as number)).toBeGreaterThan(0.8);
+    expect((hits.calm[0] as number) / (hits.calm[1] as number)).toBeGreaterThan(0.88);
+  });
+  it('errors that grow faster with the level than was assumed: the tilt is found, within bounds', () => {
+    const tilt = newTilt();
+    for (let i = 0; i < 20_000; i++) {
+      const y = 5 * Math.exp(1.5 * next() * 2);
+      lean(tilt, ((y + 5) / 20) ** 0.5 * normal(), y);
+    }
+    expect(tilt.power).toBeGreaterThan(0.35);
+    expect(tilt.power).toBeLessThan(0.65);
+    expect(tilted(tilt, 80) / tilted(tilt, 5)).toBeGreaterThan(1.8);
+    const wild = newTilt();
+    for (let i = 0; i < 5000; i++) lean(wild, i % 2 ? 1e9 : 0, i % 2 ? 1e6 : 0);
+    expect(wild.power).toBeLessThanOrEqual(0.75);
+    expect(tilted(wild, 1e9)).toBeLessThan(5);
+  });
+});
+
 describe('intervals for a place that has not been seen', () => {
   it('hold about nine in ten of new places, three known ones or twelve', () => {
     const next = random(5);
@@ -124,7 +174,7 @@ describe('intervals for a place that has not been seen', () => {
         const places = Array.from({ length: known }, () => {
           const s = newScores();
           const persistent = 0.5 * normal();
-          for (let i = 0; i < 200; i++) keep(s, persistent + normal());
+          for (let i = 0; i < 200; i++) keep(s, persistent + normal(), 10);
           return s;
         });
         const { low, high } = intervalForNewPlace(places);
