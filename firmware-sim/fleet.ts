@@ -38,6 +38,9 @@ interface Sender {
   close(): Promise<void>;
 }
 
+/** So many connections without one acknowledgement: it may not publish there. */
+const FRUITLESS = 4;
+
 /** Connects, waiting for a server that is not there yet; null when the credentials are refused or `signal` fires. */
 async function connect(options: FleetOptions, id: string): Promise<Sender | null> {
   const key = options.key(id);
@@ -56,6 +59,16 @@ async function connect(options: FleetOptions, id: string): Promise<Sender | null
       : {}),
   });
   client.on('error', (error) => options.onProblem?.(`${id}: ${error.message}`));
+  let fruitless = 0;
+  // Not `connect`: that comes after what is under way was sent again, when the server has closed already.
+  client.on('packetreceive', (packet) => {
+    if (packet.cmd === 'connack' && ++fruitless === FRUITLESS)
+      options.onProblem?.(`${id}: the server closes its connection at every message; may it publish there (LAMPPOST_OPEN_TOPICS)?`); // prettier-ignore
+  });
+  const aborted = new Promise<never>((_, reject) =>
+    options.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true }),
+  );
+  aborted.catch(() => undefined);
   const connected = await new Promise<boolean>((resolve) => {
     client.once('connect', () => resolve(true));
     // Refused credentials will be refused again: do not knock for ever (design §6, return code 4 or 5).
@@ -69,7 +82,9 @@ async function connect(options: FleetOptions, id: string): Promise<Sender | null
   if (key) await client.publishAsync(`boxes/${id}/status`, 'online', { qos: 1, retain: true });
   return {
     async publish(topic, payload, retain = false) {
-      await client.publishAsync(topic, payload, { qos: 1, retain });
+      // A message that is never acknowledged does not keep a stopped run.
+      await Promise.race([client.publishAsync(topic, payload, { qos: 1, retain }), aborted]);
+      fruitless = 0;
     },
     async close() {
       await client.endAsync(options.signal.aborted);

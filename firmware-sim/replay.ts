@@ -15,6 +15,11 @@ export interface ReplayOptions {
   readonly password?: string;
 }
 
+/** A connection that was made so often without one acknowledgement is not wanted: MQTT 3.1.1 has no other word for "you may not". */
+const MAX_FRUITLESS = 4;
+/** How long a stopped run waits for what is under way [ms]. */
+const LAST_WAIT = 2000;
+
 /** Resolves with the number of acknowledged messages. @throws when the server refuses or cannot be reached */
 export async function replay(options: ReplayOptions): Promise<number> {
   const { recording, speed, signal } = options;
@@ -35,6 +40,21 @@ export async function replay(options: ReplayOptions): Promise<number> {
       ),
     ),
   );
+  let fruitless = 0;
+  const refused = new Promise<never>((_, reject) => {
+    for (const client of clients)
+      // Not `connect`: that comes after what is under way was sent again, when the server has closed already.
+      client.on('packetreceive', (packet) => {
+        if (packet.cmd !== 'connack' || ++fruitless < MAX_FRUITLESS * connections) return;
+        const topic = messages[acknowledged]?.topic ?? '';
+        const filter = `${topic.split('/')[0]}/#`;
+        reject(new Error(`${options.url} closes every connection that publishes on ${topic}: open the topic there with LAMPPOST_OPEN_TOPICS='${filter}', or give --username and --password`)); // prettier-ignore
+      });
+  });
+  refused.catch(() => undefined);
+  const stopped = new Promise<void>((resolve) =>
+    signal.addEventListener('abort', () => setTimeout(resolve, LAST_WAIT).unref(), { once: true }),
+  );
   const started = clock();
   const first = messages[0]?.time ?? 0;
   let next = 0;
@@ -51,13 +71,18 @@ export async function replay(options: ReplayOptions): Promise<number> {
       if (signal.aborted) return;
       await client.publishAsync(message.topic, message.payload, { qos: 1 });
       acknowledged++;
+      fruitless = 0;
       options.onProgress?.(acknowledged, messages.length);
     }
   };
+  const sent = Promise.all(clients.flatMap((client) => Array.from({ length: WINDOW }, () => sender(client))));
+  sent.catch(() => undefined);
+  let whole = false;
   try {
-    await Promise.all(clients.flatMap((client) => Array.from({ length: WINDOW }, () => sender(client))));
+    whole = await Promise.race([sent.then(() => true), refused, stopped.then(() => false)]);
   } finally {
-    await Promise.all(clients.map((client) => client.endAsync()));
+    // What is not acknowledged by now will not be: a polite end would wait for it.
+    await Promise.all(clients.map((client) => client.endAsync(!whole)));
   }
   return acknowledged;
 }

@@ -69,12 +69,15 @@ describe('over a real broker', () => {
   let server: Server;
   let url = '';
   const got: string[] = [];
+  /** As our broker does with a topic that is not open: MQTT 3.1.1 can only close the connection. */
+  let open = true;
   beforeEach(async () => {
     got.length = 0;
+    open = true;
     const broker = await Aedes.createBroker({
       authorizePublish: (_client, packet, done) => {
         got.push(packet.payload.toString());
-        done(null);
+        done(open ? null : new Error('not open'));
       },
     });
     server = createServer(broker.handle);
@@ -110,4 +113,19 @@ describe('over a real broker', () => {
     expect(sent).toBe(1);
     expect(got).toEqual(['0']);
   });
+
+  it('a server that does not let it publish is named, with what to do; it does not try for ever', async () => {
+    open = false;
+    const signal = new AbortController().signal;
+    await expect(replay({ url, recording, speed: Infinity, connections: 2, signal })).rejects.toThrow(
+      /closes every connection that publishes on LASS\/Test\/x: open the topic there with LAMPPOST_OPEN_TOPICS='LASS\/#'/,
+    );
+  }, 30_000);
+
+  it('stops when told, also with messages under way that nobody acknowledges', async () => {
+    open = false;
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 100);
+    expect(await replay({ url, recording, speed: Infinity, connections: 2, signal: stop.signal })).toBe(0);
+  }, 30_000);
 });
