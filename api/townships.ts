@@ -75,7 +75,7 @@ export function townships(): readonly Township[] {
           countyEn: properties.COUNTYENG,
           nameEn: properties.TOWNENG,
           bbox: [west, south, east, north],
-          holds: (lon, lat) => within(rings, lon, lat),
+          holds: (lon, lat) => lon >= west && lon <= east && lat >= south && lat <= north && within(rings, lon, lat),
         },
       ];
     })

@@ -8,6 +8,7 @@ import { property, type PropertyKey } from '../../model/properties.ts';
 import { licence } from '../../registry/licences.ts';
 import { publicPlace, publicPlaces, publicProperties } from '../../registry/place.ts';
 import type { Registry, Thing } from '../../registry/registry.ts';
+import { townships } from '../townships.ts';
 import { boxDatastreamId, LEVELS, placeId, type ObservationLevel } from './box-ids.ts';
 import { boundsJson, boundsOf, joined, type Bounds } from './geometry.ts';
 import { prepared } from './read.ts';
@@ -101,7 +102,11 @@ export class BoxMirror {
 
   #writeThing(thing: Thing): boolean {
     const terms = licence(thing.licence);
+    const place = publicPlace(thing);
+    const town = place && townships().find((t) => t.holds(place.lon, place.lat));
     const properties = {
+      // Of the place that is shown; what the owner or a feed says comes before it.
+      ...(town ? { city: town.county, township: town.name } : {}),
       ...publicProperties(thing),
       stationID: thing.id,
       authority: thing.properties['authority'] ?? (thing.claimed ? 'community' : 'unclaimed'),
@@ -120,7 +125,6 @@ export class BoxMirror {
     const text = JSON.stringify(properties);
     const name = thing.name || thing.nativeId || thing.id;
     const description = thing.kind === 'station' ? 'reference station' : 'community sensor box';
-    const place = publicPlace(thing);
     const before = prepared(this.#db, 'SELECT name, properties FROM thing WHERE id = ?').get(thing.num) as
       | { name: string; properties: string }
       | undefined;

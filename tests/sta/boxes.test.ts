@@ -181,6 +181,17 @@ describe('entities', () => {
   });
 });
 
+it('says in which city and township a box hangs, of the place that is shown; what the owner says comes before', async () => {
+  const of = async (num: number): Promise<unknown[]> => {
+    const { properties } = await get(`/Things(${num})`);
+    return [properties.city, properties.township];
+  };
+  expect(await of(home)).toEqual(['臺北市', '大同區']);
+  expect((await of(school))[1]).toBe('信義區');
+  const found = await get(`/Things?$filter=${enc("properties/city eq '臺北市' and properties/township eq '大同區'")}`);
+  expect(found.value.map((t: { '@iot.id': number }) => t['@iot.id'])).toEqual([home]);
+});
+
 describe('Observations of one Datastream', () => {
   const of = (query: string): string => `/Datastreams(${stream('raw')})/Observations?${query}`;
   it.each([
