@@ -32,6 +32,11 @@ export const DEFAULT_LIMITS: RateLimits = {
 /** A valid key or token raises the limits this much. */
 const KNOWN_FACTOR = 10;
 
+/** Answers with values: where each box says its own licence, the header leads to what they mean. */
+const DATA =
+  /^\/(?:api\/v1\/(?:latest|boxes|stations|nearest|observations|frames|hotspots)|sta\/v1\.1|dumps|harvest)\b/;
+const LICENCE_LINK = '</api/v1/licences>; rel="license"';
+
 const COMPRESSIBLE = /^(?:text\/(?!event-stream)|application\/(?:[\w.+-]*json|x-ndjson|javascript)|image\/svg)/;
 const CODINGS = /-(?:br|gzip|deflate|zstd)"$/;
 
@@ -120,6 +125,12 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
       const vary = reply.getHeader('vary');
       if (!/accept-encoding/i.test(String(vary ?? '')))
         reply.header('vary', vary === undefined ? 'accept-encoding' : `${String(vary)}, accept-encoding`);
+    }
+    const { statusCode } = reply;
+    if ((statusCode === 200 || statusCode === 206) && DATA.test(request.url)) {
+      const link = String(reply.getHeader('link') ?? '');
+      if (!link.includes('rel="license"'))
+        reply.header('link', [...(link === '' ? [] : [link]), LICENCE_LINK].join(', '));
     }
     if (reply.statusCode !== 200 || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return payload;
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache');

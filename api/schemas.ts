@@ -343,7 +343,9 @@ export const framesAnswer = z.strictObject({
   start: rfc3339,
   end: rfc3339,
   hours: z.number().int(),
+  licences: z.array(z.string()).describe('Every licence that occurs'),
   ids: z.array(z.string()),
+  licence: z.array(z.string().nullable()).describe('Of the box at the same place in ids; null: not stated'),
   values: z.array(z.array(z.number().nullable())),
 });
 

@@ -147,7 +147,7 @@ export function frameRoutes(app: App, context: Context): void {
       const nums = [...new Set(hours.flatMap((h) => [...h.keys()]))].sort((a, b) => a - b);
       const shown = nums.flatMap((num) => {
         const thing = context.things.get(num);
-        return thing && !thing.retired ? [{ num, id: thing.id }] : [];
+        return thing && !thing.retired ? [{ num, id: thing.id, licence: thing.licence }] : [];
       });
       reply.header('cache-control', 'public, max-age=60');
       return {
@@ -157,7 +157,9 @@ export function frameRoutes(app: App, context: Context): void {
         start: formatTime(from),
         end: formatTime(to),
         hours: (to - from) / HOUR,
+        licences: [...new Set(shown.map((s) => s.licence))].filter((l) => l !== '').sort(),
         ids: shown.map((s) => s.id),
+        licence: shown.map((s) => s.licence || null),
         values: shown.map(({ num }) =>
           hours.map((h) => {
             const mean = h.get(num);

@@ -225,3 +225,21 @@ test('OPTIONS says what an address knows', async () => {
   expect(await allow('/api/v1/licences')).toBe('GET, HEAD, OPTIONS');
   expect(await allow('/nowhere')).toBeUndefined();
 });
+
+test('every answer with values leads to the licences', async () => {
+  const link = async (path: string): Promise<string> => String((await raw(path)).headers['link']);
+  for (const path of [
+    'latest.geojson?property=pm25',
+    'boxes',
+    'nearest?lat=25&lon=121',
+    'stations',
+    'observations?bbox=121,25,122,26',
+  ])
+    expect(await link(`/api/v1/${path}`), path).toContain('</api/v1/licences>; rel="license"');
+  expect(await link('/harvest/waqi.json')).toContain('rel="license"');
+  // One box: its own.
+  expect(await link(`/api/v1/boxes/${w.ids.school}`)).toBe(
+    '<https://creativecommons.org/licenses/by/4.0/>; rel="license"',
+  );
+  expect(await link('/api/v1/boxes?limit=1')).toMatch(/rel="next".*rel="license"/);
+});
