@@ -160,6 +160,19 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   operationRoutes(app, context, live, () => warm, exportsRunning);
   if (options.sta) staRoutes(app, context, options.sta.host, options.sta.scratch);
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => withTuples(app.swagger()));
+  for (const url of ['/api/v1', '/api/v1/'])
+    app.get(url, { schema: { hide: true } }, async () => ({
+      title: 'Lamppost',
+      openapi: '/api/openapi.json',
+      docs: '/api/docs',
+      data: '/data',
+      licences: '/api/v1/licences',
+      problems: '/problems',
+      sensorthings: options.sta ? '/sta/v1.1' : null,
+      calls: [...new Set(methods.routes.map((r) => r.url))]
+        .filter((u) => u.startsWith('/api/v1/') && u !== '/api/v1/')
+        .sort(),
+    }));
   const page = await pages(app, context);
 
   app.setNotFoundHandler((request, reply) => {

@@ -243,3 +243,11 @@ test('every answer with values leads to the licences', async () => {
   );
   expect(await link('/api/v1/boxes?limit=1')).toMatch(/rel="next".*rel="license"/);
 });
+
+test('the root of the calls names them, and where they are described', async () => {
+  for (const path of ['/api/v1', '/api/v1/']) {
+    const root = await w.json<{ openapi: string; calls: string[] }>(path);
+    expect(root.calls).toContain('/api/v1/boxes/:id/observations');
+    expect((await w.get(root.openapi)).status).toBe(200);
+  }
+});
