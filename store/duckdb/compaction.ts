@@ -10,6 +10,7 @@
 import { DAY, HOUR, MINUTE, startOfDay, type EpochMs } from '../../model/time.ts';
 import { PROPERTY_SLOTS } from '../../model/properties.ts';
 import { numbers } from './database.ts';
+import { touches } from './source.ts';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import {
   ANY_DATASTREAM,
@@ -61,8 +62,10 @@ const LATE_FILES = 4;
 const MOST_FILES = 1000;
 /** Days gathered together: as many of a month as `gatherRows` allows. */
 const PERIODS = [31, 16, 8, 4, 2];
-/** A month ended so long ago that what was on its way has come in. */
-const MONTH_SETTLED = 2 * DAY;
+/** Days of the present month that are gathered before it has ended. */
+const WEEK = 8;
+/** What ended so long ago has come in. */
+const SETTLED_DAYS = 2 * DAY;
 
 /** Rows are counted by Things where files say that there are not too many, else by 64 of them. */
 const MANY_THINGS = 100_000;
@@ -182,7 +185,7 @@ function monthStep(
     limits.fileRows,
   );
   if (open.length > 0 || stale.length > 0) return { kind: 'rollUp', month, parts: open, stale };
-  const ended = endOfMonth(month) + MONTH_SETTLED < now;
+  const ended = endOfMonth(month) + SETTLED_DAYS < now;
   if (!hours) return null;
   const fileRows = pieceRowsOf(rowsOf(hours), limits);
   const begun = hours.filter((p) => p.cut > 0);
@@ -191,32 +194,40 @@ function monthStep(
   const many = pieces.length > PIECES || (ended && hours.length > 1 && rowsOf(pieces) > rowsOf(hours) / 10);
   const large = ended && hours.some((p) => p.rows > 2 * fileRows && p.highest - p.lowest >= bucketOf(hours));
   if (many || large) return { kind: 'merge', parts: hours, fileRows };
-  return ended ? gatherStep(month, days, manifest, limits) : null;
+  return gatherStep(month, days, manifest, now, limits);
 }
 
-/** The days of a past month together, and what has come in late into those gathered before. */
-function gatherStep(month: EpochMs, files: readonly Part[], manifest: Manifest, limits: CompactionLimits): Step | null {
+/** The days of a past week or month together, and what has come in late into those gathered before. */
+function gatherStep(
+  month: EpochMs,
+  files: readonly Part[],
+  manifest: Manifest,
+  now: EpochMs,
+  limits: CompactionLimits,
+): Step | null {
   const fileRows = pieceRowsOf(rowsOf(files), limits);
-  const pieces = files.filter(isPiece);
-  const others = files.filter((p) => !isPiece(p));
-  const begun = others.filter((p) => p.cut > 0 && p.merged);
+  const begun = files.filter((p) => p.cut > 0 && p.merged);
   // All of one merge: what was made anew in between counts as late.
   if (begun.length > 0) return { kind: 'merge', parts: begun.filter((p) => p.cut === begun[0]?.cut), fileRows };
+  const pieces = files.filter(isPiece);
   const gathered = new Set(pieces.flatMap((p) => [...daysOfPart(p)]));
-  const isLate = (p: Part): boolean => ofSeveralDays(p) || gathered.has(startOfDay(p.start));
-  const late = others.filter(isLate);
+  const isLate = (p: Part): boolean => !isPiece(p) && (ofSeveralDays(p) || gathered.has(startOfDay(p.start)));
+  const late = files.filter(isLate);
   if (late.length > LATE_FILES || rowsOf(late) > rowsOf(pieces) * LATE_SHARE) return { kind: 'fold', pieces, late };
+  const longest = endOfMonth(month) + SETTLED_DAYS < now ? 31 : WEEK;
   const share = (days: number): number => rowsOf(files) * Math.min(1, days / 31);
-  const period = PERIODS.find((days) => share(days) <= limits.gatherRows);
+  const period = PERIODS.find((days) => days <= longest && share(days) <= limits.gatherRows);
   if (period === undefined) return null;
   const periods = new Map<number, Part[]>();
-  for (const part of others.filter((p) => !isLate(p))) {
+  for (const part of files.filter((p) => !isLate(p))) {
     const nth = Math.floor((part.start - month) / (period * DAY));
     periods.set(nth, [...(periods.get(nth) ?? []), part]);
   }
-  for (const parts of periods.values()) {
-    const days = new Set(parts.map((p) => startOfDay(p.start)));
-    if (days.size > 1 && ![...days].some((day) => manifest.amended.has(day))) return { kind: 'merge', parts, fileRows };
+  for (const [nth, parts] of periods) {
+    const end = Math.min(month + (nth + 1) * period * DAY, endOfMonth(month));
+    const spans = new Set(parts.map((p) => `${startOfDay(p.start)} ${startOfDay(p.end - 1)}`));
+    if (end + SETTLED_DAYS < now && spans.size > 1 && !parts.some((p) => touches(p, manifest.amended)))
+      return { kind: 'merge', parts, fileRows };
   }
   return null;
 }
@@ -248,7 +259,9 @@ export async function nextStep(
   const wholes: WholeDay[] = [];
   for (const day of ended) {
     if (gathered.has(day)) continue;
-    const step = dayStep(day, partsOf.get(day) ?? [], waiting.get(day), now, limits);
+    // A file of several days belongs to gathered ones, be they lost.
+    const parts = (partsOf.get(day) ?? []).filter((p) => !ofSeveralDays(p));
+    const step = dayStep(day, parts, waiting.get(day), now, limits);
     if (step?.kind !== 'whole') {
       if (step && wholes.length === 0) return step;
       continue;

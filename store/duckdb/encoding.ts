@@ -61,14 +61,17 @@ export function encode(source: string): string {
     FROM judged ORDER BY datastream, "phenomenonTime"`;
 }
 
-/** The columns of an encoded file as those of the table `recent`. */
-export const DECODED = `
+/** The columns of an encoded file as those of the table `recent`; each column that is named costs, empty or not. */
+const columns = (exact: (name: string) => string): string => `
   datastream, "phenomenonTime", "phenomenonTime" + latency AS "resultTime",
-  coalesce("rawSteps" / ${scale('decimals')}, "rawExact", 'NaN'::DOUBLE) AS raw,
-  coalesce("correctedSteps" / ${scale('"correctedDecimals"')}, "correctedExact", 'NaN'::DOUBLE) AS corrected,
-  coalesce(("correctedSteps" - below) / ${scale('"correctedDecimals"')}, "lo90Exact", 'NaN'::DOUBLE) AS lo90,
-  coalesce(("correctedSteps" + above) / ${scale('"correctedDecimals"')}, "hi90Exact", 'NaN'::DOUBLE) AS hi90,
+  coalesce("rawSteps" / ${scale('decimals')}, ${exact('raw')}'NaN'::DOUBLE) AS raw,
+  coalesce("correctedSteps" / ${scale('"correctedDecimals"')}, ${exact('corrected')}'NaN'::DOUBLE) AS corrected,
+  coalesce(("correctedSteps" - below) / ${scale('"correctedDecimals"')}, ${exact('lo90')}'NaN'::DOUBLE) AS lo90,
+  coalesce(("correctedSteps" + above) / ${scale('"correctedDecimals"')}, ${exact('hi90')}'NaN'::DOUBLE) AS hi90,
   flag, reasons, "level", model`;
+export const DECODED = columns((name) => `"${name}Exact", `);
+/** The same of a file without exact values. */
+export const DECODED_STEPS = columns(() => '');
 
 /** Delta-packed integers under zstd; dictionaries only hide the order that makes them small. */
 export const PARQUET = (layout: string, rowGroup: number): string =>

@@ -74,10 +74,10 @@ export function rollUp(encoded: string): string {
     GROUP BY datastream, hour, decimals, "correctedDecimals"`;
 }
 
-/** Partials out of roll-up rows; the WHERE clause of the caller restricts datastream and hour. */
-export function partialsOfHours(files: string, condition: string): string {
+/** Partials out of roll-up rows. */
+export function partialsOfHours(files: string, exact: boolean): string {
   const value = (name: string, decimals: string): string =>
-    orNaN(`coalesce("${name}" / power(10, ${decimals}), "${name}Exact")`);
+    orNaN(`coalesce("${name}" / power(10, ${decimals})${exact ? `, "${name}Exact"` : ''})`);
   const rawOf = (name: string): string => `${value(name, 'decimals')} AS "${name}"`;
   const correctedOf = (name: string): string => `${value(name, '"correctedDecimals"')} AS "${name}"`;
   return `
@@ -87,5 +87,5 @@ export function partialsOfHours(files: string, condition: string): string {
       ${correctedOf('correctedSum')}, ${correctedOf('correctedMin')}, ${correctedOf('correctedMax')},
       ${value('correctedSum', '"correctedDecimals"')} - ${value('belowSum', '"correctedDecimals"')} AS "lo90Sum",
       ${value('correctedSum', '"correctedDecimals"')} + ${value('aboveSum', '"correctedDecimals"')} AS "hi90Sum"
-    FROM ${files} WHERE ${condition}`;
+    FROM ${files}`;
 }

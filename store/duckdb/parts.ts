@@ -39,6 +39,8 @@ export interface Part {
   readonly cut: DatastreamId;
   /** Holds a range of datastreams of its whole time, as a merge made it. false = what was moved out of `recent` at one time. */
   readonly merged: boolean;
+  /** Holds values that no steps can say (encoding.ts): only then their columns, nearly always empty, are read. */
+  readonly exact: boolean;
   /** Are its rows in the roll-ups of the month? (days only) */
   readonly rolled: Rolled;
 }
@@ -51,6 +53,9 @@ export interface PartPlan extends Pick<Part, 'kind' | 'start' | 'end' | 'version
   /** Tells files of one day and generation apart. */
   readonly index: number;
 }
+
+/** What is found out about a file once it is written. */
+export type Written = Pick<Part, 'rows' | 'lowest' | 'highest' | 'exact'>;
 
 export const ANY_DATASTREAM = { lowest: 0, highest: 0x7fff_ffff } as const;
 
@@ -135,10 +140,7 @@ export class PartFolder {
   }
 
   /** Makes a file with `write(temporary path)`, which answers what is in it, and gives it its name once it is safe on disk. */
-  async make(
-    plan: PartPlan,
-    write: (path: string) => Promise<Pick<Part, 'rows' | 'lowest' | 'highest'>>,
-  ): Promise<Part> {
+  async make(plan: PartPlan, write: (path: string) => Promise<Written>): Promise<Part> {
     const { kind, start, end, version, merged, rolled } = plan;
     const name = PartFolder.nameOf(plan);
     const path = join(this.folder, name);

@@ -34,6 +34,8 @@ export interface View {
   /** Earliest and latest phenomenon time of anything stored; Infinity, -Infinity when empty. */
   readonly first: EpochMs;
   readonly last: EpochMs;
+  /** No row of the recent table lies before. */
+  readonly recentFrom: EpochMs;
 }
 
 /** Spans of up to this many days are looked through at once when the page is of at least so many rows. */
@@ -69,7 +71,9 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     const span: Span = descending
       ? { from: Math.max(from, startOfDay(to - width)), to }
       : { from, to: Math.min(to, startOfDay(from + width - 1) + DAY) };
-    const source = observations(view.folder, view.manifest, { span, where, datastreams: query.datastreams });
+    const { datastreams } = query;
+    const { recentFrom } = view;
+    const source = observations(view.folder, view.manifest, { span, where, datastreams, recentFrom });
     const sql = `SELECT ${SELECT_COLUMNS} FROM (${source})
       ORDER BY "phenomenonTime" ${direction}, datastream ${direction} LIMIT ${literal(missing)}`;
     const block = await readColumns(await view.connection.run(sql));
@@ -153,8 +157,15 @@ function partialsByHour(view: View, span: Span, datastream: number): string {
     }
     const without = former.map((f) => ` AND hour NOT BETWEEN ${f.first} AND ${f.last}`).join('');
     const condition = `${where} AND hour >= ${first} AND hour < ${end}${without}`;
-    const files = fromParts(folder, months, '*', condition);
-    if (files.length > 0) selects.push(partialsOfHours(`(${files.join(' UNION ALL ')})`, 'true'));
+    for (const exact of [true, false]) {
+      const files = fromParts(
+        folder,
+        months.filter((p) => p.exact === exact),
+        '*',
+        condition,
+      );
+      if (files.length > 0) selects.push(partialsOfHours(`(${files.join(' UNION ALL ')})`, exact));
+    }
   }
   selects.push(partialsOfRows(rows.map((r) => `(${r})`).join(' UNION ALL '), HOUR, 0));
   return selects.map((s) => `(${s})`).join(' UNION ALL ');

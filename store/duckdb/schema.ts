@@ -40,7 +40,8 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE extent(datastream INTEGER NOT NULL, "first" BIGINT NOT NULL, "last" BIGINT NOT NULL,
      "lastResult" BIGINT NOT NULL, corrected BOOLEAN NOT NULL);`,
   // 4. Files of several days (parts.ts): who takes each file of observations for one of one day must not open the folder.
-  'SELECT 4',
+  //    Whether files made before hold values that are no decimal numbers is not known.
+  'ALTER TABLE part ADD COLUMN exact BOOLEAN DEFAULT true',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -4,7 +4,7 @@
  */
 import { DAY, HOUR, startOfDay, type EpochMs } from '../../model/time.ts';
 import { COLUMN_NAMES } from '../columns.ts';
-import { DECODED } from './encoding.ts';
+import { DECODED, DECODED_STEPS } from './encoding.ts';
 import type { Manifest, Part, PartFolder } from './parts.ts';
 
 export interface Span {
@@ -77,6 +77,8 @@ export interface Source {
   readonly where?: string;
   /** Without the recent table: day files only. */
   readonly filesOnly?: boolean;
+  /** No row of the recent table lies before: half of the time of a small page is planning. */
+  readonly recentFrom?: EpochMs;
   /** Only these of the day files. */
   readonly days?: readonly Part[];
   /** A table that holds the rows of some of the files. */
@@ -91,7 +93,20 @@ export function decoded(
   staged: Source['staged'] = null,
 ): string[] {
   const inFiles = parts.filter((p) => !staged?.names.has(p.name));
-  const selects = fromParts(folder, inFiles, DECODED, condition);
+  const selects = [
+    ...fromParts(
+      folder,
+      inFiles.filter((p) => p.exact),
+      DECODED,
+      condition,
+    ),
+    ...fromParts(
+      folder,
+      inFiles.filter((p) => !p.exact),
+      DECODED_STEPS,
+      condition,
+    ),
+  ];
   if (staged && inFiles.length < parts.length)
     selects.push(`SELECT ${columnList} FROM ${staged.table} WHERE ${condition}`);
   return selects;
@@ -108,7 +123,8 @@ export function observations(folder: PartFolder, manifest: Manifest, source: Sou
   const amended = days.filter((p) => touches(p, manifest.amended) || (together && staged?.names.has(p.name)));
   const plain = days.filter((p) => !amended.includes(p));
   const selects: string[] = [];
-  if (!source.filesOnly) selects.push(`SELECT ${columnList} FROM recent WHERE ${condition}`);
+  if (!source.filesOnly && source.span.to > (source.recentFrom ?? -Infinity))
+    selects.push(`SELECT ${columnList} FROM recent WHERE ${condition}`);
   selects.push(...decoded(folder, plain, condition, staged));
   if (amended.length > 0) {
     const columns = COLUMN_NAMES.map((name) =>

@@ -6,9 +6,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { COLUMN_NAMES } from '../columns.ts';
 import { STAGE_DATABASE } from './database.ts';
-import { DECODED } from './encoding.ts';
 import { isPiece, type Manifest, type Part, type PartFolder } from './parts.ts';
-import { daysIn, fromParts, literal, within, type Span } from './source.ts';
+import { daysIn, decoded, literal, within, type Span } from './source.ts';
 
 export interface Stage {
   readonly span: Span;
@@ -44,7 +43,7 @@ export class Stages {
     const wide: Span = { from: span.from, to: Math.max(span.to, reach) };
     const all = piecesIn(manifest, wide);
     const table = `${STAGE_DATABASE}.stage_${this.#next++}`;
-    const files = fromParts(folder, all, DECODED, within(wide)).join(' UNION ALL ');
+    const files = decoded(folder, all, within(wide)).join(' UNION ALL ');
     const columns = COLUMN_NAMES.map((name) => `"${name}"`).join(', ');
     await connection.run(
       `CREATE TABLE ${table} AS SELECT ${columns} FROM (${files}) ORDER BY "phenomenonTime" // ${literal(Math.max(1, (wide.to - wide.from) / 64))}`,

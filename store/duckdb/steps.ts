@@ -17,6 +17,7 @@ import {
   type PartFolder,
   type PartPlan,
   type Rolled,
+  type Written,
 } from './parts.ts';
 import { fromParts, inHours, observations, rectangle, within, type Span } from './source.ts';
 
@@ -52,17 +53,19 @@ export async function copy(
   select: string,
   path: string,
   plan: Pick<Part, 'kind' | 'start' | 'end'>,
-): Promise<Pick<Part, 'rows' | 'lowest' | 'highest'>> {
+): Promise<Written> {
   const rowGroup = plan.kind === 'days' && ofSeveralDays(plan) ? ROW_GROUP.several : ROW_GROUP[plan.kind];
   const layout = plan.kind === 'days' ? 'observations' : 'hours';
   const [rows = 0] = await one(connection, `COPY (${select}) TO ${quote(path)} ${PARQUET(layout, rowGroup)}`);
-  if (rows === 0) return { rows, ...ANY_DATASTREAM };
-  const [lowest = 0, highest = 0] = await one(
+  if (rows === 0) return { rows, ...ANY_DATASTREAM, exact: false };
+  const ids = `CASE WHEN path_in_schema = 'datastream' THEN`;
+  const [lowest = 0, highest = 0, exact = 1] = await one(
     connection,
-    `SELECT min(stats_min_value::INTEGER), max(stats_max_value::INTEGER) FROM parquet_metadata(${quote(path)})
-     WHERE path_in_schema = 'datastream'`,
+    `SELECT min(${ids} stats_min_value::INTEGER END), max(${ids} stats_max_value::INTEGER END),
+       bool_or(path_in_schema LIKE '%Exact' AND coalesce(stats_null_count, 0) < num_values)::INTEGER
+     FROM parquet_metadata(${quote(path)})`,
   );
-  return { rows, lowest, highest };
+  return { rows, lowest, highest, exact: exact === 1 };
 }
 
 const make = async (
@@ -335,9 +338,9 @@ export async function list({ connection, manifest, generation }: Workshop, chang
 
 /** @param extended whether the rows are in the table `extent` */
 export function insertPart(part: Part, extended: boolean): string {
-  const { kind, start, end, version, name, rows, bytes, crc, lost, lowest, highest, cut, merged, rolled } = part;
+  const { kind, start, end, version, name, rows, bytes, crc, lost, lowest, highest, cut, merged, exact, rolled } = part;
   return `INSERT INTO part VALUES (${quote(kind)}, ${start}, ${end}, ${version}, ${quote(name)}, ${rows}, ${bytes}, ${crc}, ${quote(lost)},
-    ${lowest}, ${highest}, ${cut}, ${merged}, ${quote(rolled)}, ${extended || kind === 'hours'})`;
+    ${lowest}, ${highest}, ${cut}, ${merged}, ${quote(rolled)}, ${extended || kind === 'hours'}, ${exact})`;
 }
 
 export async function readParts(connection: DuckDBConnection): Promise<Part[]> {
@@ -357,6 +360,7 @@ export async function readParts(connection: DuckDBConnection): Promise<Part[]> {
     highest: number(row, 'highest'),
     cut: number(row, 'cut'),
     merged: row['merged'] === true,
+    exact: row['exact'] === true,
     rolled: row['rolled'] as Rolled,
   }));
 }

@@ -1,6 +1,6 @@
 /**
- * The embedded store: recent observations, checkpoint, models and rejects in `observations.duckdb`, older observations in one
- * Parquet file a UTC day and hour roll-ups in one a month, below `parquet/`. `docs/store.md` says what lies where and why.
+ * The embedded store: recent observations, checkpoint, models and rejects in `observations.duckdb`, older observations in Parquet
+ * files of a UTC day, then of a month, and hour roll-ups of a month, below `parquet/`. `docs/store.md` says what lies where and why.
  *
  * One instance owns the folder; all of it runs on the thread that opened it, DuckDB's own threads do the work.
  */
@@ -71,8 +71,9 @@ const SCAN_ROWS = 50_000;
 
 const SQL_TIMEOUT = 10_000;
 const MAX_REJECTS = 500_000;
-/** A long step of compaction is followed by a pause of its own length, up to this [ms], so that it takes half of its threads at most. */
+/** Compaction pauses for as long as it has worked, up to this [ms], so that it takes half of its threads at most. */
 const LONGEST_PAUSE = 30_000;
+/** … and not before it has worked for so long [ms]. */
 const SHORT_STEP = 2000;
 /** Errors that lie in the question or in the load, not in the files. */
 const OWN_FAULT = /^(Parser|Binder|Catalog|Conversion|Out of Range|Out of Memory|Permission|INTERRUPT|FATAL|INTERNAL) /;
@@ -99,6 +100,11 @@ export class DuckStore implements BulkStore {
   #recentRows = 0;
   #first: EpochMs = Infinity;
   #last: EpochMs = -Infinity;
+  /** No row of `recent` lies before, from that generation on. */
+  #recentFrom: EpochMs = -Infinity;
+  #recentSince = 0;
+  /** Earliest row appended since the step of compaction in hand began. */
+  #appendedFrom: EpochMs = Infinity;
   /** Generations that running reads may still look at. */
   readonly #reading = new Map<symbol, number>();
   /** Files that count no longer from this generation on, to be deleted when nobody reads them. */
@@ -107,6 +113,8 @@ export class DuckStore implements BulkStore {
   #compactProblem = '';
   readonly #brief = new Set<Promise<unknown>>();
   #committing = false;
+  /** Time of steps of compaction since the last pause [ms]. */
+  #worked = 0;
   #closed = false;
   #verifyNext = 0;
   #lookedAt = -Infinity;
@@ -189,6 +197,8 @@ export class DuckStore implements BulkStore {
     this.#recentRows = recent;
     this.#first = recent > 0 ? first : Infinity;
     this.#last = recent > 0 ? last : -Infinity;
+    this.#recentFrom = this.#first;
+    this.#recentSince = generation;
     for (const part of manifest.days) {
       this.#first = Math.min(this.#first, part.start);
       this.#last = Math.max(this.#last, part.end - 1);
@@ -306,6 +316,7 @@ export class DuckStore implements BulkStore {
                 folder: this.#parts,
                 first: this.#first,
                 last: this.#last,
+                recentFrom: this.#recentFrom,
               }),
             signal,
             false,
@@ -319,7 +330,8 @@ export class DuckStore implements BulkStore {
         }
         return await db.read(async (connection) => {
           const manifest = await this.#manifestOf(connection);
-          return work({ connection, manifest, folder: this.#parts, first: this.#first, last: this.#last });
+          const recentFrom = manifest.generation >= this.#recentSince ? this.#recentFrom : -Infinity;
+          return work({ connection, manifest, folder: this.#parts, first: this.#first, last: this.#last, recentFrom });
         }, signal);
       } finally {
         this.#reading.delete(me);
@@ -426,6 +438,8 @@ export class DuckStore implements BulkStore {
       for (const i of inserted) {
         const t = rows.phenomenonTime[i] as number;
         if (t < this.#first) this.#first = t;
+        if (t < this.#recentFrom) this.#recentFrom = t;
+        if (t < this.#appendedFrom) this.#appendedFrom = t;
         if (t > this.#last) this.#last = t;
       }
       return result;
@@ -625,6 +639,7 @@ export class DuckStore implements BulkStore {
   async compact(now: EpochMs): Promise<void> {
     await this.#database();
     const moved = new Set<EpochMs>();
+    this.#worked = 0;
     let steps = 0;
     try {
       while (!this.#closed) {
@@ -723,13 +738,22 @@ export class DuckStore implements BulkStore {
       const shop: Workshop = { connection, folder: this.#parts, manifest, generation, limits: this.#limits };
       let change: Change = { made: [], gone: [] };
       try {
+        this.#appendedFrom = Infinity;
         if (fromRecent) await connection.run('BEGIN');
         change = await work(shop);
         if (!fromRecent) await connection.run('BEGIN');
         const after = await list(shop, change);
         await tidyExtents(connection);
+        const [recentFrom = Infinity] = fromRecent
+          ? await one(connection, `SELECT coalesce(min("phenomenonTime"), 'inf'::DOUBLE) FROM recent`)
+          : [this.#recentFrom];
         this.#manifests.set(generation, after);
         await this.#commitFiles(connection, generation);
+        if (fromRecent) {
+          // What has been appended since the transaction began is not in what it saw.
+          this.#recentFrom = Math.min(recentFrom, this.#appendedFrom);
+          this.#recentSince = generation;
+        }
         this.#recentRows -= rowsOf(after.days) - rowsOf(manifest.days);
         this.#garbage.push(...change.gone.map((p) => ({ name: p.name, generation })));
       } catch (error) {
@@ -740,9 +764,11 @@ export class DuckStore implements BulkStore {
       }
     });
     this.#collect();
-    const took = performance.now() - began;
-    if (took > SHORT_STEP)
-      await delay(Math.min(took, LONGEST_PAUSE), undefined, { signal: this.#closing.signal }).catch(() => {});
+    this.#worked += performance.now() - began;
+    if (this.#worked <= SHORT_STEP) return;
+    const pause = Math.min(this.#worked, LONGEST_PAUSE);
+    this.#worked = 0;
+    await delay(pause, undefined, { signal: this.#closing.signal }).catch(() => {});
   }
 
   /** Gives back the space of deleted rows. Not possible beside other transactions; then the next commit past the threshold does it. */

@@ -1,5 +1,5 @@
 /** Past months in files of a month: gathering, late and recomputed values, damage, and reading by time. */
-import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -76,9 +76,13 @@ async function filled(): Promise<MemoryStore> {
 it('days of a month that has come to rest become files of ranges of datastreams, each datastream in one', async () => {
   const reference = await filled();
   expect((await files('days')).length).toBe(DAYS);
+  // The first eight days have come to rest, the others not.
+  await store.compact(T0 + 10.5 * DAY);
+  expect((await files('days')).length).toBe(DAYS - 8);
+  await agrees(reference);
   // December has begun, but not for long.
   await store.compact(T0 + 31 * DAY);
-  expect((await files('days')).length).toBe(DAYS);
+  expect((await files('days')).length).toBeLessThanOrEqual(2);
   await store.compact(DECEMBER);
   expect(await files('days')).toEqual([]);
   const pieces = await files('months');
@@ -259,7 +263,7 @@ it('a folder of the third version is brought up to date by itself', async () => 
   await store.close();
   const db = await DuckDBInstance.create(join(folder, 'observations.duckdb'));
   const connection = await db.connect();
-  await connection.run('UPDATE schema_version SET version = 3');
+  await connection.run('ALTER TABLE part DROP COLUMN exact; UPDATE schema_version SET version = 3');
   connection.closeSync();
   db.closeSync();
   await rm(join(folder, 'parquet', 'months'), { recursive: true });
@@ -269,4 +273,28 @@ it('a folder of the third version is brought up to date by itself', async () => 
   expect(await files('days')).toEqual([]);
   await agrees(reference);
   expect(SCHEMA_VERSION).toBe(4);
+});
+
+it('all files of a month are lost and late rows are not: they stay, and the month comes back whole', async () => {
+  await open({ limits: { pieceRows: 100_000 } });
+  const reference = new MemoryStore();
+  for (const to of [store, reference]) await to.append(columnsOf(month()), [], 1);
+  await store.compact(DECEMBER);
+  const [piece = '', ...others] = await files('months');
+  expect(others).toEqual([]);
+  const rows = columnsOf([late(1), { ...late(2), phenomenonTime: T0 + 6 * DAY + MINUTE }]);
+  for (const to of [store, reference]) await to.append(rows, [], 2);
+  await store.compact(DECEMBER);
+  expect((await files('months')).length).toBe(2);
+  await store.close();
+  await rename(join(folder, 'parquet', 'months', piece), join(folder, 'copy'));
+  await open();
+  expect(await store.count(0, DECEMBER)).toBe(2);
+  await store.compact(DECEMBER + DAY);
+  expect(await store.count(0, DECEMBER)).toBe(2);
+  await store.close();
+  await rename(join(folder, 'copy'), join(folder, 'parquet', 'months', piece));
+  await open();
+  await store.compact(DECEMBER + DAY);
+  await agrees(reference);
 });
