@@ -250,10 +250,15 @@ async function inTurn<T, R>(list: readonly T[], work: (item: T) => Promise<R>): 
   return results;
 }
 
+/** Of the query that was made last: expansions repeat the same one a thousand times. */
+let kept = { rawQuery: '', text: '' };
 /** $skip is kept beside the token for readers of the link; the token alone decides. */
 function nextUrl(url: string, rawQuery: string, skip: number, token: string): string {
-  const kept = rawQuery.split('&').filter((s) => s !== '' && !/^(?:\$|%24)skip(?:token)?=/i.test(s));
-  return `${url}?${[...kept, `$skip=${skip}`, `$skiptoken=${token}`].join('&')}`;
+  if (kept.rawQuery !== rawQuery) {
+    const others = rawQuery.split('&').filter((s) => s !== '' && !/^(?:\$|%24)skip(?:token)?=/i.test(s));
+    kept = { rawQuery, text: others.map((s) => `${s}&`).join('') };
+  }
+  return `${url}?${kept.text}$skip=${skip}&$skiptoken=${token}`;
 }
 
 /** The entity with its expansions. */
@@ -269,10 +274,9 @@ export async function expanded(
       'the query takes too long; ask for less at once: a smaller $top, fewer expansions, a narrower filter',
     );
   const fresh = type.name === 'Datastream' && ctx.foreign ? ctx.foreign.fresh(row) : row;
-  const json = entityJson(type, fresh, ctx.base, query.select);
+  const json = entityJson(type, fresh, ctx.base, query.select, expandedNames(query));
   const id = row['id'] as EntityId;
   for (const { navigation, query: inner } of query.expand) {
-    delete json[`${navigation.name}@iot.navigationLink`];
     const target = entity(navigation.target);
     if (!navigation.many) {
       const foreignKey = navigation.by.kind === 'own' ? row[navigation.by.column] : null;
@@ -299,8 +303,25 @@ export async function expanded(
   return json;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+const names = new WeakMap<Query, ReadonlySet<string>>();
+/** Relations that are shown themselves, not as links. */
+function expandedNames(query: Query): ReadonlySet<string> {
+  if (query.expand.length === 0) return NONE;
+  let found = names.get(query);
+  if (!found) names.set(query, (found = new Set(query.expand.map((x) => x.navigation.name))));
+  return found;
+}
+
+const texts = new WeakMap<Query, string>();
 /** The options of an expansion as a query string of its own, for its next link. */
 function queryText(q: Query): string {
+  let text = texts.get(q);
+  if (text === undefined) texts.set(q, (text = writtenOut(q)));
+  return text;
+}
+
+function writtenOut(q: Query): string {
   const parts: string[] = [];
   const add = (name: string, value: string): void => void parts.push(`$${name}=${encodeURIComponent(value)}`);
   if (q.top !== null) add('top', String(q.top));
