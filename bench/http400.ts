@@ -3,7 +3,8 @@
  * readings flow in: `node bench/http400.ts [--shape minutes|city] [--folder DIR] [--keep] [--rate 5000] [--seconds 60]`
  *
  * `minutes`: 190 boxes, four values a minute for a year. `city`: 10,000 boxes, four values each 53 minutes for 371 days. Both end
- * yesterday (UTC). The folder is filled when it is empty (some ten minutes, 2–4 GB); with --keep it can be asked again.
+ * yesterday (UTC). The folder is filled when it is empty (some ten minutes, 2–4 GB); with --keep it can be asked again, in about
+ * four minutes: `node bench/http400.ts --folder DIR --keep`.
  * Readings are sent by a process of its own over 100 connections. Linux only: memory is read from /proc.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -30,7 +31,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '5000' },
     /** Fewer days than the shape has. */
     days: { type: 'string' },
-    seconds: { type: 'string', default: '60' },
+    seconds: { type: 'string', default: '80' },
     rounds: { type: 'string', default: '100' },
     'server-flags': { type: 'string', default: '' },
   },
@@ -126,6 +127,38 @@ const get = (path: string): Promise<{ status: number; text: string }> =>
     asked.on('error', reject);
     asked.end();
   });
+/**
+ * Requests a second over some connections, each asking again with the tag it has: most are answered 304.
+ * @returns requests and how many of them were hits
+ */
+async function revalidate(
+  path: string,
+  connections: number,
+  milliseconds: number,
+): Promise<{ requests: number; hits: number }> {
+  // prettier-ignore
+  const until = performance.now() + milliseconds;
+  let requests = 0;
+  let hits = 0;
+  const one = new Agent({ keepAlive: true, maxSockets: connections });
+  const ask = (tag: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const headers = tag === '' ? {} : { 'if-none-match': tag };
+      const asked = request({ port: ports.http, host: '127.0.0.1', path, agent: one, headers }, (response) => {
+        if (response.statusCode === 304) hits++;
+        response.resume();
+        response.on('end', () => resolve(response.headers.etag ?? ''));
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
+  const client = async (): Promise<void> => {
+    for (let tag = await ask(''); performance.now() < until; requests++) tag = await ask(tag);
+  };
+  await Promise.all(Array.from({ length: connections }, client));
+  one.destroy();
+  return { requests, hits };
+}
 /** Size only: a year of minutes is not kept. */
 const stream = (path: string): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -182,6 +215,13 @@ const questions: Question[] = [
     right: (text) => items(text) >= 27,
   },
   {
+    what: 'newest 100 observations of one datastream',
+    limit: 'p99 < 20 ms',
+    rounds: rounds * 2,
+    path: (i) => `${observations(i)}&from=${iso(start)}&limit=100&order=desc`,
+    right: (text) => items(text) === 100,
+  },
+  {
     what: 'SensorThings: 100 Observations of one Datastream',
     limit: 'p99 < 20 ms',
     rounds: rounds * 3,
@@ -206,7 +246,7 @@ const questions: Question[] = [
 ];
 
 // A year of minutes that ended long ago has nothing new to show.
-const asked = values.shape === 'city' ? questions : questions.slice(0, 4);
+const asked = values.shape === 'city' ? questions : questions.slice(0, 5);
 
 const rows: [what: string, measured: string, limit: string][] = [];
 async function ask(when: string): Promise<void> {
@@ -225,6 +265,11 @@ async function ask(when: string): Promise<void> {
     took.sort((a, b) => a - b);
     const at = (p: number): string => (took[Math.min(took.length - 1, Math.floor(p * took.length))] as number).toFixed(1); // prettier-ignore
     rows.push([`${q.what}, ${when}`, `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms of ${took.length}`, q.limit]);
+    say(rows.at(-1)?.join('  |  ') ?? '');
+  }
+  if (values.shape === 'city') {
+    const { requests, hits } = await revalidate('/api/v1/latest.geojson?property=pm25&level=corrected', 16, 4000);
+    rows.push([`latest of the whole city asked again with its tag, ${when}`, `${Math.round(requests / 4).toLocaleString('en')} requests/s, ${((100 * hits) / requests).toFixed(1)} % of them 304`, '1,000/s']); // prettier-ignore
     say(rows.at(-1)?.join('  |  ') ?? '');
   }
   const resident = memory().now;
