@@ -85,6 +85,15 @@ function addTick(db: DatabaseSync, patience: number): void {
 /** Arithmetic may lead beyond what a Date holds. */
 const LAST_MOMENT = 8.64e15;
 
+/** Literals were checked before; a place may be anything that somebody wrote, and is then nowhere. */
+function wktOrNull(text: string): Geometry | null {
+  try {
+    return parseWkt(text);
+  } catch {
+    return null;
+  }
+}
+
 /** Text functions count in characters of the value, not in bytes. */
 function addFunctions(db: DatabaseSync): void {
   // Geometries of literals recur row by row: parse each once. Bounded, because rows' own geometries pass through too.
@@ -94,7 +103,7 @@ function addFunctions(db: DatabaseSync): void {
     let g = cache.get(value);
     if (g === undefined) {
       if (cache.size > 5000) cache.clear();
-      g = value.startsWith('{') ? readGeoJson(value) : parseWkt(value);
+      g = value.startsWith('{') ? readGeoJson(value) : wktOrNull(value);
       cache.set(value, g);
     }
     return g;

@@ -149,9 +149,12 @@ SIDES['Things']?.numbers.forEach((e) => {
   if (e.text === 'id') (e as { of: (x: Entity) => number }).of = (x) => x['@iot.id'];
 });
 
+/** A value whose type each row has for itself; two of them beside each other are compared as what both are there. */
+const isOpen = (text: string): boolean => text === 'result' || /^(?:properties|parameters)\/\w+$/.test(text);
+
 function grammar(side: Side): fc.Arbitrary<Expr<boolean>> {
   const two = <T extends Value, R extends Value>(a: fc.Arbitrary<Expr<T>>, b: fc.Arbitrary<Expr<T>>, write: (x: string, y: string) => string, f: (x: T, y: T) => R | null) =>
-    fc.tuple(a, b).map(([x, y]) => call(write(x.text, y.text), [x, y], f)); // prettier-ignore
+    fc.tuple(a, b).filter(([x, y]) => !(isOpen(x.text) && isOpen(y.text))).map(([x, y]) => call(write(x.text, y.text), [x, y], f)); // prettier-ignore
   const { any } = fc.letrec<{ any: Expr<boolean>; number: Expr<number>; text: Expr<string>; time: Expr<number> }>(
     (tie) => {
       const [number, text, time] = [tie('number'), tie('text'), tie('time')];

@@ -469,3 +469,19 @@ it.each([
   const text = JSON.stringify({ name: '['.repeat(500), description: '\\"[' });
   expect((await service.handle({ ...request, method: 'POST', body: text })).status).toBe(201);
 });
+
+it('a place that is no geometry is nowhere, and fails nobody’s question', async () => {
+  const place = { name: 'odd', description: 'd', encodingType: 'text/plain' };
+  for (const location of ['\ud800', 'POINT(1', 'behind the school', ['a'], { type: 'Feature', geometry: null }])
+    expect((await service.handle({ method: 'POST', path: '/Locations', query: '', contentType: 'application/json', mayWrite: true, body: JSON.stringify({ ...place, location }) })).status).toBe(201); // prettier-ignore
+  for (const filter of [
+    "st_within(location,geography'POLYGON((0 0,180 0,180 80,0 80,0 0))')",
+    "geo.distance(location,geography'POINT(121 25)') lt 1",
+    "not st_disjoint(location,geography'POINT(121 25)')",
+    'geo.length(location) ge 0',
+  ]) {
+    // prettier-ignore
+    const answer = await service.handle({ method: 'GET', path: '/Locations', query: `$filter=name eq 'odd' and ${encodeURIComponent(filter)}`.replaceAll(' ', '%20'), contentType: '', mayWrite: false, body: '' }); // prettier-ignore
+    expect([answer.status, JSON.parse(answer.body)], filter).toEqual([200, { value: [] }]);
+  }
+});
