@@ -88,10 +88,17 @@ export async function paceOf(store: ObservationStore, q: SeriesQuery): Promise<n
 export async function* aggregates(
   store: ObservationStore,
   q: SeriesQuery,
-  options: { step: Step; timezone: string; pace: number | null; percentiles: readonly number[]; bins?: number },
+  options: {
+    step: Step;
+    timezone: string;
+    /** See `paceOf`; it may be on its way while the rows are asked for. */
+    pace: number | null | Promise<number | null>;
+    percentiles: readonly number[];
+    bins?: number;
+  },
 ): AsyncGenerator<SeriesAggregate[]> {
   const datastream = datastreamId(q.thingNum, q.property);
-  const { step, timezone, pace } = options;
+  const { step, timezone } = options;
   const p = property(q.property);
   const round = (v: number | null): number | null => (v === null ? null : roundTo(v, p.resolution / 10));
   let at = q.from;
@@ -105,6 +112,7 @@ export async function* aggregates(
     const from = Math.max(at, start);
     const rows = await store.aggregate({ datastream, from, to: end, step, timezone, level: q.level }, q.signal);
     const values = options.percentiles.length > 0 ? await percentilesOf(store, { ...q, from, to: end }, options) : null;
+    const pace = await options.pace;
     yield rows.map((row) => {
       const length = Math.min(row.end, q.to) - Math.max(row.start, q.from);
       const expected = pace === null ? null : Math.max(1, Math.floor(length / pace));

@@ -205,7 +205,9 @@ export function observationRoutes(app: App, context: Context): () => number {
       signal,
     };
     if (q.interval !== undefined) {
-      const pace = await paceOf(store, series);
+      const pace = paceOf(store, series);
+      // It is awaited when there are rows; a rejection before that is not unhandled.
+      pace.catch(() => {});
       const write = aggregateCsv(q.property, q.level, thing.licence);
       let head = csv ? `${CSV_AGGREGATE_HEADER}\n` : '';
       const options = { step: q.interval, timezone: q.timezone, pace, percentiles: q.percentiles ?? [] };
