@@ -3,28 +3,41 @@
  * The rules are those of docs/sensorthings.md: a missing value, or one of another type, fulfils neither a condition nor its
  * opposite; `eq null` finds it. Then text that is nearly a query: it is answered, or refused as a problem, and nothing else.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BoxObservations } from '../../api/sta/box-observations.ts';
 import { openDatabase } from '../../api/sta/database.ts';
+import { BoxMirror } from '../../api/sta/mirror.ts';
 import { createStaService, type StaService } from '../../api/sta/service.ts';
+import { openRegistry } from '../../registry/sqlite.ts';
+import { DuckStore } from '../../store/duckdb/store.ts';
+import { columns } from '../api/server.ts';
 
 const BASE = 'http://test/sta/v1.1';
 const NOW = Date.UTC(2026, 10, 21, 8);
+/** Entities made through SensorThings; and boxes, whose Observations lie in the observation store and are asked for in its SQL. */
 let service: StaService;
+let boxes: StaService;
 interface Entity {
   readonly '@iot.id': number;
   readonly [key: string]: unknown;
 }
 const all: Record<string, Entity[]> = {};
 
-async function ask(url: string, body?: unknown): Promise<{ status: number; body: string; type: string }> {
+async function ask(url: string, body?: unknown, of = service): Promise<{ status: number; body: string; type: string }> {
   const [path = '', query = ''] = url.split(/\?(.*)/s);
   const request = { method: body === undefined ? 'GET' : 'POST', path, query, contentType: 'application/json', body: JSON.stringify(body ?? null), mayWrite: true }; // prettier-ignore
-  const response = await service.handle(request);
+  const response = await of.handle(request);
   return { status: response.status, body: response.body, type: response.headers['content-type'] ?? '' };
 }
-async function get(url: string): Promise<{ value: Entity[]; '@iot.nextLink'?: string; '@iot.count'?: number }> {
-  const { status, body } = await ask(url);
+async function get(
+  url: string,
+  of = service,
+): Promise<{ value: Entity[]; '@iot.nextLink'?: string; '@iot.count'?: number }> {
+  const { status, body } = await ask(url, undefined, of);
   expect(status, `${decodeURIComponent(url)}: ${body}`).toBe(200);
   return JSON.parse(body) as never;
 }
@@ -72,6 +85,36 @@ beforeAll(async () => {
     expect((await ask(`/Datastreams(${(i % 12) + 1})/Observations`, observation)).status).toBe(201);
   }
   for (const set of ['Things', 'Observations', 'Datastreams']) all[set] = (await get(`/${set}?$top=1000`)).value;
+});
+
+const dir = mkdtempSync(join(tmpdir(), 'lamppost-sta-grammar-'));
+let store: DuckStore;
+beforeAll(async () => {
+  store = await DuckStore.open(dir);
+  const registry = openRegistry(':memory:');
+  const db = openDatabase(':memory:', { scratch: false });
+  const mirror = new BoxMirror(db, registry);
+  const rows = ['one', 'two'].flatMap((name, k) => {
+    const { num } = registry.add({ name, lat: 25, lon: 121.5 + k, exposure: 'outdoor' }, NOW - 90 * 86_400_000).thing;
+    return Array.from({ length: 25 }, (_, i) => ({
+      num,
+      time: NOW - 40 * 86_400_000 + i * 38 * 3_600_000 + k * 61_001,
+      raw: pick(NUMBERS, i * 3 + k),
+      ...(i % 3 === 0 ? {} : { corrected: pick(NUMBERS, i + k), lo90: i / 2, hi90: i, level: 2 }),
+      flag: pick([1, 3, 4], i),
+    }));
+  });
+  await store.append(columns(rows), [], 0);
+  mirror.syncThings();
+  for (const r of rows)
+    mirror.seen([{ thingNum: r.num, key: 'pm25', firstTime: r.time, lastTime: r.time, lastResultTime: r.time + 1000, corrected: 'corrected' in r }]); // prettier-ignore
+  const foreign = new BoxObservations(db, store, { newest: () => null });
+  boxes = createStaService({ db, base: BASE, clock: () => NOW, scratch: false, foreign });
+  all['Observations of boxes'] = (await get('/Observations?$top=1000', boxes)).value;
+});
+afterAll(async () => {
+  await store.close();
+  rmSync(dir, { recursive: true, force: true });
 });
 
 /** null is unknown. */
@@ -145,12 +188,23 @@ const SIDES: Record<string, Side> = {
     times: [timeAt('resultTime')],
   },
 };
+const OF_BOXES: Side = {
+  numbers: [
+    numberAt('result'),
+    numberAt('parameters/raw'),
+    numberAt('resultQuality/flag'),
+    numberAt('parameters/lo90'),
+  ],
+  texts: [textAt('parameters/model')],
+  times: [timeAt('resultTime'), timeAt('phenomenonTime')],
+};
 SIDES['Things']?.numbers.forEach((e) => {
   if (e.text === 'id') (e as { of: (x: Entity) => number }).of = (x) => x['@iot.id'];
 });
 
 /** A value whose type each row has for itself; two of them beside each other are compared as what both are there. */
-const isOpen = (text: string): boolean => text === 'result' || /^(?:properties|parameters)\/\w+$/.test(text);
+const isOpen = (text: string): boolean =>
+  text === 'result' || /^(?:properties|parameters|resultQuality)\/\w+$/.test(text);
 
 function grammar(side: Side): fc.Arbitrary<Expr<boolean>> {
   const two = <T extends Value, R extends Value>(a: fc.Arbitrary<Expr<T>>, b: fc.Arbitrary<Expr<T>>, write: (x: string, y: string) => string, f: (x: T, y: T) => R | null) =>
@@ -291,6 +345,23 @@ describe.each(['Things', 'Observations'])('%s', (set) => {
       { numRuns: 60 },
     );
   });
+});
+
+it('Observations of boxes: a filter finds what a naive reading of it finds, whichever engine judges it', async () => {
+  expect(all['Observations of boxes']?.length).toBe(2 * 25 * 3);
+  const [, first = ''] = /^(\d+)-/.exec(String(all['Observations of boxes']?.[0]?.['@iot.id'])) ?? [];
+  await fc.assert(
+    fc.asyncProperty(grammar(OF_BOXES), fc.boolean(), async (e, one) => {
+      const url = one ? `/Datastreams(${first})/Observations` : '/Observations';
+      const found = await get(`${url}?$top=1000&$count=true&$select=id&$filter=${enc(e.text)}`, boxes);
+      const expected = (all['Observations of boxes'] ?? []).filter(
+        (x) => e.of(x) === true && (!one || String(x['@iot.id']).startsWith(`${first}-`)),
+      );
+      expect(new Set(ids(found.value)), e.text).toEqual(new Set(ids(expected)));
+      expect(found['@iot.count'], e.text).toBe(expected.length);
+    }),
+    { numRuns: 70 },
+  );
 });
 
 it('an expansion with options is what the relation answers with the same options', async () => {
