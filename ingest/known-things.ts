@@ -169,7 +169,7 @@ export class KnownThings {
 
   #put(t: ThingLine, word: number): void {
     const { num } = t;
-    if (num >= this.#bits.length) this.#grow(Math.ceil(1.5 * num) + 1);
+    if (num >= this.#bits.length) this.#grow(Math.ceil(1.125 * num) + 1);
     if (((this.#bits[num] as number) & KNOWN) === 0) this.#enter(t.id, num);
     this.#bits[num] =
       KNOWN |

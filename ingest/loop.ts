@@ -46,7 +46,7 @@ export interface LoopOptions {
   readonly onNotice: (words: string) => void;
   readonly onTrim: (upTo: number) => void;
   readonly clock?: Clock;
-  /** Records a batch at most: larger ones are no quicker, hold up the main thread with their rows, and outlive young garbage. @default 10000 */
+  /** Records a batch at most: larger ones are no quicker, hold up the main thread with their rows, and outlive young garbage. @default 5000 */
   readonly batchRecords?: number;
   /** Shortest time from one batch to the next [ms], so that a quiet store sees few, larger transactions. @default 150 */
   readonly batchEvery?: number;
@@ -79,7 +79,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
   const { reader, store, folder } = options;
   let pipeline = options.createPipeline();
   const clock = options.clock ?? Date.now;
-  const batchRecords = options.batchRecords ?? 10_000;
+  const batchRecords = options.batchRecords ?? 5000;
   const batchEvery = options.batchEvery ?? 150;
   const idle = options.idle ?? 25;
   const saveRecords = options.saveEvery?.records ?? 2_000_000;
@@ -97,6 +97,8 @@ export function startLoop(options: LoopOptions): IngestLoop {
   let savedBytes = 0;
   let bytesSince = 0;
   let stageProblem = '';
+  /** The state on its way to the disk. */
+  let saving: Promise<void> | null = null;
   /** The append under way; the next batch is decoded and checked meanwhile. */
   let appending: Promise<void> = Promise.resolve();
 
@@ -137,19 +139,26 @@ export function startLoop(options: LoopOptions): IngestLoop {
     const parts = folder.encode({ seq, state: pipeline.state() });
     const at = seq;
     await appending;
-    try {
-      folder.save(parts, at);
-      savedBytes = parts.reduce((sum, part) => sum + part.length, 0);
-    } catch (error) {
-      // Not fatal: the older state and a longer journal serve as well.
-      options.onNotice(`saving the pipeline's state failed: ${error instanceof Error ? error.message : String(error)}`);
-      savedAt = clock();
-      return;
-    }
-    saved = at;
+    const bytes = bytesSince;
     savedAt = clock();
     bytesSince = 0;
-    options.onTrim(at);
+    // Written when this returns; until it is durable the older state holds.
+    const written = folder.save(parts, at);
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    saving = (async () => {
+      try {
+        await written;
+        saved = at;
+        savedBytes = size;
+        options.onTrim(at);
+      } catch (error) {
+        // Not fatal: the older state and a longer journal serve as well.
+        options.onNotice(`saving the pipeline's state failed: ${error instanceof Error ? error.message : String(error)}`); // prettier-ignore
+        bytesSince += bytes;
+      } finally {
+        saving = null;
+      }
+    })();
   }
 
   /** Processes records up to `end` at most; appends them when they are behind the store's checkpoint. */
@@ -208,20 +217,30 @@ export function startLoop(options: LoopOptions): IngestLoop {
       const due =
         (savedBytes < LARGE || bytesSince >= 2 * savedBytes) &&
         (seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs);
-      if (due && seq > saved) await save();
+      if (due && seq > saved && !saving) await save();
       if (!moved && draining) break;
       if (!moved) await pause(idle);
       else if (reader.lastSeq() - seq < batchRecords) await pause(Math.max(0, batchEvery - (clock() - began)));
     }
     await appending;
-    if (seq > saved) await save();
+    await saving;
+    if (seq > saved) {
+      await save();
+      await saving;
+    }
   }
+
+  /** Nothing is on its way to the disk any more. */
+  const quiet = async (): Promise<void> => {
+    await appending.catch(() => undefined);
+    await saving;
+  };
 
   const done = (async () => {
     try {
       await run();
     } finally {
-      await appending.catch(() => undefined);
+      await quiet();
     }
   })();
   done.catch(() => undefined);

@@ -44,20 +44,27 @@ export interface StateFolder {
   noteBatch(seq: number): Promise<void>;
   /** In parts, which are live: a large state is not copied once more. */
   encode(saved: SavedState): Uint8Array[];
-  /** Puts the encoded snapshot in place and keeps only the batch ends behind it. */
-  save(parts: readonly Uint8Array[], seq: number): void;
+  /**
+   * Puts the encoded snapshot in place and keeps only the batch ends behind it. The parts are written when the call returns, and may change from
+   * then on; when it resolves they are durable and in place. One at a time.
+   */
+  save(parts: readonly Uint8Array[], seq: number): Promise<void>;
   close(): void;
 }
 
 function replace(path: string, parts: readonly Uint8Array[]): void {
   const fd = openSync(`${path}.new`, 'w');
   try {
-    for (const part of parts) for (let at = 0; at < part.length;) at += writeSync(fd, part, at);
+    writeParts(fd, parts);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
   renameSync(`${path}.new`, path);
+}
+
+function writeParts(fd: number, parts: readonly Uint8Array[]): void {
+  for (const part of parts) for (let at = 0; at < part.length;) at += writeSync(fd, part, at);
 }
 
 export function openStateFolder(folder: string): StateFolder {
@@ -80,6 +87,8 @@ export function openStateFolder(folder: string): StateFolder {
   ]);
   let fd = openSync(batchesPath, 'a');
   let torn = false;
+  /** Lines on their way to the disk. */
+  const syncing = new Set<Promise<void>>();
 
   return {
     load() {
@@ -103,7 +112,13 @@ export function openStateFolder(folder: string): StateFolder {
       torn = true;
       writeSync(fd, line);
       torn = false;
-      await synced(fd);
+      const done = synced(fd);
+      syncing.add(done);
+      try {
+        await done;
+      } finally {
+        syncing.delete(done);
+      }
     },
     encode({ seq, state: { stage, ...rest } }) {
       const small = serialize({ seq, state: rest });
@@ -111,14 +126,25 @@ export function openStateFolder(folder: string): StateFolder {
       length.writeUInt32LE(small.length);
       return [length, small, ...stage];
     },
-    save(parts, seq) {
+    async save(parts, seq) {
       const hash = createHash('sha256');
       for (const part of parts) hash.update(part);
-      replace(snapshotPath, [MAGIC, hash.digest(), ...parts]);
+      const file = openSync(`${snapshotPath}.new`, 'w');
+      try {
+        writeParts(file, [MAGIC, hash.digest(), ...parts]);
+        // Hundreds of megabytes: readings go on meanwhile.
+        await synced(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(`${snapshotPath}.new`, snapshotPath);
+      // From here on in one go: a line that is noted is in the file that is read here, or in the one that comes.
       const kept = readEnds().filter((n) => n > seq);
-      closeSync(fd);
       replace(batchesPath, [Buffer.from(kept.map((n) => `${n}\n`).join(''))]);
+      const before = fd;
       fd = openSync(batchesPath, 'a');
+      await Promise.allSettled(syncing);
+      closeSync(before);
     },
     close: () => closeSync(fd),
   };

@@ -45,10 +45,10 @@ export interface PipelineThread {
 }
 
 /**
- * A batch of readings lives until it is stored. V8's own 48 MB of young objects are less than what two batches leave behind, so that each
+ * A batch of readings lives until it is stored. V8's own 48 MB of young objects are less than what two large batches leave behind, so that each
  * would be copied twice and then be cleared away among a million long-lived ones.
  */
-const YOUNG_MB = 192;
+const YOUNG_MB = 96;
 const MAX_RESTART_WAIT = 30 * SECOND;
 
 /** Resolves when the thread runs for the first time; rejects when it cannot be started. */

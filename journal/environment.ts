@@ -95,7 +95,7 @@ export function end(env: Environment): Trimmed {
   if (known?.firstSeq !== lastKey) {
     const last = stored(lastKey, env.blocks.get(lastKey) ?? Buffer.alloc(0));
     // Of a damaged last block we do not know how many records it had: step over all it can have had.
-    const seq = lastKey - 1 + (last.block ? last.block.records.length : MAX_RECORDS);
+    const seq = lastKey - 1 + (last.block ? last.block.count : MAX_RECORDS);
     known = { firstSeq: lastKey, end: { seq, offset: (last.block?.offset ?? mark.offset) + last.size } };
     lastRead.set(env, known);
   }

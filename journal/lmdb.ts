@@ -13,7 +13,6 @@
 import { statfsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MAX_RECORDS, decodeBlock, encodeBlock } from './block.ts';
-import type { Block } from './block.ts';
 import { blockAfter, blockAtOrBefore, end, openEnvironment, trimmed, trimmedMark } from './environment.ts';
 import type { Environment } from './environment.ts';
 import type { JournalHealth, JournalReader, JournalRecord, JournalWriter } from './journal.ts';
@@ -309,9 +308,9 @@ function renumber(env: Environment, after: number): void {
     const keys = Array.from(env.blocks.getKeys({ end: after + 1 }));
     for (const key of keys) {
       const bytes = env.blocks.get(key);
-      const block = bytes ? decodeBlock(bytes, key) : null;
+      const records = (bytes && decodeBlock(bytes, key)?.records()) ?? [];
       env.blocks.removeSync(key);
-      const left = block ? block.records.slice(Math.max(0, mark.seq + 1 - key)) : [];
+      const left = records.slice(Math.max(0, mark.seq + 1 - key));
       if (left.length === 0) continue;
       const moved = encodeBlock(seq + 1, offset, left);
       env.blocks.putSync(seq + 1, moved);
@@ -347,7 +346,7 @@ export function openJournalReader(folder: string, options: JournalReaderOptions 
   const env: Environment = openEnvironment(folder);
   let toldOf = 0;
   /** The block read last: a reader that takes a block in several bites does not check and copy it for each. */
-  let last: { firstSeq: number; block: Block | null } | null = null;
+  let last: { firstSeq: number; records: readonly Uint8Array[] | null } | null = null;
 
   const tell = (firstSeq: number, lastSeq: number): void => {
     if (lastSeq <= toldOf) return;
@@ -370,13 +369,13 @@ export function openJournalReader(folder: string, options: JournalReaderOptions 
         if (out.length >= limit) break;
         if (last?.firstSeq !== key) {
           const bytes = env.blocks.get(key);
-          last = { firstSeq: key, block: bytes ? decodeBlock(bytes, key) : null };
+          last = { firstSeq: key, records: (bytes && decodeBlock(bytes, key)?.records()) ?? null };
         }
-        if (!last.block) {
+        if (!last.records) {
           damagedFrom = key;
           continue;
         }
-        const { records } = last.block;
+        const { records } = last;
         for (let i = Math.max(0, from - key); i < records.length && out.length < limit; i++)
           out.push({ seq: key + i, bytes: records[i] as Uint8Array });
       }
