@@ -4,7 +4,17 @@
  * beside it and the manifest names both.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FLAG } from '../model/flags.ts';
@@ -12,7 +22,7 @@ import { DAY, dayName, formatTime, startOfDay } from '../model/time.ts';
 import { LICENCES } from '../registry/licences.ts';
 import { publicPlace } from '../registry/place.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
-import type { PlacesQuery } from '../store/places.ts';
+import { placeLine, type DumpPlace, type PlacesQuery } from '../store/places.ts';
 import type { RevisionEntry, RevisionReader } from '../api/options.ts';
 import { revisionView, type RevisionView } from '../api/revision-view.ts';
 import type { BulkStore, DumpEdition, DumpThing } from '../store/store.ts';
@@ -320,42 +330,102 @@ export class Dumps {
 
   /** Boxes and stations as they are now: GeoParquet, GeoJSON and CSV. */
   async #writeThings(): Promise<void> {
-    const things = this.#registry.list({ includeRetired: true });
-    const rows = things.map((t) => {
-      const place = publicPlace(t);
-      return {
-        id: t.id,
-        name: t.name,
-        kind: t.kind,
-        lat: place?.lat ?? null,
-        lon: place?.lon ?? null,
-        exposure: t.exposure,
-        project: t.project,
-        sensors: t.sensors.join(';'),
-        claimed: t.claimed,
-        retired: t.retired,
-        licence: t.licence,
-        attribution: t.attribution,
-      };
-    });
-    const query: PlacesQuery = {
-      from: 0,
-      to: 0,
-      file: join(this.#folder, 'boxes.parquet'),
-      things: [],
-      places: rows,
-    };
-    await this.#store.dump(query);
-    const features = rows.map(({ lat, lon, ...properties }) => ({
-      type: 'Feature',
-      id: properties.id,
-      geometry: lat === null || lon === null ? null : { type: 'Point', coordinates: [lon, lat] },
-      properties,
-    }));
-    write(join(this.#folder, 'boxes.geojson'), JSON.stringify({ type: 'FeatureCollection', features }));
+    const file = (name: string): string => join(this.#folder, name);
+    const [geojson, csv, places] = ['boxes.geojson', 'boxes.csv', 'boxes.places.tmp'].map((name) => new PieceFile(file(name))) as [PieceFile, PieceFile, PieceFile]; // prettier-ignore
     const names = ['id', 'name', 'kind', 'lat', 'lon', 'exposure', 'project', 'sensors', 'claimed', 'retired', 'licence', 'attribution'] as const; // prettier-ignore
-    const lines = [names.join(','), ...rows.map((r) => names.map((n) => cell(r[n])).join(','))];
-    write(join(this.#folder, 'boxes.csv'), `${lines.join('\r\n')}\r\n`);
+    let bbox: [number, number, number, number] | null = null;
+    try {
+      geojson.add('{"type":"FeatureCollection","features":[');
+      csv.add(`${names.join(',')}\r\n`);
+      let first = true;
+      for (let after = 0; ;) {
+        const page = this.#registry.list({ includeRetired: true, after, limit: PAGE });
+        for (const t of page) {
+          const row = placeOf(t);
+          const { lat, lon, ...properties } = row;
+          const placed = lat !== null && lon !== null;
+          if (placed)
+            bbox = bbox
+              ? [Math.min(bbox[0], lon), Math.min(bbox[1], lat), Math.max(bbox[2], lon), Math.max(bbox[3], lat)]
+              : [lon, lat, lon, lat];
+          const geometry = placed ? { type: 'Point', coordinates: [lon, lat] } : null;
+          const feature = JSON.stringify({ type: 'Feature', id: t.id, geometry, properties });
+          geojson.add(first ? feature : `,${feature}`);
+          csv.add(`${names.map((n) => cell(row[n])).join(',')}\r\n`);
+          places.add(placeLine(row));
+          first = false;
+        }
+        if (page.length < PAGE) break;
+        after = page.at(-1)?.num ?? after;
+        await pause();
+      }
+      geojson.add(']}');
+      geojson.end();
+      csv.end();
+      places.end();
+      const query: PlacesQuery = { from: 0, to: 0, file: file('boxes.parquet'), things: [], places: places.path, bbox };
+      await this.#store.dump(query);
+    } finally {
+      for (const piece of [geojson, csv, places]) piece.drop();
+      rmSync(places.path, { force: true });
+    }
+  }
+}
+
+/** Boxes read and written at a time: a million of them at once are more than a gigabyte. */
+const PAGE = 5000;
+const pause = async (): Promise<unknown> => new Promise(setImmediate);
+
+function placeOf(t: Thing): DumpPlace {
+  const place = publicPlace(t);
+  return {
+    id: t.id,
+    name: t.name,
+    kind: t.kind,
+    lat: place?.lat ?? null,
+    lon: place?.lon ?? null,
+    exposure: t.exposure,
+    project: t.project,
+    sensors: t.sensors.join(';'),
+    claimed: t.claimed,
+    retired: t.retired,
+    licence: t.licence,
+    attribution: t.attribution,
+  };
+}
+
+/** A text written in pieces beside its place, and put there when it is whole. */
+class PieceFile {
+  readonly path: string;
+  #fd: number | null;
+  #text = '';
+
+  constructor(path: string) {
+    this.path = path;
+    this.#fd = openSync(`${path}.new`, 'w');
+  }
+  add(text: string): void {
+    this.#text += text;
+    if (this.#text.length > 1 << 20) this.#flush();
+  }
+  #flush(): void {
+    if (this.#fd === null) return;
+    writeFileSync(this.#fd, this.#text);
+    this.#text = '';
+  }
+  end(): void {
+    this.#flush();
+    this.#close();
+    renameSync(`${this.path}.new`, this.path);
+  }
+  #close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
+  /** Takes away what was not ended. */
+  drop(): void {
+    this.#close();
+    rmSync(`${this.path}.new`, { force: true });
   }
 }
 

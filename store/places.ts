@@ -18,12 +18,44 @@ export interface DumpPlace {
   readonly attribution: string;
 }
 
-/** Given to `dump`: the file holds these places instead of observations. */
+/**
+ * Given to `dump`: the file holds places instead of observations. They come in a file of their own, since a million of them in one message are a
+ * gigabyte on both sides.
+ */
 export interface PlacesQuery extends DumpQuery {
-  readonly places: readonly DumpPlace[];
+  /** CSV of `placeLine`s without a header, in the folder of the file. */
+  readonly places: string;
+  /** West, south, east, north of those that have a place; null = none has. */
+  readonly bbox: readonly [number, number, number, number] | null;
 }
 
 export const isPlacesQuery = (query: DumpQuery): query is PlacesQuery => 'places' in query;
+
+/** Columns of a `placeLine`, with their types in SQL. `wkb` in hexadecimal. */
+export const PLACE_COLUMNS = {
+  id: 'VARCHAR',
+  name: 'VARCHAR',
+  kind: 'VARCHAR',
+  exposure: 'VARCHAR',
+  project: 'VARCHAR',
+  sensors: 'VARCHAR',
+  licence: 'VARCHAR',
+  attribution: 'VARCHAR',
+  claimed: 'BOOLEAN',
+  retired: 'BOOLEAN',
+  lat: 'DOUBLE',
+  lon: 'DOUBLE',
+  wkb: 'VARCHAR',
+} as const;
+
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+
+/** A place as a line of CSV: texts in quotes, nothing for what is not known. */
+export function placeLine(p: DumpPlace): string {
+  const texts = [p.id, p.name, p.kind, p.exposure, p.project, p.sensors, p.licence, p.attribution].map(quoted);
+  const spot = p.lat === null || p.lon === null ? ',,' : `${p.lat},${p.lon},${wkbPoint(p.lon, p.lat)}`;
+  return `${texts.join(',')},${p.claimed},${p.retired},${spot}\n`;
+}
 
 /** A point as well-known binary (OGC 06-103r4 §8.2), little-endian, in hexadecimal. */
 export function wkbPoint(lon: number, lat: number): string {
@@ -36,17 +68,9 @@ export function wkbPoint(lon: number, lat: number): string {
 }
 
 /** The `geo` entry of a GeoParquet 1.1.0 file; without `crs` it is OGC:CRS84, longitude before latitude. */
-export function geoMetadata(places: readonly DumpPlace[]): string {
-  const shown = places.flatMap((p) => (p.lat === null || p.lon === null ? [] : [[p.lon, p.lat] as const]));
-  const bbox = shown.reduce<[number, number, number, number] | null>(
-    (b, [x, y]) => (b ? [Math.min(b[0], x), Math.min(b[1], y), Math.max(b[2], x), Math.max(b[3], y)] : [x, y, x, y]),
-    null,
-  );
-  return JSON.stringify({
+export const geoMetadata = (bbox: PlacesQuery['bbox']): string =>
+  JSON.stringify({
     version: '1.1.0',
     primary_column: 'geometry',
-    columns: {
-      geometry: { encoding: 'WKB', geometry_types: shown.length > 0 ? ['Point'] : [], ...(bbox ? { bbox } : {}) },
-    },
+    columns: { geometry: { encoding: 'WKB', geometry_types: bbox ? ['Point'] : [], ...(bbox ? { bbox } : {}) } },
   });
-}

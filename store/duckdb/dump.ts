@@ -9,7 +9,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { REASONS } from '../../model/flags.ts';
 import { CORRECTION_LEVELS } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS } from '../../model/properties.ts';
-import { geoMetadata, isPlacesQuery, wkbPoint, type PlacesQuery } from '../places.ts';
+import { geoMetadata, isPlacesQuery, PLACE_COLUMNS, type PlacesQuery } from '../places.ts';
 import type { DumpEdition, DumpQuery, DumpThing } from '../store.ts';
 import { one, quote } from './database.ts';
 import type { View } from './queries.ts';
@@ -88,31 +88,14 @@ function select(source: string, parquet: boolean, { things, editions = [] }: Dum
 
 /** GeoParquet: the format is Parquet with WKB and an entry of metadata, which needs no extension of the engine. */
 async function dumpPlaces(view: View, query: PlacesQuery): Promise<{ rows: number; bytes: number }> {
-  const { connection } = view;
-  await connection.run(
-    'CREATE OR REPLACE TEMP TABLE places(id VARCHAR, name VARCHAR, kind VARCHAR, exposure VARCHAR, project VARCHAR, sensors VARCHAR, licence VARCHAR, attribution VARCHAR, claimed BOOLEAN, retired BOOLEAN, lat DOUBLE, lon DOUBLE, wkb VARCHAR)',
-  );
-  const appender = await connection.createAppender('places', 'main', 'temp');
-  for (const [i, p] of query.places.entries()) {
-    for (const text of [p.id, p.name, p.kind, p.exposure, p.project, p.sensors, p.licence, p.attribution])
-      appender.appendVarchar(text);
-    appender.appendBoolean(p.claimed);
-    appender.appendBoolean(p.retired);
-    if (p.lat === null || p.lon === null) for (let i = 0; i < 3; i++) appender.appendNull();
-    else {
-      appender.appendDouble(p.lat);
-      appender.appendDouble(p.lon);
-      appender.appendVarchar(wkbPoint(p.lon, p.lat));
-    }
-    appender.endRow();
-    if (i % IN_ONE_GO === IN_ONE_GO - 1) await pause();
-  }
-  appender.closeSync();
+  const columns = Object.entries(PLACE_COLUMNS).map(([name, type]) => `${name}: '${type}'`);
+  // A text that is empty is not one that is missing: only numbers are missing here.
+  const source = `read_csv(${quote(query.places)}, header = false, auto_detect = false, parallel = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', columns = {${columns.join(', ')}}, force_not_null = ['id', 'name', 'kind', 'exposure', 'project', 'sensors', 'licence', 'attribution'])`;
   return copy(
-    connection,
-    'SELECT * EXCLUDE (wkb), unhex(wkb) AS geometry FROM temp.places ORDER BY id',
+    view.connection,
+    `SELECT * EXCLUDE (wkb), unhex(wkb) AS geometry FROM ${source} ORDER BY id`,
     query.file,
-    `FORMAT parquet, COMPRESSION zstd, KV_METADATA {geo: ${quote(geoMetadata(query.places))}}`,
+    `FORMAT parquet, COMPRESSION zstd, KV_METADATA {geo: ${quote(geoMetadata(query.bbox))}}`,
   );
 }
 
