@@ -32,6 +32,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: () => import('./cli/doctor.ts'),
 };
 
+/** For DuckDB: with less a month is put together more slowly, with more a million boxes do not fit into 4 GB. */
+const STORE_MB = 600;
+
+/** The threads beside the first read the registry once, or rarely. */
+const unmapped = <T extends object>(options: T): T & { mapped: 0 } => ({ ...options, mapped: 0 });
+
 /** Loaded on first use, so that `--help` and the small commands start at once. */
 const { openRegistry } = await import('./registry/sqlite.ts');
 
@@ -50,7 +56,11 @@ const parts: Parts = {
     const worker =
       config.store === 'influxdb'
         ? await startInfluxWorker(folder, { ...influxAddress(config), ...(log ? { log } : {}) })
-        : await startStoreWorker(folder, { maxRejects: config.maxRejects, ...(log ? { log } : {}) });
+        : await startStoreWorker(folder, {
+            maxRejects: config.maxRejects,
+            memoryMb: STORE_MB,
+            ...(log ? { log } : {}),
+          });
     const store = connectStore(worker.connect());
     return {
       store,
@@ -110,7 +120,13 @@ async function pipelineThread(port: MessagePort, data: PipelineThreadData): Prom
       import('./ingest/pseudonym-key.ts'),
     ]);
   names.setPseudonymKey(secret.pseudonymKeyIn(dirname(data.registryPath)));
-  await runPipelineThread(port, data, { openRegistry, openJournalReader, connectStore, createStage, ...decoding });
+  await runPipelineThread(port, data, {
+    openRegistry: (path, options) => openRegistry(path, unmapped(options)),
+    openJournalReader,
+    connectStore,
+    createStage,
+    ...decoding,
+  });
 }
 
 async function staThread(port: MessagePort, data: StaThreadData): Promise<void> {
@@ -119,7 +135,7 @@ async function staThread(port: MessagePort, data: StaThreadData): Promise<void> 
     import('./store/remote.ts'),
   ]);
   await runStaThread(port, data, {
-    openRegistry: (path, options) => openRegistry(path, options),
+    openRegistry: (path, options) => openRegistry(path, unmapped(options)),
     connectStore,
   });
 }
@@ -130,7 +146,11 @@ async function recomputeThread(port: MessagePort, data: RecomputeThreadData): Pr
     import('./store/remote.ts'),
     import('./calibration/create.ts'),
   ]);
-  await runRecomputeThread(port, data, { openRegistry: (path) => openRegistry(path), connectStore, createStage });
+  await runRecomputeThread(port, data, {
+    openRegistry: (path) => openRegistry(path, unmapped({})),
+    connectStore,
+    createStage,
+  });
 }
 
 async function dumpsThread(port: MessagePort, data: DumpsThreadData): Promise<void> {
@@ -139,7 +159,7 @@ async function dumpsThread(port: MessagePort, data: DumpsThreadData): Promise<vo
     import('./store/remote.ts'),
   ]);
   await runDumpsThread(port, data, {
-    openRegistry: (path) => openRegistry(path, { maxUnclaimed: 0, readOnly: true }),
+    openRegistry: (path) => openRegistry(path, unmapped({ maxUnclaimed: 0, readOnly: true })),
     connectStore,
   });
 }

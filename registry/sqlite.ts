@@ -39,6 +39,8 @@ export interface RegistryOptions {
   /** Boxes met on open topics that nobody has claimed; beyond it new ones are refused. Default 100,000. */
   readonly maxUnclaimed?: number;
   readonly readOnly?: boolean;
+  /** What is kept mapped of the file [bytes]. Pages count in each thread that maps them; who reads in one go needs none. @default 64 MiB */
+  readonly mapped?: number;
 }
 
 const ROLL = 'num, id, kind, lat, lon, place_from, sensors, field, exposure, claimed, retired, paused';
@@ -59,7 +61,7 @@ const NO_HASH = Buffer.alloc(32);
 
 /** @throws Error when the file is of a newer Lamppost, of another program, or cannot be opened */
 export function openRegistry(path: string, options: RegistryOptions = {}): Registry {
-  const { maxUnclaimed = 100_000, readOnly = false } = options;
+  const { maxUnclaimed = 100_000, readOnly = false, mapped = MAPPED } = options;
   let db: DatabaseSync;
   try {
     db = new DatabaseSync(path, { readOnly, timeout: 10_000 });
@@ -72,7 +74,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
       // FULL: a power cut must not take back a number that stored observations already carry, nor a key already shown.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     }
-    db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA mmap_size = ${MAPPED}`);
+    db.exec(`PRAGMA cache_size = ${CACHE_KIB}; PRAGMA mmap_size = ${mapped}`);
     prepareSchema(db, path, readOnly);
   } catch (error) {
     db.close();
