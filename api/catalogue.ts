@@ -444,6 +444,7 @@ async function lastHour(context: Context): Promise<HarvestedHour | null> {
     to,
     timeoutMs: 20 * SECOND,
     maxRows: MAX_HARVESTED * HARVESTED.length,
+    only: { properties: HARVESTED.map((key) => property(key).num), columns: ['raw'] },
   });
   const [streams = [], means = [], counts = []] = columns;
   const byThing = new Map<number, HourMean['values']>();

@@ -108,8 +108,6 @@ export interface StoreHealth {
   readonly problem: string;
   readonly rows: number;
   readonly bytes: number;
-  /** phenomenonTime of the oldest row, where the store knows it without a look at history; Infinity = no row. */
-  readonly first?: EpochMs;
   /** Rejects that had to go because there were too many. */
   readonly rejectsDropped?: number;
 }

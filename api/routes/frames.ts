@@ -57,6 +57,7 @@ export function frameRoutes(app: App, context: Context): void {
         to,
         timeoutMs: 20 * SECOND,
         maxRows: MAX_BOXES * AT_ONCE,
+        only: { properties: [num], columns: [lvl], ...(things && { things }) },
       },
       context.closing,
     );

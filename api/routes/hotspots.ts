@@ -44,6 +44,7 @@ export function hotspotRoutes(app: App, context: Context): void {
         to,
         timeoutMs: 20 * SECOND,
         maxRows: MAX_BOXES * AT_ONCE,
+        only: { properties: [pm25.num], columns: [column, 'reasons'] },
       },
       context.closing,
     );

@@ -17,6 +17,8 @@ export interface DatabaseOptions {
   /** What DuckDB may use [MB]; sorting larger days spills into the data folder. Default 1000. */
   readonly memoryMb?: number;
   readonly threads?: number;
+  /** The only folder bulk files are written to. @default `dumps` below the store's */
+  readonly dumps?: string;
 }
 
 /** DuckDB gave up on the file (disk full in the wrong moment …): it must be opened again. */
@@ -63,7 +65,9 @@ export class Database {
       await connections[0]?.run("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true");
       await connections[0]?.run(`ATTACH ':memory:' AS ${STAGE_DATABASE}`);
       // Whatever a query says, it opens no files but the observations.
-      const allowed = ['parquet', 'dumps'].map((name) => quote(join(folder, name) + '/')).join(', ');
+      const allowed = [join(folder, 'parquet'), options.dumps ?? join(folder, 'dumps')]
+        .map((name) => quote(`${name}/`))
+        .join(', ');
       await connections[0]?.run(
         `SET GLOBAL allowed_directories = [${allowed}]; SET GLOBAL enable_external_access = false`,
       );

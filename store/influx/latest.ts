@@ -19,6 +19,8 @@ const MOST_BY_NAME = 20_000;
 /** Boxes of one question by name, and rows it may answer. */
 const TOGETHER = 50;
 const ROWS_BY_NAME = 200_000;
+/** A million boxes would take many minutes: what is not found within this [ms] is known when it sends again. */
+const PATIENCE = 45_000;
 /** Rows looked at where it is not known when the newest were, and boxes share series. */
 const MOST_ROWS = 5_000_000;
 
@@ -45,6 +47,8 @@ export async function latest(connection: Connection, query: LatestQuery): Promis
   const found: ObservationColumns[] = [];
   const seen = new Set<number>();
   let looked = 0;
+  const began = performance.now();
+  const late = (): boolean => performance.now() - began > PATIENCE;
   let last = span.to;
   if (!complete || missing.size > 0)
     for await (const rows of slices(connection, null, span, { descending: true, density: ends })) {
@@ -61,9 +65,9 @@ export async function latest(connection: Connection, query: LatestQuery): Promis
       looked += rows.length;
       last = rows.phenomenonTime[0] as number;
       if (complete && (missing.size === 0 || order.length * WORTH < rows.length)) break;
-      if (!complete && looked > MOST_ROWS) break;
+      if (late() || (!complete && looked > MOST_ROWS)) break;
     }
-  if (complete) found.push(...(await byName(connection, missing, last)));
+  if (complete) found.push(...(await byName(connection, missing, last, late)));
   return byDatastream(joinColumns(found));
 }
 
@@ -72,10 +76,11 @@ async function byName(
   connection: Connection,
   missing: ReadonlyMap<number, EpochMs>,
   until: EpochMs,
+  late: () => boolean,
 ): Promise<ObservationColumns[]> {
   const wanted = [...missing].filter(([, time]) => time <= until).sort((a, b) => b[1] - a[1]);
   const found: ObservationColumns[] = [];
-  for (let from = 0; from < Math.min(wanted.length, MOST_BY_NAME);) {
+  for (let from = 0; from < Math.min(wanted.length, MOST_BY_NAME) && !late();) {
     const newestTime = (wanted[from] as [number, number])[1];
     const boxes = new Set<number>();
     let to = from;

@@ -4,11 +4,11 @@
  * question about more is refused (`StoreCannot`). The rows are used again by the next question about them, unless something was
  * written among them since.
  */
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { EpochMs } from '../../model/time.ts';
 import { Mutex } from '../mutex.ts';
-import { StoreCannot, type BulkStore, type DumpQuery, type ObservationColumns, type SqlQuery } from '../store.ts';
+import { StoreCannot, type BulkStore, type ObservationColumns, type SqlQuery } from '../store.ts';
 import type { Aspect } from './schema.ts';
 import type { Span } from './rows.ts';
 
@@ -74,6 +74,7 @@ const tooMany = (most: number): StoreCannot =>
 
 export class Staging {
   readonly #folder: string;
+  readonly #dumps: string;
   readonly #origin: Origin;
   /** One question at a time: they may wait, ingest may not. */
   readonly #turn = new Mutex();
@@ -81,6 +82,8 @@ export class Staging {
 
   constructor(folder: string, origin: Origin) {
     this.#folder = join(folder, FOLDER);
+    // Where the embedded store would write them.
+    this.#dumps = join(folder, 'dumps');
     this.#origin = origin;
   }
 
@@ -99,7 +102,7 @@ export class Staging {
     if (this.#origin.estimate(need) > 4 * need.most) throw tooMany(need.most);
     // DuckDB is loaded only where somebody asks.
     const { DuckStore } = await import('../duckdb/store.ts');
-    const store = await DuckStore.open(this.#folder, { memoryMb: MEMORY_MB });
+    const store = await DuckStore.open(this.#folder, { memoryMb: MEMORY_MB, dumps: this.#dumps });
     const staged: Staged = { store, need, stale: false };
     try {
       // Numbered from 1 in order, as they are in the catalogue.
@@ -117,17 +120,6 @@ export class Staging {
       await this.#drop();
       throw error;
     }
-  }
-
-  /** As `ask`, for a file: the embedded store writes nowhere but below its own folder, so the file is moved from there. */
-  async write(need: Need, query: DumpQuery): Promise<{ rows: number; bytes: number }> {
-    return this.ask(need, async (store) => {
-      const own = join(this.#folder, 'dumps', basename(query.file));
-      const written = await store.dump({ ...query, file: own });
-      mkdirSync(dirname(query.file), { recursive: true });
-      renameSync(own, query.file);
-      return written;
-    });
   }
 
   /** Rows that were written, late ones among them. */

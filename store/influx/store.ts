@@ -41,8 +41,8 @@ export interface InfluxStoreOptions extends ConnectionOptions {
   readonly log?: (message: string) => void;
 }
 
-/** Rows fetched for one question in SQL; some 100,000 come in a second. */
-const STAGED_FOR_SQL = 3_000_000;
+/** Rows that are fetched in a millisecond at most: what a question may hold follows from the time it may take. */
+const STAGED_PER_MS = 150;
 const SQL_TIMEOUT = 10 * SECOND;
 /** A day of 5,000 boxes that send four values a minute. */
 const STAGED_FOR_DUMP = 30_000_000;
@@ -317,24 +317,21 @@ export class InfluxStore implements BulkStore {
   }
 
   /**
-   * The rows of the span are fetched first, at most `STAGED_FOR_SQL` of them.
+   * The rows of the span are fetched first, as many as its time allows.
    * @throws StoreCannot for more
    */
   async sql(query: SqlQuery, signal?: AbortSignal): Promise<SqlAnswer> {
-    const timeout = AbortSignal.timeout(query.timeoutMs ?? SQL_TIMEOUT);
+    const { from, to, only, timeoutMs = SQL_TIMEOUT } = query;
+    const timeout = AbortSignal.timeout(timeoutMs);
     const ended = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const most = Math.min(STAGED_FOR_DUMP, timeoutMs * STAGED_PER_MS);
     await this.#begin();
-    const { from, to, only } = query;
     try {
-      return await this.#staging.ask(
-        { from, to, only, most: STAGED_FOR_SQL },
-        (store) => store.sql(query, ended),
-        ended,
-      );
+      return await this.#staging.ask({ from, to, only, most }, (store) => store.sql(query, ended), ended);
     } catch (error) {
       if (!timeout.aborted || signal?.aborted) throw error;
       throw new StoreCannot(
-        `fetching the values from InfluxDB took more than ${(query.timeoutMs ?? SQL_TIMEOUT) / 1000} s; ask for a shorter time or fewer boxes`,
+        `fetching the values from InfluxDB took more than ${timeoutMs / 1000} s; ask for a shorter time or fewer boxes (docs/influxdb.md)`,
       );
     }
   }
@@ -347,7 +344,7 @@ export class InfluxStore implements BulkStore {
     await this.#begin();
     const { from, to, things } = query;
     const only = things.length > 0 && things.length <= 20 ? { things: things.map((t) => t.num) } : undefined;
-    return this.#staging.write({ from, to, only, most: STAGED_FOR_DUMP }, query);
+    return this.#staging.ask({ from, to, only, most: STAGED_FOR_DUMP }, (store) => store.dump(query));
   }
 
   async rejects(query: RejectQuery): Promise<(Reject & { id: number })[]> {
@@ -374,7 +371,6 @@ export class InfluxStore implements BulkStore {
       problem,
       rows: this.#known.rows,
       bytes: this.#catalogue.bytes,
-      first: this.#known.first,
     };
   }
 
