@@ -77,13 +77,14 @@ export class LiveStream {
     for (const i of indices) this.#keep(++this.#last % this.#ring.length, rows, i, now);
     if (this.#clients.size === 0) return;
     this.#context.things.refresh();
+    const edition = editionOf(this.#context);
     const from = Math.max(first, this.#last - this.#ring.length + 1);
     const outgoing = new Map<Client, string>();
     for (let n = from; n <= this.#last; n++) {
       const texts: Partial<Record<Level, string>> = {};
       for (const client of this.#clients) {
         if (!this.#wants(client.filter, this.#ring.datastream[n % this.#ring.length] as number)) continue;
-        const text = (texts[client.filter.level] ??= this.#event(n, client.filter.level));
+        const text = (texts[client.filter.level] ??= this.#event(n, client.filter.level, edition));
         if (text !== '') outgoing.set(client, (outgoing.get(client) ?? '') + text);
       }
     }
@@ -156,13 +157,13 @@ export class LiveStream {
   }
 
   /** The event of a row; '' when its box is gone. */
-  #event(n: number, level: Level): string {
+  #event(n: number, level: Level, editionAt: ReturnType<typeof editionOf>): string {
     const at = n % this.#ring.length;
     const id = this.#ring.datastream[at] as number;
     const thing = this.#context.things.get(thingNumOf(id));
     if (!thing || thing.retired) return '';
     const [time, known] = [this.#ring.phenomenonTime[at] as number, this.#ring.resultTime[at] as number];
-    const edition = editionOf(this.#context)(thingNumOf(id), time, known);
+    const edition = editionAt(thingNumOf(id), time, known);
     const text = observationText(propertyByNum(id % PROPERTY_SLOTS), level, rowView(this.#context, this.#ring, at), edition); // prettier-ignore
     return `event: observation\nid: ${this.#id(this.#arrived[at] as number, n)}\ndata: ${thing.head}${text}${thing.tail}\n\n`;
   }
@@ -173,11 +174,12 @@ export class LiveStream {
     let next = mark.n + 1;
     const kept = (): boolean => next >= this.#last - this.#ring.length + 1 && next <= this.#last + 1;
     if (mark.run === this.#context.run) {
+      const edition = editionOf(this.#context);
       let out = '';
       while (kept() && next <= this.#last) {
         const n = next++;
         if (this.#wants(client.filter, this.#ring.datastream[n % this.#ring.length] as number)) {
-          out += this.#event(n, client.filter.level);
+          out += this.#event(n, client.filter.level, edition);
         }
         if (out.length < BURST) continue;
         if (!(await this.#patient(client, out))) return;
