@@ -204,6 +204,14 @@ export const SETTINGS = {
     // Addresses hold api keys.
     secret: true,
   }),
+  journalMaxMb: setting({
+    env: 'LAMPPOST_JOURNAL_MAX_MB',
+    schema: z.int().min(1).max(1_000_000),
+    byDefault: 4096,
+    doc: 'How much may wait in the journal while the store is away. A full journal acknowledges nothing more: boxes keep their readings and send them again. 4 GB hold some 25 million readings.',
+    allowed: 'megabytes, 1 to 1000000',
+    read: asNumber,
+  }),
   maxUnclaimed: setting({
     env: 'LAMPPOST_MAX_UNCLAIMED',
     schema: z.int().min(0).max(30_000_000),

@@ -111,6 +111,7 @@ export class BoxDumps {
       from,
       to,
       timeoutMs: 60_000,
+      only: { things: [thing.num] },
     });
     return columns.map((c) => c[0]);
   }

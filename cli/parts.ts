@@ -31,7 +31,7 @@ export interface Parts {
   readonly openStore: (config: Config, folder: string, log?: (message: string) => void) => Promise<OpenStore>;
   /** Buckets and tasks on the InfluxDB server of the settings. */
   readonly setupInflux: (config: Config, options: SetupOptions) => Promise<readonly SetupStep[]>;
-  readonly openJournal: (folder: string, options: { startAfter?: number }) => Promise<JournalWriter>;
+  readonly openJournal: (folder: string, options: { startAfter?: number; maxBytes?: number }) => Promise<JournalWriter>;
   readonly openJournalReader: (folder: string) => Promise<JournalReader>;
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>;
   /** The card of a correction from the literature; null = none has that id. */

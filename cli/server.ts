@@ -159,7 +159,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       closers.push(store.close);
     }
     const checkpoint = (await store?.store.checkpoint()) ?? 0;
-    const journal = await parts.openJournal(folder.journal, store ? { startAfter: checkpoint } : {});
+    const journal = await parts.openJournal(folder.journal, {
+      ...(store ? { startAfter: checkpoint } : {}),
+      maxBytes: config.journalMaxMb * 2 ** 20,
+    });
     closers.push(() => journal.close());
 
     const watch = new AbortController();

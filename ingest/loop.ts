@@ -99,6 +99,8 @@ export function startLoop(options: LoopOptions): IngestLoop {
   let stageProblem = '';
   /** The state on its way to the disk. */
   let saving: Promise<void> | null = null;
+  /** Something failed since the last save: the journal may have grown up to its bound. */
+  let troubled = false;
   /** The append under way; the next batch is decoded and checked meanwhile. */
   let appending: Promise<void> = Promise.resolve();
 
@@ -114,6 +116,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
       } catch (error) {
         const words = error instanceof Error ? error.message : String(error);
         options.onProblem(`${what} failed and is tried again: ${words}`);
+        troubled = true;
         if (stopped.aborted) throw new Stopped(`${what} failed: ${words}`, { cause: error });
         await pause(wait);
       }
@@ -217,7 +220,12 @@ export function startLoop(options: LoopOptions): IngestLoop {
       const due =
         (savedBytes < LARGE || bytesSince >= 2 * savedBytes) &&
         (seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs);
-      if (due && seq > saved && !saving) await save();
+      // Once all that has waited is stored the journal is given its room back, so that boxes are not held back any longer.
+      const recovered = troubled && !moved;
+      if ((due || recovered) && seq > saved && !saving) {
+        troubled = false;
+        await save();
+      }
       if (!moved && draining) break;
       if (!moved) await pause(idle);
       else if (reader.lastSeq() - seq < batchRecords) await pause(Math.max(0, batchEvery - (clock() - began)));

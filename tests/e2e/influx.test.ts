@@ -9,7 +9,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { afterAll, describe, expect, it } from 'vitest';
 import { dataFolder } from '../../cli/folder.ts';
 import { datastreamId } from '../../model/datastream.ts';
-import { SECOND } from '../../model/time.ts';
+import { DAY, SECOND } from '../../model/time.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
 import type { RunningInflux } from '../../scripts/influxd.ts';
 import { InfluxStore } from '../../store/influx/store.ts';
@@ -65,6 +65,7 @@ describe.skipIf(NO_INFLUXD !== '')(`InfluxDB behind the server${NO_INFLUXD}`, ()
     const nums = added.map(({ id }) => registry.get(id)?.num ?? 0);
     registry.close();
     const start = Math.floor(Date.now() / 1000) * 1000 - 3600 * SECOND;
+    const [day, after] = [start, start + DAY].map((t) => new Date(t).toISOString().slice(0, 10)) as [string, string];
 
     let logs = '';
     const join8 = async (server: ChildServer, before: readonly Box[]): Promise<Box[]> =>
@@ -144,11 +145,17 @@ describe.skipIf(NO_INFLUXD !== '')(`InfluxDB behind the server${NO_INFLUXD}`, ()
         (await get(server, '/readyz')).status === 200 && (await metric(server, 'pipeline_backlog_records')) === 0,
     );
 
-    // What this store cannot answer is said in words.
-    const problem = await get(server, '/api/v1/frames?property=pm25');
-    expect(problem.status).toBe(501);
-    expect(JSON.parse(problem.body)).toMatchObject({ type: '/problems/not-supported', status: 501 });
-    expect((await get(server, '/sta/v1.1/Observations?$filter=result%20gt%2010')).status).toBe(501);
+    // Questions beyond Flux are asked of fetched rows.
+    const frames = await get(server, '/api/v1/frames?property=pm25');
+    expect(frames.status, frames.body).toBe(200);
+    expect(JSON.parse(frames.body)).toMatchObject({ ids: expect.arrayContaining(added.map((box) => box.id)) });
+    // Of the raw and of the corrected Datastreams.
+    const large = await get(server, '/sta/v1.1/Observations?$filter=result%20gt%2029.8&$count=true&$top=1');
+    expect(large.status, large.body).toBe(200);
+    expect(JSON.parse(large.body)).toMatchObject({ '@iot.count': 2 * BOXES * 301 });
+    const files = await runCommand(['dump', '--from', day, '--to', after, '--format', 'csv.gz'], settings);
+    expect(files, files.err).toMatchObject({ code: 0 });
+    expect(JSON.parse(files.out.split('\n')[0] as string)).toMatchObject({ day, format: 'csv.gz' });
     const one = await get(
       server,
       `/sta/v1.1/Things?$filter=name%20eq%20'box%200'&$expand=Datastreams($expand=Observations($top=2))`,
