@@ -49,6 +49,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
     list.push(series);
     byPool.set(series.pool, list);
   }
+  const apart = stationsApart(m);
   for (const [key, list] of byPool) {
     const pool = m.pool(key);
     const own = list.filter((x) => x.kind === 'own' && x.time.length > 0);
@@ -69,7 +70,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       ownHalfLifeMs: m.settings.ownHalfLifeMs + 3 * silent,
       growth: pool.growth,
     };
-    const pooled = fitPooled(key, used, newest, correlated, settings);
+    const pooled = fitPooled(key, used, newest, correlated, settings, apart);
     if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
     const { without, range, betas, validation, ...rest } = pooled;
     const card = nameModel({
@@ -99,7 +100,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       pooled.liars.join() !== pool.doubted.join() ||
       (pooled.days < TRIAL.young && !pool.putBack);
     succeed(m, key, pool, named, atOnce, now);
-    pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth });
+    pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth }, apart);
     doubt(pool, pooled.liars, list);
     if (repaired.has(key)) forgetScores(pool);
     pool.spread = spreads(m, own, now);
@@ -139,6 +140,35 @@ export function fitNight(m: Memory, now: EpochMs): void {
       } else x.ownShadow ??= newTrial(ownNamed, now);
     }
   }
+}
+
+/** Steps looked at, one in three, and how many stations how far away are asked. */
+const APART = { steps: 240, stride: 3, around: 6, km: 50, least: 20 };
+
+/** Median log-ratio of each station to the middle of the nearest others, where there are two or more. */
+function stationsApart(m: Memory): Map<string, number> {
+  const out = new Map<string, number>();
+  const all = [...m.s.stations.values()].filter((s) => s.time.length >= APART.least);
+  if (all.length < 3) return out;
+  for (const a of all) {
+    const around = all
+      .filter((b) => b !== a)
+      .map((b) => ({ b, km: spotDistance(a, b) }))
+      .filter((v) => v.km < APART.km)
+      .sort((p, q) => p.km - q.km || (p.b.id < q.b.id ? -1 : 1))
+      .slice(0, APART.around);
+    const ratios: number[] = [];
+    for (let k = Math.max(0, a.time.length - APART.steps); k < a.time.length; k += APART.stride) {
+      const logs: number[] = [];
+      for (const { b } of around) {
+        const at = lowerBound(b.time, a.time[k] as number);
+        if (b.time[at] === a.time[k]) logs.push(logOf(b.y[at] as number));
+      }
+      if (logs.length >= 2) ratios.push(logOf(a.y[k] as number) - median(logs));
+    }
+    if (ratios.length >= APART.least) out.set(a.id, median(ratios));
+  }
+  return out;
 }
 
 /** How far boxes of one type, and places, persistently differ (variances of log-ratios), by boxes beside stations and by the stations. */

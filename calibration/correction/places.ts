@@ -73,7 +73,7 @@ function tiltOf(places: readonly Scores[]): Pick<Tilt, 'power' | 'middle'> {
 }
 
 /** What is assumed of the variance of places' means, as part of the variance from hour to hour, and how many places that is worth. */
-const PLACE = { share: 0.8, worth: 3 };
+const PLACE = { share: 1, worth: 3 };
 const NORMAL = 1.645;
 
 /** 95 % quantile of Student's t by its expansion in the normal quantile (Abramowitz & Stegun 26.7.5, two terms; 0.5 % at 3 degrees). */

@@ -87,16 +87,18 @@ export function poolPrior(pool: string, set: FeatureSet, settings: CorrectionSet
 export const varianceWeight = (x: number, settings: CorrectionSettings): number =>
   Number.isFinite(settings.varianceKnee) ? 1 / (1 + Math.max(0, x) / settings.varianceKnee) ** 2 : 1;
 
+/** @param apart log-ratio of each station to those around it, where there are two or more */
 export function fitPooled(
   pool: string,
   series: readonly Pairs[],
   now: EpochMs,
   correlated: number,
   settings: CorrectionSettings,
+  apart: ReadonlyMap<string, number> = new Map(),
 ): PooledModel | null {
   const all = fitOnce(pool, series, now, correlated, settings);
   if (!all) return null;
-  const liars = outliers(all, series);
+  const liars = outliers(all, series, apart);
   if (liars.size === 0) return all;
   const honest = fitOnce(
     pool,
@@ -336,6 +338,8 @@ export function applyBetas(betas: Betas, range: Range, x: number, rh: number, te
 const MIN_TO_JUDGE = 4;
 /** Of three, one is known to be off when it is a factor 2 from two that agree. */
 const OF_THREE = { apart: 0.7, agree: 0.3 };
+/** Log-ratios of a station to the stations around it, and to what its box says, that together no place and no box explains. */
+const TWICE = { stations: 0.6, boxes: 0.4 };
 interface Judged {
   readonly name: string;
   readonly ratio: number;
@@ -352,7 +356,7 @@ const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
  * analyser, a box in a cupboard. Needs four stations, or three of which two agree closely. A station that does not move with its
  * boxes while the others do is known among three.
  */
-function outliers(model: PooledModel, series: readonly Pairs[]): Set<string> {
+function outliers(model: PooledModel, series: readonly Pairs[], apart: ReadonlyMap<string, number>): Set<string> {
   const pairs = new Map<string, { ratio: number[]; box: number[]; station: number[] }>();
   for (const s of series) {
     const of = pairs.get(s.station) ?? { ratio: [], box: [], station: [] };
@@ -383,6 +387,12 @@ function outliers(model: PooledModel, series: readonly Pairs[]): Set<string> {
         ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
         : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
     if (gap > OF_THREE.apart && others < Math.max(OF_THREE.agree, 0.4 * gap)) liars.add(odd.name);
+  }
+  for (const j of judged) {
+    const among = apart.get(j.name) ?? 0;
+    const beside = j.ratio - median(judged.filter((o) => o !== j).map((o) => o.ratio));
+    // Neither the air of its place (its box would see it) nor its box (other stations would not) explains both.
+    if (Math.abs(among) > TWICE.stations && beside * Math.sign(among) > TWICE.boxes) liars.add(j.name);
   }
   const moves = [...pairs]
     .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)
