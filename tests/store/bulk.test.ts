@@ -128,10 +128,10 @@ describe('dumps', () => {
       'box,property,unit,phenomenonTime,resultTime,raw,corrected,lo90,hi90,flag,reasons,correctionLevel,model,licence,attribution,product,revision',
     );
     expect(lines[1]).toBe(
-      'box-0001,pm25,ug/m3,2026-11-01T00:01:00.000Z,2026-11-01T00:01:01.234Z,0.1,,,,1,,,,CC-BY-4.0,"Lín, ""台南"""',
+      'box-0001,pm25,ug/m3,2026-11-01T00:01:00.000Z,2026-11-01T00:01:01.234Z,0.1,,,,1,,,,CC-BY-4.0,"Lín, ""台南""",live,0',
     );
     expect(lines.at(-1)).toBe(
-      'box-0002,pm25,ug/m3,2026-11-01T00:01:00.000Z,2026-11-01T00:01:01.234Z,12.3,9.8,4.1,15.5,3,pm25.spike;pm25.moved,L1,pm25-L1-2026,ODbL-1.0,B',
+      'box-0002,pm25,ug/m3,2026-11-01T00:01:00.000Z,2026-11-01T00:01:01.234Z,12.3,9.8,4.1,15.5,3,pm25.spike;pm25.moved,L1,pm25-L1-2026,ODbL-1.0,B,live,0',
     );
   });
 
