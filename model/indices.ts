@@ -161,7 +161,7 @@ export const TAIWAN_AQI_2025: AirQualityIndex = {
   version: '2025-01-01',
   from: taipeiMidnight(2025, 1, 1),
   until: null,
-  source: '環境部空氣品質監測網 airtw.moenv.gov.tw, table in force from 2025-01-01',
+  source: '環境部空氣品質監測網 airtw.moenv.gov.tw (2025-01-01)',
   kind: 'interpolated',
   categories: AQI_CATEGORIES('#7E0023'),
   scales: [
@@ -197,7 +197,8 @@ export const TAIWAN_AQI_2016: AirQualityIndex = {
   version: '2016-12-01',
   from: taipeiMidnight(2016, 12, 1),
   until: taipeiMidnight(2025, 1, 1),
-  source: '環保署 2016-12-01 table (35.4 confirmed in the news of 2016, the other breaks recalled)',
+  // Of its breaks 35.4 stands in the news of 2016, the others are from memory.
+  source: '環保署 (2016-12-01)',
   scales: taiwan([15.4, 35.4, 54.4, 150.4, 250.4, 350.4, 500.4], [54, 125, 254, 354, 424, 504, 604]),
 };
 

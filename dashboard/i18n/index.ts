@@ -1,4 +1,5 @@
 /** Words, numbers and dates in the language of the page. */
+import { property, type PropertyKey } from '../../model/properties.ts';
 import { lang } from '../state/app.ts';
 import { en } from './en.ts';
 import { zh } from './zh-TW.ts';
@@ -59,6 +60,13 @@ export function num(value: number, resolution = 0.1): string {
   });
   return /^-0([.,]0*)?$/.test(text) ? text.slice(1) : text.replace('-', '−');
 }
+
+/**
+ * What a map shows of a level: a corrected value may lie below zero by its own error, where the quantity cannot. The page of the box and
+ * the API give it as it is, and say why.
+ */
+export const notBelowZero = (value: number, key: PropertyKey): number =>
+  property(key).plausible[0] >= 0 ? Math.max(0, value) : value;
 
 /** How long ago, in the coarsest unit that still says something. */
 export function ago(ms: number): string {

@@ -183,6 +183,21 @@ export class LabelCanvas {
     c.restore();
   }
 
+  /** Double rings, below the numbers. */
+  #drawEvents(c: CanvasRenderingContext2D): void {
+    c.lineWidth = 2.5;
+    c.strokeStyle = EVENT_COLOUR;
+    for (const e of this.#events) {
+      const p = this.#map.project([e.lon, e.lat]);
+      c.beginPath();
+      for (const r of [e.radius, e.radius + 5]) {
+        c.moveTo(p.x + r, p.y);
+        c.arc(p.x, p.y, r, 0, 7);
+      }
+      c.stroke();
+    }
+  }
+
   #draw(): void {
     const gl = this.#map.getCanvas();
     const ratio = this.#map.getPixelRatio();
@@ -200,6 +215,7 @@ export class LabelCanvas {
     c.textBaseline = 'middle';
     for (const h of this.#hotspots) this.#drawHotspot(c, h);
     if (this.#wind.length > 0) this.#drawWind(c, gl.width / ratio, gl.height / ratio);
+    this.#drawEvents(c);
     for (const l of this.#labels) {
       const p = this.#map.project([l.lon, l.lat]);
       c.globalAlpha = l.alpha;
@@ -208,17 +224,6 @@ export class LabelCanvas {
       c.fillText(l.text, p.x, p.y + 0.5);
     }
     c.globalAlpha = 1;
-    c.lineWidth = 2.5;
-    c.strokeStyle = EVENT_COLOUR;
-    for (const e of this.#events) {
-      const p = this.#map.project([e.lon, e.lat]);
-      c.beginPath();
-      for (const r of [e.radius, e.radius + 5]) {
-        c.moveTo(p.x + r, p.y);
-        c.arc(p.x, p.y, r, 0, 7);
-      }
-      c.stroke();
-    }
     if (this.#me) {
       const p = this.#map.project([this.#me.lon, this.#me.lat]);
       c.beginPath();

@@ -11,6 +11,7 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import places from 'virtual:towns';
 import { HOUR } from '../../model/time.ts';
+import { notBelowZero, t as say } from '../i18n/index.ts';
 import { KIND, type BoxTable } from '../values/table.ts';
 import type { Palette } from '../scales/scales.ts';
 import type { ViewState } from '../state/url.ts';
@@ -84,10 +85,18 @@ const painted = ({ view: v, dark }: Shown): string =>
 /** Rows painted in one go while nothing waits for them: values grow pale, nobody sees when within a second. */
 const SLOW_ROWS = 8000;
 
+/** What the map's own buttons are called; they keep the language in which the page was opened. */
+const mapWords = (): Record<string, string> => ({
+  'Map.Title': say('map.title'),
+  'NavigationControl.ZoomIn': say('map.zoomin'),
+  'NavigationControl.ZoomOut': say('map.zoomout'),
+  'AttributionControl.ToggleAttribution': say('map.sources'),
+});
+
 export const formatShort = (value: number): string => {
   const a = Math.abs(value);
   const text = a >= 99.5 ? value.toFixed(0) : a >= 9.95 ? value.toFixed(0) : value.toFixed(1);
-  return text === '-0' || text === '-0.0' ? '0' : text.replace('-', '−');
+  return /^-?0(\.0)?$/.test(text) ? '0' : text.replace('-', '−');
 };
 
 const townPlace = new Map(places.filter((p) => p[0] === 'town').map((p) => [p[1], { lon: p[6], lat: p[7] + 0.012 }]));
@@ -154,6 +163,7 @@ export class MapView {
       attributionControl: false,
       fadeDuration: 0,
       interactive,
+      locale: mapWords(),
     });
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
@@ -589,6 +599,9 @@ export class MapView {
     const ramp = colours(palette);
     const hex = (c: readonly [number, number, number]): string =>
       `#${c.map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+    // Of a difference the sign is what matters.
+    const short = (value: number): string =>
+      formatShort(view.level === 'difference' ? value : notBelowZero(value, view.property));
     const labels: Label[] = [];
     if (this.#clustering)
       for (const c of this.#clustering.clusters) {
@@ -597,7 +610,7 @@ export class MapView {
         const p = this.#clusterPlace(c);
         labels.push({
           ...p,
-          text: formatShort(c.median),
+          text: short(c.median),
           under: hex(ramp.of(c.median)),
           size: this.#clusterRadius(c) > 17 ? 14 : 12,
           alpha: 1,
@@ -612,7 +625,7 @@ export class MapView {
         if (place)
           labels.push({
             ...place,
-            text: formatShort(s.median),
+            text: short(s.median),
             under: s.n < ENOUGH ? '#f7f3e9' : hex(ramp.of(s.median)),
             size: 13,
             alpha: 1,
@@ -639,7 +652,7 @@ export class MapView {
       taken.push(p);
       labels.push({
         ...place,
-        text: formatShort(v.value),
+        text: short(v.value),
         under: hex(ramp.of(v.value)),
         size: radius > 13 ? 12 : 10.5,
         alpha: Math.max(0.75, freshness(t, row, v.time, at)),

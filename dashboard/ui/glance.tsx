@@ -6,7 +6,7 @@ import { HOUR } from '../../model/time.ts';
 import { glance } from '../values/glance.ts';
 import { loadLately, since, trend, type Lately } from '../values/lately.ts';
 import { loaded, table, tableVersion } from '../values/feed.ts';
-import { ago, clock, dayAndClock, distance, num, t, words, type Key } from '../i18n/index.ts';
+import { ago, clock, dayAndClock, distance, notBelowZero, num, t, words, type Key } from '../i18n/index.ts';
 import { classOf, inkOn, palette, scalesFor, type Palette } from '../scales/scales.ts';
 import { view } from '../state/app.ts';
 import { minute } from '../state/time.ts';
@@ -114,13 +114,14 @@ export function Glance({
   const g = glance(table, focus.lat, focus.lon, now, pal);
   if (!g) return <Card sentence={t('glance.none', { place: focus.name })} sub={t('glance.none.sub')} />;
   const at = pal.classes[g.classAt];
+  const shown = notBelowZero(g.value, p.key);
   const name = at ? words(at.name) : '';
   const say =
     name === ''
       ? t('glance.say.plain', {
           place: focus.name,
           property: words(p.name),
-          value: `${num(g.value, p.resolution)} ${p.unitLabel}`,
+          value: `${num(shown, p.resolution)} ${p.unitLabel}`,
         })
       : t('glance.say', { place: focus.name, class: lower(name) });
   const other = pal.classes[g.otherClass];
@@ -133,7 +134,7 @@ export function Glance({
       sentence={say}
       brief={brief}
       colour={at?.color ?? ''}
-      value={num(g.value, whole)}
+      value={num(shown, whole)}
       unit={p.unitLabel}
       first={
         <>

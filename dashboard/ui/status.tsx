@@ -22,13 +22,14 @@ export function Freshness() {
   let newest = 0;
   let stations = 0;
   let boxes = 0;
-  const { time, value } = table.levels.corrected;
+  const raw = view.value.level === 'raw';
+  const { time, value } = table.levels[raw ? 'raw' : 'corrected'];
   for (let row = 0; row < table.length; row++) {
     if (Number.isNaN(time[row])) continue;
     if ((time[row] as number) > newest) newest = time[row] as number;
-    if (Number.isNaN(value[row])) continue;
-    if (table.kind[row] === KIND.station) stations++;
-    else boxes++;
+    const known = !Number.isNaN(value[row]);
+    if (table.kind[row] === KIND.station) stations += known ? 1 : 0;
+    else if (known) boxes++;
   }
   const s = feedState.value.state;
   return (

@@ -96,6 +96,9 @@ export function Why({ story }: { story: Story }) {
                       : `${story.corrected >= story.raw ? '+' : ''}${num(story.corrected - story.raw, p.resolution)}`,
                 })
               : t('why.nomodel')}
+          {story.kind === 'box' && story.corrected !== null && story.corrected < 0 && p.plausible[0] >= 0 && (
+            <p class="small">{t('why.below')}</p>
+          )}
           {known.has(level) && <p class="small">{t(`why.level.${level}` as Key)}</p>}
         </li>
         {story.corrected !== null && story.lo90 !== null && story.hi90 !== null && (
