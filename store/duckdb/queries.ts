@@ -83,7 +83,8 @@ export async function range(view: View, query: RangeQuery): Promise<ObservationC
     else from = span.to;
     const found = query.limit - missing;
     const covered = Math.abs((descending ? to : from) - began);
-    width = Math.max(DAY, block.length === 0 ? width * 4 : 1.1 * missing * (covered / found));
+    // One file too many costs less than one more question.
+    width = Math.max(DAY, block.length === 0 ? width * 4 : width * 2, 1.3 * missing * (covered / Math.max(1, found)));
   }
   return joinColumns(blocks);
 }
