@@ -3,6 +3,7 @@
  * beside 100 stations over 30 days of hours.
  */
 import { createStage } from '../calibration/create.ts';
+import { createQc } from '../calibration/qc/qc.ts';
 import { scanClock } from '../calibration/correction/clock.ts';
 import { newHistory, record } from '../calibration/correction/history.ts';
 import { fitOwn } from '../calibration/correction/own.ts';
@@ -119,6 +120,61 @@ export function nightlyCost(
   };
 }
 
+/**
+ * The nights of a whole country (N1–N3): seconds in which all boxes are judged, bytes of what is known of their nights, and the largest
+ * neighbourhood that is ever put into one matrix. Every box has been heard for some slices before.
+ */
+export function nightCost(boxes: number): {
+  seconds: number;
+  bytesABox: number;
+  largestTile: number;
+  worstAdvanceMs: number;
+} {
+  const next = random(3);
+  const qc = createQc();
+  const cities = Math.ceil(boxes / 600);
+  const centres = Array.from({ length: cities }, () => ({ lat: 22 + 3.2 * next(), lon: 120.1 + 1.7 * next() }));
+  for (let i = 0; i < boxes; i++) {
+    const centre = centres[i % cities] as { lat: number; lon: number };
+    qc.setBox({
+      id: `box-${i}`,
+      num: i + 1,
+      lat: centre.lat + 0.15 * (next() - 0.5),
+      lon: centre.lon + 0.15 * (next() - 0.5),
+      sensor: 'PMS5003',
+      field: '',
+      trusted: true,
+      exposure: 'outdoor',
+    });
+  }
+  const start = Date.UTC(2026, 0, 1);
+  const slices = 8;
+  for (let s = 0; s < slices; s++) {
+    const time = start + s * 5 * MINUTE;
+    const slice = Array.from({ length: boxes }, (_, i): RawReading => ({
+      stage: 'raw',
+      thing: `box-${i}`,
+      thingNum: i + 1,
+      phenomenonTime: time,
+      resultTime: time,
+      clock: 'box',
+      seq: 0,
+      values: [{ property: 'pm25', raw: 20 + 10 * next() }],
+    }));
+    qc.advance(time);
+    qc.check(slice);
+  }
+  let [seconds, worst] = [0, 0];
+  for (let h = 1; h <= 24; h++) {
+    const begin = performance.now();
+    qc.advance(start + h * HOUR);
+    const took = performance.now() - begin;
+    seconds += took / 1000;
+    worst = Math.max(worst, took);
+  }
+  return { seconds, bytesABox: qc.stateBytes() / boxes, largestTile: qc.largestTile(), worstAdvanceMs: worst };
+}
+
 if (import.meta.main) {
   const each = readingCost(3000, 20);
   console.log(
@@ -132,6 +188,13 @@ if (import.meta.main) {
     `nightly fit, 3000 boxes at 100 stations, 30 days of hours: ${night.total.toFixed(2)} s` +
       ` (pooled of both kinds with every station left out ${night.pooled.toFixed(2)} s, own ${night.own.toFixed(2)} s, clocks ${night.clocks.toFixed(2)} s)`,
   );
+  for (const boxes of [3000, 30_000, 100_000]) {
+    const all = nightCost(boxes);
+    console.log(
+      `N1–N3 of ${boxes} boxes: ${(1000 * all.seconds).toFixed(0)} ms for all judgements of a day, at most ${all.worstAdvanceMs.toFixed(1)} ms at once;` +
+        ` ${all.bytesABox.toFixed(0)} bytes a box with tiles and streams, no neighbourhood above ${all.largestTile} boxes`,
+    );
+  }
   console.log(
     `${process.version} ${process.arch}, one thread; pairs of a box in memory ${((DAY / HOUR) * 180 * 5 * 8) / 1024} KiB at most`,
   );

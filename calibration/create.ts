@@ -12,6 +12,7 @@ export type StageOptions = CorrectionOptions;
 export function createStage(options: StageOptions = {}): CalibrationStage {
   const qc = createQc();
   const correction = new Correction(options);
+  correction.driftOf = (thingNum) => qc.drift(thingNum);
   const quantities = new Quantities();
   const parts = (): Uint8Array[] =>
     encodeParts({ qc: qc.state(), correction: correction.state(), quantities: quantities.state() });
@@ -33,7 +34,10 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
       qc.reference(values);
       correction.reference(values);
     },
-    weather: (values) => quantities.weather(values),
+    weather: (values) => {
+      qc.weather(values);
+      quantities.weather(values);
+    },
     advance: (now) => {
       qc.advance(now);
       correction.advance(now);

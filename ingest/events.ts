@@ -5,13 +5,14 @@ import { propertyOf, thingNumOf } from '../model/datastream.ts';
 import { FLAG, reason } from '../model/flags.ts';
 import { distanceM } from '../model/geo.ts';
 import { property, PROPERTY_SLOTS } from '../model/properties.ts';
-import type { EpochMs } from '../model/time.ts';
+import { HOUR, MINUTE, type EpochMs } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ObservationColumns } from '../store/store.ts';
 
 const DRIFT = reason('drift');
 const PM25 = property('pm25').num;
 const WATER = property('water_level').num;
+const RAIN = property('rain').num;
 const SPIKE = reason('spike');
 /** A gauge this near [m] with water in the last half hour supports another. */
 const NEAR_M = 2000;
@@ -51,10 +52,30 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
       floods.set(num, { ...newFlood(), level: detail.startsWith('level 2') ? 2 : 1, confirmed: !detail.includes('unconfirmed') }); // prettier-ignore
   }
 
-  /** Whether a gauge nearby stands in water too. */
+  /** Rain gauges by number: their last reading, and how hard it rained until then [mm/h]. */
+  const rains = new Map<number, { time: EpochMs; rate: number }>();
+  /** Readings of rain are what fell since the one before. */
+  const rain = (num: number, time: EpochMs, mm: number, flag: number): void => {
+    if (flag === FLAG.fail || flag === FLAG.missing || !(mm >= 0)) return;
+    const before = rains.get(num);
+    if (before && time <= before.time) return;
+    const gap = before ? Math.min(time - before.time, HOUR) : HOUR;
+    rains.set(num, { time, rate: (mm * HOUR) / Math.max(gap, MINUTE) });
+  };
+  const pours = (num: number, time: EpochMs): boolean => {
+    const at = rains.get(num);
+    return at !== undefined && at.rate >= FLOOD.rain && Math.abs(time - at.time) <= NEAR_MS;
+  };
+
+  /** Whether a gauge nearby stands in water too, or it pours here or there. */
   const supported = (num: number, time: EpochMs): boolean => {
+    if (pours(num, time)) return true;
     const here = registry.byNum(num)?.place;
     if (!here) return false;
+    for (const other of rains.keys()) {
+      const there = other !== num && pours(other, time) ? registry.byNum(other)?.place : undefined;
+      if (there && distanceM(here.lat, here.lon, there.lat, there.lon) <= NEAR_M) return true;
+    }
     for (const [other, state] of floods) {
       if (other === num || !(state.depth >= FLOOD.levels[0]) || Math.abs(time - state.time) > NEAR_MS) continue;
       const there = registry.byNum(other)?.place;
@@ -76,6 +97,11 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
 
   return {
     rows(rows) {
+      // Rain first: it stands behind the water of the same reading.
+      for (let i = 0; i < rows.length; i++) {
+        const datastream = rows.datastream[i] as number;
+        if (datastream % PROPERTY_SLOTS === RAIN) rain(thingNumOf(datastream), rows.phenomenonTime[i] as number, rows.raw[i] as number, rows.flag[i] as number); // prettier-ignore
+      }
       for (let i = 0; i < rows.length; i++) {
         const datastream = rows.datastream[i] as number;
         if (datastream % PROPERTY_SLOTS === WATER) {

@@ -20,7 +20,7 @@ import type { Reject } from '../store/store.ts';
 import { judgeClock } from './clock.ts';
 import { NOT_A_READING, type DecodedReading, type Decoder, type SensorIds } from './decoder.ts';
 import { fingerprint, recentPackets, type RecentPacketsState } from './duplicates.ts';
-import { addWeather, closeWeather, referenceHours, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
+import { addWeather, closeWeather, referenceHours, stateOfWeather, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
 import { thingDirectory, type Lookup, type ThingColumns } from './things.ts';
 
 /** Payload kept with a reject [bytes]. */
@@ -430,7 +430,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       recent: recent.state(),
       things: things.state(),
       hours: hours.state(),
-      weather: { temperature: weather.temperature.state(), humidity: weather.humidity.state() },
+      weather: stateOfWeather(weather),
     }),
     restore(state) {
       stage.restore(state.stage.length === 1 ? (state.stage[0] as Uint8Array) : Buffer.concat(state.stage));

@@ -19,7 +19,7 @@ import { DAY, HOUR, type EpochMs } from '../model/time.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
 import type { ObservationStore } from '../store/store.ts';
 import { columnsOf, modelNumbers } from './columns.ts';
-import { addWeather, closeWeather, referenceHours, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
+import { addWeather, closeWeather, referenceHours, stateOfWeather, WEATHER_KEYS, weatherHours, type StationHours } from './reference-hours.ts'; // prettier-ignore
 import { type BoxDayChange, type Product, type Revision, RevisionWriter } from './revisions.ts';
 import { hash32, stageBox } from './things.ts';
 
@@ -325,7 +325,7 @@ export async function recompute(options: RecomputeOptions): Promise<RecomputeRes
     stage: stage.snapshot(),
     confirmation: confirmation.state(),
     hours: hours.state(),
-    weather: { temperature: weather.temperature.state(), humidity: weather.humidity.state() },
+    weather: stateOfWeather(weather),
     told,
   });
   const sha256 = hash.digest('hex');

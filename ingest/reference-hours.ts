@@ -6,6 +6,7 @@
  * A station that sends hourly sends after the end, so its hour closes at once; so does an hour that arrives late as a whole.
  * An hour that was closed is not opened again: what models have seen does not change. Hours begin on the UTC hour.
  */
+import { towards } from '../calibration/qc/downwind.ts';
 import type { ReferenceValue, StationWeather } from '../calibration/stage.ts';
 import type { RawValue } from '../model/observation.ts';
 import { property } from '../model/properties.ts';
@@ -31,27 +32,51 @@ export interface ReferenceHours {
   /** Hours that are complete at receive time `now`, ordered by (time, station); each is given once. */
   close(now: EpochMs): ReferenceValue[];
   state(): Map<string, StationHours>;
-  restore(state: Map<string, StationHours>): void;
+  /** Absent = nothing (a state from before that was kept). */
+  restore(state: Map<string, StationHours> | undefined): void;
 }
 
 /** What of a station's weather is averaged into hours like its PM2.5. */
-export const WEATHER_KEYS = ['temperature', 'humidity'] as const;
+export const WEATHER_KEYS = ['temperature', 'humidity', 'wind_east', 'wind_north'] as const;
 export type WeatherHours = Record<(typeof WEATHER_KEYS)[number], ReferenceHours>;
-export const weatherHours = (): WeatherHours => ({ temperature: referenceHours(), humidity: referenceHours() });
+export const weatherHours = (): WeatherHours => ({
+  temperature: referenceHours(),
+  humidity: referenceHours(),
+  wind_east: referenceHours(),
+  wind_north: referenceHours(),
+});
+const AIR_KEYS = ['temperature', 'humidity'] as const;
 
 /** Takes in the weather of a reading of a station that can be a measurement. */
 export function addWeather(hours: WeatherHours, station: string, time: EpochMs, values: readonly RawValue[]): void {
-  for (const key of WEATHER_KEYS) {
-    const v = values.find((x) => x.property === key);
+  const plausible = (key: 'temperature' | 'humidity' | 'wind_speed' | 'wind_direction'): number => {
+    const raw = values.find((x) => x.property === key)?.raw ?? NaN;
     const [low, high] = property(key).plausible;
-    if (v && v.raw >= low && v.raw <= high) hours[key].add(station, time, v.raw);
+    return raw >= low && raw <= high ? raw : NaN;
+  };
+  for (const key of AIR_KEYS) {
+    const raw = plausible(key);
+    if (!Number.isNaN(raw)) hours[key].add(station, time, raw);
   }
+  const wind = towards(plausible('wind_speed'), plausible('wind_direction'));
+  if (Number.isNaN(wind.east)) return;
+  hours.wind_east.add(station, time, wind.east);
+  hours.wind_north.add(station, time, wind.north);
 }
 
 export const closeWeather = (hours: WeatherHours, now: EpochMs): StationWeather[] =>
   WEATHER_KEYS.flatMap((key) =>
     hours[key].close(now).map(({ station, time, pm25: value }) => ({ station, time, property: key, value })),
   );
+
+export const stateOfWeather = (
+  hours: WeatherHours,
+): Record<(typeof WEATHER_KEYS)[number], Map<string, StationHours>> => ({
+  temperature: hours.temperature.state(),
+  humidity: hours.humidity.state(),
+  wind_east: hours.wind_east.state(),
+  wind_north: hours.wind_north.state(),
+});
 
 export function referenceHours(): ReferenceHours {
   let stations = new Map<string, StationHours>();
@@ -82,7 +107,7 @@ export function referenceHours(): ReferenceHours {
     },
     state: () => stations,
     restore(state) {
-      stations = state;
+      stations = state ?? new Map();
     },
   };
 }

@@ -135,24 +135,38 @@ export function binsOf(query: Pick<AggregateQuery, 'step' | 'timezone' | 'from' 
   };
 }
 
+/**
+ * By how much the interval of a mean is narrower than the mean of its intervals. What a box and its place are off by stays as it is however many
+ * readings are averaged; what changes from hour to hour averages out, six hours of it counting as one (calibration note §8.4: u_noise²/n). The
+ * share that stays was chosen so that 8 h and day means of Denver, with the station left out, hold what hours do (docs/methods.md).
+ *
+ * @param hours different hours that take part in the mean
+ */
+export const narrowing = (hours: number): number => Math.sqrt(STAYS + (1 - STAYS) / Math.max(1, hours / ALIKE));
+const STAYS = 0.5;
+const ALIKE = 6;
+
 /** Adds partials (ascending by start, none across an edge) up to the rows of the answer. */
 export function combine(partials: Iterable<Partial>, bins: Bins, level: AggregateQuery['level']): AggregateRow[] {
   const rows: AggregateRow[] = [];
   let start = NaN;
   let end = NaN;
   let [total, count, sum, lo, hi, min, max] = [0, 0, 0, 0, 0, Infinity, -Infinity];
+  let [hours, hour] = [0, NaN];
   const flush = (): void => {
     if (total === 0) return;
     const none = count === 0;
     const interval = level === 'corrected' && !none;
+    const mean = sum / count;
+    const narrower = narrowing(hours);
     rows.push({
       start,
       end,
-      mean: none ? null : sum / count,
+      mean: none ? null : mean,
       min: none ? null : min,
       max: none ? null : max,
-      lo90: interval ? lo / count : null,
-      hi90: interval ? hi / count : null,
+      lo90: interval ? mean - narrower * (mean - lo / count) : null,
+      hi90: interval ? mean + narrower * (hi / count - mean) : null,
       count,
       total,
     });
@@ -163,11 +177,17 @@ export function combine(partials: Iterable<Partial>, bins: Bins, level: Aggregat
       start = bins.start(p.start);
       end = bins.end(start);
       [total, count, sum, lo, hi, min, max] = [0, 0, 0, 0, 0, Infinity, -Infinity];
+      [hours, hour] = [0, NaN];
     }
     total += p.total;
     const n = level === 'raw' ? p.rawCount : p.correctedCount;
     if (n === 0) continue;
     count += n;
+    const at = Math.floor(p.start / HOUR);
+    if (at !== hour) {
+      hour = at;
+      hours++;
+    }
     sum += level === 'raw' ? p.rawSum : p.correctedSum;
     lo += p.lo90Sum;
     hi += p.hi90Sum;

@@ -25,9 +25,14 @@ const FOG = reason('fog');
 const INDOOR = reason('indoor');
 const DRIFT = reason('drift');
 /** Suspicions that say nothing against using the value in a fit: dirty air is just where pairs are wanted. */
-const BENIGN = FOG | EXTRAPOLATED | reason('plausible_range') | reason('size_order') | reason('single_channel');
+const BENIGN =
+  FOG | EXTRAPOLATED | reason('moved') | reason('plausible_range') | reason('size_order') | reason('single_channel');
 const RESOLUTION = property('pm25').resolution;
 
+/** The control follows drifts in log(PM2.5 + 3) (qc/sites.ts). */
+const DRIFT_OFFSET = 3;
+/** A drift that goes on runs ahead of what follows it: a percent a day by some ten percent [one standard deviation, log]. */
+const DRIFT_LAG = 0.12;
 const DEFAULT_QUANTILES = newQuantiles();
 
 /** Below this share a field is no longer worth its name. */
@@ -61,7 +66,10 @@ export function correctPm25(
   const time = reading.phenomenonTime;
   state.indoor = (value.reasons & INDOOR) !== 0;
   const series = seriesAt(m, state, time);
-  const answer = answerOf(m, residents, state, series, x, rh, temp, time, (value.reasons & DRIFT) !== 0);
+  // Beside a station the fit goes along with a drift; elsewhere what is sure of it is taken off before anything else.
+  const drift = series ? 0 : m.driftOf(reading.thingNum);
+  const sensed = drift === 0 ? x : Math.max(0, (x + DRIFT_OFFSET) * Math.exp(-drift) - DRIFT_OFFSET);
+  const answer = answerOf(m, residents, state, series, sensed, rh, temp, time, (value.reasons & DRIFT) !== 0);
   const alive = series && !ended(m, series, time) ? series : null;
   const pool = m.s.pools.get(state.pool);
   // Beside a station the scale follows what errors have been like lately and at this level.
@@ -72,14 +80,15 @@ export function correctPm25(
   }
   if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
   const q = intervalOf(pool, state, alive, answer);
-  // Beside a station the fit goes along with a drift; elsewhere nobody knows how far it has got (calibration note §8.5).
-  const drifting = (value.reasons & DRIFT) !== 0 && !series;
-  const u =
+  // Elsewhere nobody knows for sure how far a drift has got (calibration note §8.5).
+  const drifting = ((value.reasons & DRIFT) !== 0 || drift !== 0) && !series;
+  const known =
     answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1) * spell * scaleFor(q, answer.y);
+  const u = drift === 0 ? known : Math.hypot(known, DRIFT_LAG * (Math.max(0, answer.y) + DRIFT_OFFSET));
   const y = roundTo(answer.y, RESOLUTION);
   return {
     ...value,
-    reasons: value.reasons | answer.reasons,
+    reasons: value.reasons | answer.reasons | (drift === 0 ? 0 : DRIFT),
     corrected: y,
     lo90: Math.min(y, roundTo(answer.y - q.low * u, RESOLUTION)),
     hi90: Math.max(y, roundTo(answer.y + q.high * u, RESOLUTION)),

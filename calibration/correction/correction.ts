@@ -79,6 +79,11 @@ export class Correction {
     return poolsInForce(this.#m);
   }
 
+  /** Who says by how much a box has drifted. */
+  set driftOf(drift: (thingNum: number) => number) {
+    this.#m.driftOf = drift;
+  }
+
   /** All that operators have decided; what has been applied is not applied again. */
   setDecisions(decisions: readonly ModelDecision[]): void {
     this.#decisions = decisions;

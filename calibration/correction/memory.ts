@@ -201,6 +201,9 @@ export class Memory {
     this.s.delay = this.step + this.lag;
   }
 
+  /** By how much a box is sure to have drifted against its neighbours [log of PM2.5 + 3], as the control finds it. */
+  driftOf: (thingNum: number) => number = () => 0;
+
   /** Boxes around a box, as `Residents` finds them. */
   around: (state: BoxState) => readonly Around[] = () => [];
 

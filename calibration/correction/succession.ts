@@ -124,11 +124,17 @@ function install(pool: PoolState, model: NamedPooled, now: EpochMs): void {
   pool.putBack = false;
 }
 
-/** Applies what operators have decided and whose time has come. */
+/**
+ * Applies what operators have decided and whose time has come. A later word for an earlier time takes the place of what had been decided for
+ * times after it: so a run from the beginning ends where the live one does.
+ */
 export function decideByHand(m: Memory, decisions: readonly ModelDecision[], now: EpochMs): void {
-  for (const d of decisions) {
-    if (d.at > now || m.s.decided.includes(d.number)) continue;
-    m.s.decided.push(d.number);
+  const { decided } = m.s;
+  if (decided.length === decisions.length) return;
+  for (const d of decisions.toSorted((a, b) => a.at - b.at || a.number - b.number)) {
+    if (d.at > now || decided.includes(d.number)) continue;
+    for (const { number, pool, at } of decisions)
+      if (number <= d.number && pool === d.pool && at >= d.at && !decided.includes(number)) decided.push(number);
     const pool = m.pool(d.pool);
     const before = pool.pooled?.id ?? '';
     if (d.model) {

@@ -15,7 +15,7 @@ const SPATIAL = reason('spatial');
 const JUMPED = SPIKE | SPATIAL;
 /** Reasons that say nothing against a value. */
 const REMARKS =
-  reason('event') | reason('fog') | reason('indoor') | reason('near_source') | reason('single_channel') | reason('drift') | reason('outlier') | reason('clock'); // prettier-ignore
+  reason('event') | reason('fog') | reason('indoor') | reason('near_source') | reason('single_channel') | reason('drift') | reason('moved') | reason('outlier') | reason('clock'); // prettier-ignore
 /** A reading this near stays with the one before: a share of the step, and of the value. */
 const STAYS = 0.25;
 
@@ -34,6 +34,20 @@ export function confirm(v: CheckedValue, before: CheckedValue | undefined, after
   const back = v.raw - after.raw;
   if (before && limits && v.reasons & SPIKE && step * back > 0 && Math.min(Math.abs(step), Math.abs(back)) > 2 * limits.minJump) return { ...v, flag: FLAG.fail }; // prettier-ignore
   return v;
+}
+
+const SINGLE_CHANNEL = reason('single_channel');
+
+/**
+ * Where channel B spoke for both, what has become known of B is the verdict on `pm25`. B itself is not failed for it: whose value it was is told by
+ * which of the two had failed (`mergedPm25`), and the dead channel A must not become the value of the reading an hour later.
+ */
+function settleChannels(before: readonly CheckedValue[], now: CheckedValue[]): CheckedValue[] {
+  const a = now.findIndex((v) => v.property === 'pm25');
+  const b = now.findIndex((v) => v.property === 'pm25_b');
+  const [was, is] = [before[b], now[b]];
+  if (!was || !is || !((now[a]?.reasons ?? 0) & SINGLE_CHANNEL) || was.flag === FLAG.fail || was === is) return now;
+  return now.map((v, i) => (i === a ? { ...v, flag: is.flag } : i === b && is.flag === FLAG.fail ? was : v));
 }
 
 interface Held {
@@ -60,10 +74,11 @@ export class Confirmation {
       if (last && reading.phenomenonTime - last.held.reading.phenomenonTime <= HOUR) {
         const of = (values: readonly CheckedValue[], v: CheckedValue): CheckedValue | undefined =>
           values.find((w) => w.property === v.property);
-        last.held.values = last.held.values.map((v) => {
+        const settled = last.held.values.map((v) => {
           const after = of(reading.values, v);
           return after ? confirm(v, of(last.before, v), after) : v;
         });
+        last.held.values = settleChannels(last.held.values, settled);
       }
       this.#s.waiting.push(held);
       this.#s.last.set(reading.thingNum, { held, before: last ? last.held.values : [] });

@@ -35,6 +35,17 @@ export const NIGHTLY = {
   /** Less than this is no drift worth a word, however steady [log units]. */
   driftMin: 0.15,
   cleanNights: 3,
+  /** Weight of the newest night in where a drifting box stands now. */
+  driftWeight: 0.3,
+  /** Second opinion, from all hours of a fortnight (after MOMA, Miskell et al. 2018: the level of the box against its proxy): at least so much of
+   * what the nights say, and the same way. The means lag a week behind, hence less than all of it. */
+  agrees: 0.35,
+  /** A box known to drift is followed with this weight a night, at most so far a night; it is over when it stands this near to where it began. */
+  followWeight: 0.25,
+  followMost: 0.3,
+  followEnds: 0.05,
+  /** No drift is believed beyond this [log units]: a factor 3 is another fault. */
+  driftMax: Math.log(3),
 } as const;
 
 export type SiteClass = '' | 'indoor' | 'near_source';
@@ -89,10 +100,17 @@ const N = {
   drifting: 25,
   /** Nights since the drift was found. */
   open: 26,
+  /** Where a drifting box stands now against its baseline, smoothed over nights. */
+  standing: 27,
+  /** Deviation over all hours when the baseline was complete. */
+  dayBase: 28,
+  /** The first baseline + ORIGIN while a drift is followed that is sure; 0 = there is none. */
+  origin: 29,
   /** SCALE_WORDS fields of scale.ts. */
-  scale: 27,
+  scale: 30,
 } as const;
-const WORDS = 27 + SCALE_WORDS;
+const ORIGIN = 16;
+const WORDS = 30 + SCALE_WORDS;
 const DAY_S = 86_400;
 const MAX_STEP_S = 7200;
 const CLASSES: readonly SiteClass[] = ['', 'indoor', 'near_source'];
@@ -224,11 +242,20 @@ export class Nightly {
     f[at + N.nights] = nights;
     const baseline = f[at + N.baseline] as number;
     const off = mean - baseline;
+    const origin = f[at + N.origin] as number;
+    if (origin !== 0) {
+      const step = Math.max(-NIGHTLY.followMost, Math.min(NIGHTLY.followMost, off));
+      f[at + N.baseline] = baseline + NIGHTLY.followWeight * step;
+      // Cleaned, or the fan replaced: it begins anew.
+      if (Math.abs(baseline - (origin - ORIGIN)) < NIGHTLY.followEnds) f[at + N.origin] = f[at + N.nights] = 0;
+      return;
+    }
     if (nights <= NIGHTLY.baselineNights) {
       f[at + N.baseline] = baseline + off / nights;
       if (nights > 1)
         f[at + N.sigma] =
           (f[at + N.sigma] as number) + (1.25 * Math.abs(off) - (f[at + N.sigma] as number)) / (nights - 1);
+      f[at + N.dayBase] = (f[at + N.meanBox] as number) - (f[at + N.meanField] as number);
       return;
     }
     const z = off / Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
@@ -240,20 +267,48 @@ export class Nightly {
     f[at + N.clean] = Math.abs(z) < 1 ? (f[at + N.clean] as number) + 1 : 0;
     if (alarm && Math.abs(off) > NIGHTLY.driftMin) f[at + N.drifting] = 1;
     if (f[at + N.drifting] === 1) {
-      // Refits follow the box meanwhile: after as many nights as a baseline takes, where it is now is where it is.
-      f[at + N.open] = (f[at + N.open] as number) + 1;
-      if ((f[at + N.open] as number) >= NIGHTLY.baselineNights) {
-        for (const field of [N.nights, N.baseline, N.sigma, N.up, N.down, N.clean, N.open, N.drifting])
+      const open = (f[at + N.open] as number) + 1;
+      f[at + N.open] = open;
+      const standing = f[at + N.standing] as number;
+      f[at + N.standing] = open === 1 ? off : standing + NIGHTLY.driftWeight * (off - standing);
+      if (open >= NIGHTLY.baselineNights) {
+        // Beside a station refits have followed meanwhile: where the box is now is where it is. Without one it is followed from here on,
+        // when it is sure that it has drifted.
+        const sure = this.#agrees(f, at);
+        const here = baseline + (f[at + N.standing] as number);
+        for (const field of [N.nights, N.baseline, N.sigma, N.up, N.down, N.clean, N.open, N.drifting, N.standing])
           f[at + field] = 0;
+        if (sure) {
+          f[at + N.origin] = baseline + ORIGIN;
+          f[at + N.baseline] = here;
+        }
         return;
       }
-    } else f[at + N.open] = 0;
+    } else f[at + N.open] = f[at + N.standing] = 0;
     if ((f[at + N.clean] as number) >= NIGHTLY.cleanNights) {
-      f[at + N.drifting] = 0;
+      f[at + N.drifting] = f[at + N.standing] = 0;
       f[at + N.up] = f[at + N.down] = 0;
     }
     if (f[at + N.drifting] === 0)
       f[at + N.baseline] = baseline + 0.02 * clipped * Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+  }
+
+  /** Whether the level over all hours says the same of a drift as the nights do. */
+  #agrees(f: Float32Array, at: number): boolean {
+    const standing = f[at + N.standing] as number;
+    const days = (f[at + N.meanBox] as number) - (f[at + N.meanField] as number) - (f[at + N.dayBase] as number);
+    return days * Math.sign(standing) >= NIGHTLY.agrees * Math.abs(standing);
+  }
+
+  /** By how much a box is sure to have drifted since its first fortnight [log of PM2.5 + 3]; 0 = nothing, or not sure. */
+  drift(site: number): number {
+    if (site > this.pool.count || site === 0) return 0;
+    const f = this.pool.f32(site);
+    const at = this.pool.offset(site);
+    const origin = f[at + N.origin] as number;
+    const open = f[at + N.drifting] === 1 && this.#agrees(f, at) ? (f[at + N.standing] as number) : 0;
+    const all = open + (origin === 0 ? 0 : (f[at + N.baseline] as number) - (origin - ORIGIN));
+    return Math.abs(all) < NIGHTLY.driftMin ? 0 : Math.max(-NIGHTLY.driftMax, Math.min(NIGHTLY.driftMax, all));
   }
 
   follows(site: number): Flag {

@@ -10,11 +10,12 @@ import { FLAG, type Flag, reason, worse } from '../../model/flags.ts';
 import type { CheckedReading, CheckedValue, RawReading } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../model/properties.ts';
 import type { EpochMs } from '../../model/time.ts';
-import type { ReferenceValue, StageBox, StageStation } from '../stage.ts';
+import type { ReferenceValue, StageBox, StageStation, StationWeather } from '../stage.ts';
 import { BesideStations, type BesideState } from './beside_station.ts';
 import { type Channel, channelUse, channelsTest, useValue } from './channels.ts';
 import { ChannelPairs, type PairsState } from './channel_pair.ts';
 import { INDEPENDENT, JUMP } from './company.ts';
+import { Plumes, type PlumesState, towards } from './downwind.ts';
 import { type BoxHealth, Nightly } from './nightly.ts';
 import { type PropertyLimits, limitsOf } from './parameters.ts';
 import type { PoolState } from './pool.ts';
@@ -36,14 +37,20 @@ export interface Qc {
   setStation(station: StageStation): void;
   /** Reference values that have become known. */
   reference(values: readonly ReferenceValue[]): void;
+  /** Hours of the weather at stations that have become known; only their wind is used here. */
+  weather(values: readonly StationWeather[]): void;
   /** Judges readings that belong together: in `backtest` all rows of one time, live a micro-batch. Same order out as in. */
   check(readings: readonly RawReading[]): CheckedReading[];
   /** Nightly work that is due at `now`. */
   advance(now: EpochMs): void;
   /** What the nights have found out about a box; null = nothing yet (no place, no neighbours, first day). */
   health(thingNum: number): BoxHealth | null;
+  /** By how much a box is sure to have drifted against its neighbours [log of PM2.5 + 3]; 0 = nothing is known. */
+  drift(thingNum: number): number;
   /** Bytes of memory held for streams, sites, nights and tiles. */
   stateBytes(): number;
+  /** Boxes in the largest neighbourhood that is solved as one. */
+  largestTile(): number;
   /** Everything the next answers depend on. Its arrays are live: serialise it before the next `check`. */
   state(): QcState;
   /** Copies what it is given. @throws Error when the state is of another version */
@@ -52,7 +59,7 @@ export interface Qc {
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 5;
+const SNAPSHOT_VERSION = 6;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */
@@ -86,11 +93,13 @@ const PM25_B = num('pm25_b');
 const PARTICLES = new Set([PM25, PM25_B, num('pm1'), num('pm4'), num('pm10')]);
 const WATER = num('water_level');
 /** Least MAD of what is kept as usual, by property number; a property without one is not followed. */
-const USUAL_FLOOR = new Map([...PARTICLES, WATER].map((n) => [n, n === WATER ? 0.002 : 1]));
+const USUAL_FLOOR = new Map([...PARTICLES, WATER, num('noise_lamin')].map((n) => [n, n === WATER ? 0.002 : 1]));
 /** Water within this distance [km] and time [s] that rose by this [m] supports a jump. */
 const WATER_NEAR = { km: 2, s: 1800, rose: 0.05 } as const;
 const TEMPERATURE = num('temperature');
 const HUMIDITY = num('humidity');
+const WIND_SPEED = num('wind_speed');
+const WIND_DIRECTION = num('wind_direction');
 /** Reasons that make a value at least suspect by themselves. */
 const SUSPECTING =
   reason('plausible_range') | reason('flat_line') | reason('channels') | reason('size_order') | reason('stuck_zero');
@@ -118,6 +127,9 @@ const EVENT = reason('event');
 const CORRELATION = reason('correlation');
 const DRIFT = reason('drift');
 const DUPLICATE = reason('duplicate');
+const MOVED = reason('moved');
+/** For so long a reading says that its box has been moved [s]. */
+const MOVED_S = 24 * 3600;
 
 /**
  * PM2.5 of a checked reading: the mean of its two channels, or the one that speaks for both; NaN = no PM2.5.
@@ -173,11 +185,16 @@ export function createQc(): Qc {
   const pairs = new ChannelPairs();
   const usual = new Usual();
   const beside = new BesideStations();
+  const plumes = new Plumes();
+  /** Where stations stand: some measure the wind. */
+  const stations = new Map<string, { lat: number; lon: number }>();
   /** Sites by the spot they claim, about 10 m wide. */
   const spots = new Spots(
     (site) =>
       Math.round((sites.read(site, S.lat) + 90) * 1e4) * 4e6 + Math.round((sites.read(site, S.lon) + 180) * 1e4),
   );
+  /** Boxes that hang elsewhere now, by number: since when [s], 0 = no reading has come from there. */
+  const moved = new Map<number, number>();
   /** Last full hour [h since 1970] whose nightly work is done; 0 = none yet. */
   let doneHour = 0;
   const weather: Weather = {
@@ -452,6 +469,7 @@ export function createQc(): Qc {
       drafts.push(draft);
       const known = sites.get(reading.thingNum);
       if (known !== 0) rememberWeather(known, reading, draft);
+      if (known !== 0) rememberWind(known, reading);
       const site = draft.a < 0 ? 0 : known;
       before.push(site === 0 ? 0 : sites.time(site));
       entries.push({
@@ -465,7 +483,7 @@ export function createQc(): Qc {
           !wasDead(reading.thingNum, PM25),
       });
     }
-    const answers = judgeSlice(sites, tiles, entries);
+    const answers = judgeSlice(sites, tiles, plumes, entries);
     return slice.map((reading, k) => {
       const draft = drafts[k] as Draft;
       const answer = answers[k] as SpatialAnswer;
@@ -475,6 +493,7 @@ export function createQc(): Qc {
       together(reading.thingNum, draft, answer.expected);
       spatial(draft, answer);
       overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
+      if (moved.size > 0) sayMoved(reading, draft);
       return checked(reading, draft);
     });
   }
@@ -509,6 +528,16 @@ export function createQc(): Qc {
     if (nightly.drifting(site)) a.reasons |= DRIFT;
   }
 
+  /** A remark on all that a box sends on its first day at a new place. */
+  function sayMoved({ thingNum, phenomenonTime }: RawReading, draft: Draft): void {
+    const since = moved.get(thingNum);
+    if (since === undefined) return;
+    const t = Math.floor(phenomenonTime / 1000);
+    if (since === 0) moved.set(thingNum, t);
+    else if (t - since >= MOVED_S) return void moved.delete(thingNum);
+    for (const v of draft.values) v.reasons |= MOVED;
+  }
+
   /** Sites where it has become 05 h solar time, or 24 h of them after a pause. */
   function advance(now: EpochMs): void {
     const hour = Math.floor(now / 3_600_000);
@@ -526,6 +555,32 @@ export function createQc(): Qc {
       else if (v.property === 'humidity') sites.write(site, S.humidity, v.raw < 99.9 ? v.raw : Number.NaN);
       else continue;
       sites.writeInteger(site, S.weatherTime, Math.max(0, Math.floor(reading.phenomenonTime / 1000)));
+    }
+  }
+
+  /** Wind of a box with a vane; `load` has put its values in place. */
+  function rememberWind(site: number, { thing, phenomenonTime }: RawReading): void {
+    const [speed, direction] = [values[WIND_SPEED] as number, values[WIND_DIRECTION] as number];
+    if (!(speed >= 0 && speed <= 60 && direction >= 0 && direction <= 360)) return;
+    const { east, north } = towards(speed, direction);
+    plumes.wind(
+      thing,
+      sites.read(site, S.lat),
+      sites.read(site, S.lon),
+      Math.floor(phenomenonTime / 1000),
+      east,
+      north,
+    );
+  }
+
+  /** Hour means of the wind at stations; both components of an hour come together. */
+  function weatherOf(values: readonly StationWeather[]): void {
+    for (const { station, time, property: key, value } of values) {
+      if (key !== 'wind_east') continue;
+      const place = stations.get(station);
+      const north = values.find((v) => v.property === 'wind_north' && v.station === station && v.time === time);
+      if (place && north)
+        plumes.wind(station, place.lat, place.lon, Math.floor(time / 1000) + 1800, value, north.value);
     }
   }
 
@@ -609,6 +664,7 @@ export function createQc(): Qc {
       // Another place is another site: nothing learnt at the old one holds.
       leave(site);
       sites.byThing.set(thingNum, 0);
+      if (placed) moved.set(thingNum, 0);
     }
     if (placed) place(sites.add(thingNum, lat as number, lon as number));
   }
@@ -638,6 +694,9 @@ export function createQc(): Qc {
     usual: usual.snapshot(),
     beside: beside.state(),
     doneHour,
+    moved,
+    plumes: plumes.state(),
+    stations,
   });
 
   function restoreState(from: QcState): void {
@@ -651,18 +710,30 @@ export function createQc(): Qc {
     usual.restore(from.usual);
     beside.restore(from.beside);
     doneHour = from.doneHour;
+    plumes.restore(from.plumes);
+    stations.clear();
+    for (const [id, place] of from.stations) stations.set(id, place);
+    moved.clear();
+    for (const [thingNum, since] of from.moved) moved.set(thingNum, since);
     spots.clear();
     for (const site of from.sites.byThing) if (site !== 0) spots.add(site);
   }
 
   return {
     setBox,
-    setStation: ({ id, lat, lon }) => beside.setStation(id, lat, lon),
+    setStation: ({ id, lat, lon }) => {
+      beside.setStation(id, lat, lon);
+      if (isPlace(lat, lon)) stations.set(id, { lat: lat as number, lon: lon as number });
+      else stations.delete(id);
+    },
+    weather: weatherOf,
     reference: (values) => beside.reference(values),
     check,
     advance,
     health: (thingNum) => nightly.health(sites.get(thingNum)),
+    drift: (thingNum) => nightly.drift(sites.get(thingNum)),
     stateBytes: () => streams.bytes + sites.pool.bytes + sites.byThing.bytes + nightly.pool.bytes + pairs.bytes + usual.pool.bytes + tiles.bytes(), // prettier-ignore
+    largestTile: () => tiles.largest(),
     state,
     restoreState,
     snapshot: () => serialize(state()),
@@ -680,4 +751,7 @@ export interface QcState {
   usual: PoolState;
   beside: BesideState;
   doneHour: number;
+  moved: Map<number, number>;
+  plumes: PlumesState;
+  stations: Map<string, { lat: number; lon: number }>;
 }

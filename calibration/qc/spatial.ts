@@ -4,6 +4,7 @@
  * And S8, the event gate, inside the same loop. The order of readings within a slice changes nothing.
  */
 import { distanceKm } from '../geo/distance.ts';
+import type { Plumes } from './downwind.ts';
 import { EVENT, type Witness, isCoherent } from './event.ts';
 import { S, SITE, type Sites } from './sites.ts';
 import { STATUS, type Tile, type Tiles, impute, looResidual, memberAt } from './tiles.ts';
@@ -86,7 +87,12 @@ interface Pending {
 }
 
 /** Judges one slice: each site at most once, none older than its last. Answers in the order of the entries. */
-export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEntry[]): SpatialAnswer[] {
+export function judgeSlice(
+  sites: Sites,
+  tiles: Tiles,
+  plumes: Plumes,
+  entries: readonly SliceEntry[],
+): SpatialAnswer[] {
   const answers: SpatialAnswer[] = [];
   const pending: Pending[] = [];
   const touched = new Set<Tile>();
@@ -120,8 +126,8 @@ export function judgeSlice(sites: Sites, tiles: Tiles, entries: readonly SliceEn
     pending.push({ entry, answer, tile, at, hours: before === 0 ? 1 : (entry.t - before) / 3600 });
   }
   for (const p of pending) p.tile.newest = Math.max(p.tile.newest, p.entry.t);
-  for (const tile of touched) judgeTile(sites, tile, tile.newest);
-  for (const p of pending) conclude(sites, p);
+  for (const tile of touched) judgeTile(sites, tile, plumes, tile.newest);
+  for (const p of pending) conclude(sites, plumes, p);
   return answers;
 }
 
@@ -141,7 +147,7 @@ const variance = new Float64Array(256);
 const inUse = (status: number | undefined): boolean => status === STATUS.present || status === STATUS.fresh;
 const passes = (z: number): boolean => (z > 0 ? z <= SPATIAL.suspectHigh : -z <= SPATIAL.suspectLow);
 
-function judgeTile(sites: Sites, tile: Tile, now: number): void {
+function judgeTile(sites: Sites, tile: Tile, plumes: Plumes, now: number): void {
   const { status, seen, used, time, window, members, norm, z, mark } = tile;
   const n = members.length;
   let heard = 0;
@@ -204,7 +210,7 @@ function judgeTile(sites: Sites, tile: Tile, now: number): void {
       }
     }
     if (worst < 0) break;
-    const verdict = mitigate(sites, tile, worst, now);
+    const verdict = mitigate(sites, tile, plumes, worst, now);
     mark[worst] = verdict;
     if (verdict === FLAGGED) status[worst] = STATUS.excluded;
   }
@@ -216,7 +222,7 @@ function judgeTile(sites: Sites, tile: Tile, now: number): void {
       look(i);
       scale(i);
       mark[i] = 0;
-      if (!passes(z[i] as number)) mark[i] = mitigate(sites, tile, i, now);
+      if (!passes(z[i] as number)) mark[i] = mitigate(sites, tile, plumes, i, now);
       if (mark[i] === FLAGGED) continue;
       status[i] = STATUS.fresh;
       used[i] = seen[i] as number;
@@ -271,7 +277,7 @@ function unrestOf(tile: Tile): number {
 }
 
 /** A deviation beyond the limit: confirmed by the reading before, shared by neighbours, or a flag. */
-function mitigate(sites: Sites, tile: Tile, i: number, now: number): number {
+function mitigate(sites: Sites, tile: Tile, plumes: Plumes, i: number, now: number): number {
   const { members, used, seen, mark } = tile;
   const site = members[i] as number;
   const r = (seen[i] as number) - (used[i] as number) + looResidual(tile, i, tile.mean);
@@ -280,7 +286,11 @@ function mitigate(sites: Sites, tile: Tile, i: number, now: number): number {
     return CONFIRMED;
   const sign = Math.sign(r);
   const witnesses = witnessesOf(sites, tile, i, now);
-  if (!isCoherent(sign, witnesses)) return FLAGGED;
+  if (!isCoherent(sign, witnesses)) {
+    const at = tile.time[i] as number;
+    const carried = sign > 0 && plumes.explain(site, members, sites.read(site, S.lat), sites.read(site, S.lon), at);
+    return carried ? SHARED : FLAGGED;
+  }
   for (const w of witnesses) if (w.z * sign > EVENT.z && mark[w.at] === 0) mark[w.at] = SHARED;
   return SHARED;
 }
@@ -302,7 +312,7 @@ function witnessesOf(sites: Sites, tile: Tile, i: number, now: number): (Witness
   return found.sort((a, b) => a.km - b.km || a.at - b.at);
 }
 
-function conclude(sites: Sites, p: Pending): void {
+function conclude(sites: Sites, plumes: Plumes, p: Pending): void {
   const { tile, at, entry, answer } = p;
   const { site } = entry;
   if (!((tile.near[at] as number) * tile.alive >= SPATIAL.minNear) || Number.isNaN(tile.centre)) return;
@@ -313,6 +323,7 @@ function conclude(sites: Sites, p: Pending): void {
   if (!(entry.pm25 >= 0) || tile.status[at] === STATUS.missing) return;
   answer.evaluated = true;
   answer.z = tile.z[at] as number;
+  if (answer.z > SPATIAL.suspectHigh) plumes.rises(site, sites.read(site, S.lat), sites.read(site, S.lon), entry.t);
   const innovation = (tile.seen[at] as number) - prediction;
   answer.deviation = innovation + expected - tile.anchor;
   const mark = tile.mark[at] as number;

@@ -12,7 +12,7 @@ import type { PropertyLimits } from './parameters.ts';
 import { sizeOrderTest, solarTest } from './physics.ts';
 import { deadChipTest, saturatedTest, sentinelTest, stuckZeroTest } from './sentinel.ts';
 import { spikeTest } from './spike.ts';
-import { dryBiasTest, outlierTest } from './usual.ts';
+import { dryBiasTest, outlierTest, quietTest } from './usual.ts';
 
 /** All that is known when a value is tested. One object is reused; tests read it and keep nothing. NaN = not known. */
 export interface ValueContext {
@@ -129,6 +129,13 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     for: ['water_level'],
     kind: 'history',
     test: (c) => dryBiasTest(c.median, c.mad, c.usualHours),
+  },
+  {
+    id: 'N3',
+    reason: 'drift',
+    for: ['noise_lamin'],
+    kind: 'history',
+    test: (c) => quietTest(c.median, c.mad, c.usualHours),
   },
   {
     id: 'S6',

@@ -273,6 +273,13 @@ export class Tiles {
     return of(this.#root);
   }
 
+  /** Members of the largest tile: what one matrix is at most. */
+  largest(): number {
+    const of = (node: Node): number =>
+      'axis' in node ? Math.max(of(node.low), of(node.high)) : (node.tile?.members.length ?? 0);
+    return of(this.#root);
+  }
+
   /** The tree with what its tiles remember; matrices are made again from the places. */
   snapshot(): TilesState {
     const numberOf = new Map<Tile, number>();

@@ -76,6 +76,18 @@ export function outlierTest(x: number, median: number, mad: number, hours: numbe
   return high > USUAL.factor * (low + USUAL.madMin) ? FLAG.suspect : FLAG.good;
 }
 
+/** A microphone that never hears less than this hears itself, or its offset is wrong [dB(A)]. */
+const NEVER_QUIET = 60;
+
+/**
+ * The least level of a place falls at night (calibration note §2.6: LAmin must fall under a night threshold). One whose usual range of a fortnight,
+ * down to three MAD below its median, never comes near that is not believed.
+ */
+export function quietTest(median: number, mad: number, hours: number): Flag {
+  if (hours < USUAL.least) return FLAG.notEvaluated;
+  return median - 3 * mad > NEVER_QUIET ? FLAG.suspect : FLAG.good;
+}
+
 /**
  * A gauge that hangs over a street is dry most of the time: its median is its zero, which has to be within 2 cm (calibration note §6.1). A
  * gauge in a river moves (MAD above 1 cm) and has no dry median to be judged by.

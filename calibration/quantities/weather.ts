@@ -71,7 +71,8 @@ export interface WeatherStation {
 export interface StationWeather {
   readonly station: string;
   readonly time: number;
-  readonly property: 'temperature' | 'humidity';
+  /** Wind as what the air does: metres a second towards east and north. */
+  readonly property: 'temperature' | 'humidity' | 'wind_east' | 'wind_north';
   readonly value: number;
 }
 
@@ -184,7 +185,7 @@ export class Weather {
   reference(values: readonly StationWeather[]): void {
     const byHour = new Map<number, Map<string, { temperature: number; humidity: number }>>();
     for (const v of values) {
-      if (!Number.isFinite(v.value)) continue;
+      if (!Number.isFinite(v.value) || v.property === 'wind_east' || v.property === 'wind_north') continue;
       const station = this.#known.get(v.station);
       if (station && !this.#stations.includes(station)) this.#use(station);
       const hour = Math.floor(v.time / 3_600_000);

@@ -23,7 +23,7 @@ const zh: readonly Section[] = [
     title: '檢查',
     text: [
       '每筆讀數會問:數值可能嗎?是不是晶片的錯誤代碼?是不是長時間不動?突然跳一下,下一筆有沒有證實?兩個通道一致嗎?溫濕度晶片還活著嗎?和周圍的盒子合不合?每晚再看:它還跟著鄰居走嗎?是不是裝在室內?有沒有慢慢漂移?是不是一直差同一個倍數,像單位設錯?',
-      '好幾個盒子一起升高,是事件,不是故障,不會被刪掉。同一個盒子的一氧化碳或噪音一起跳動,也算事件。單獨一個盒子持續偏高,可能就在污染源旁邊,我們註明,而不說它壞了。無法做的檢查就說「未檢查」,不說「良好」。',
+      '好幾個盒子一起升高,是事件,不是故障,不會被刪掉。同一個盒子的一氧化碳或噪音一起跳動,也算事件;上風的盒子先升高、隔了風吹過來的時間才輪到它,也是。單獨一個盒子持續偏高,可能就在污染源旁邊,我們註明,而不說它壞了。無法做的檢查就說「未檢查」,不說「良好」。',
       '在四個城市的真實資料裡混入 2 % 的假故障來測試:找到 85 %,標錯的好讀數是 0.26 %。把盒子改成 10 倍或 1/10 的單位,六十小時裡 98 % 和 93 % 的讀數會被擋下。孤單的盒子、被換掉位置的盒子、只高 1.5 倍的錯誤,仍然常常看不出來。',
     ],
   },
@@ -31,6 +31,8 @@ const zh: readonly Section[] = [
     title: '校正',
     text: [
       '能用就用最好的一級:(1)盒子自己曾在標準測站旁比對過;(2)附近測站這一小時的網絡校正;(3)同型感測器的共同模式;(4)文獻公式(Barkjohn 等 2021)。每晚重新擬合,而且有防護欄:不合理的結果寧可不給。每個模式都有編號和說明卡,不會再改。',
+      '新擬合的模式不會馬上上場:它先在幕後跟現用的模式並排算一天,在沒看過的測站上不比舊的差,才接手;接手後若差了兩成,舊的自動回來。營運者也可以把先前的模式放回去,什麼時候、為什麼,都留有紀錄(/api/v1/models)。',
+      '沒有測站的盒子若相對鄰居慢慢漂移,夜裡與整天的比較都這麼說,就把確定的那一部分扣掉,區間加寬,並註明「漂移」。搬了家的盒子,頭一天會註明「剛移動」。',
       '不能校正時,校正值是空白,並寫明原因;空白不是零。',
     ],
     table: {
@@ -48,7 +50,7 @@ const zh: readonly Section[] = [
     title: '有多確定',
     text: [
       '每個校正值都帶著 90 % 區間:十次裡應有九次,旁邊的標準測站會落在區間裡。實測的比例:丹佛 91 %(測站不參與 89 %),維吉尼亞 89 %,美國東南部 90–93 %,臺灣兩個時刻 87 % 與 91 %。旁邊有測站的盒子,最差的是 85 %;旁邊沒有測站的,最差的是 80 %,表示單一地點仍可能比我們說的更不準。',
-      '離測站越遠、濕度越高、資料越少,區間就越寬。',
+      '離測站越遠、濕度越高、資料越少,區間就越寬。八小時、一天的平均比單一小時確定一些,但只是一些:盒子自己的偏差,平均再久也不會消失。',
     ],
   },
   {
@@ -105,7 +107,7 @@ const en: readonly Section[] = [
     title: 'Checked',
     text: [
       'Each reading is asked: can this be? Is it an error code of the chip? Has it not moved for hours? Did it jump, and did the next one confirm it? Do two channels agree? Is the humidity chip alive? Does it fit the boxes around? And every night: does it still follow its neighbours, does it hang indoors, does it drift, does it always read the same multiple of them as if its unit were wrong?',
-      'Several boxes that rise together are an event, not a fault, and are kept; so is a rise that carbon monoxide or noise in the same box share. One box that stays high alone may hang beside a source: we note that, and do not call it broken. A test that cannot run says “not evaluated”, never “good”.',
+      'Several boxes that rise together are an event, not a fault, and are kept; so is a rise that carbon monoxide or noise in the same box share, or one that comes as late after a box upwind as the wind takes. One box that stays high alone may hang beside a source: we note that, and do not call it broken. A test that cannot run says “not evaluated”, never “good”.',
       'With 2 % of false faults mixed into real data of four cities, 85 % were found and 0.26 % of good readings were flagged. Boxes set to ten times or a tenth of the unit had 98 % and 93 % of their readings stopped within sixty hours. Lone boxes, boxes swapped with each other, and errors of only 1.5 times often stay unseen.',
     ],
   },
@@ -113,6 +115,8 @@ const en: readonly Section[] = [
     title: 'Corrected',
     text: [
       'The best level that is valid is used: (1) the box’s own time beside a reference station; (2) the network of stations nearby, this hour; (3) the common model of its kind of sensor; (4) a published equation (Barkjohn et al. 2021). Models are fitted anew every night, and guard rails refuse what is not credible. Every model has a number and a card, and never changes.',
+      'A new fit does not answer at once: for a day it runs behind the scenes beside the one in force, and takes over only when it did no worse at stations it had not seen; when it then turns out a fifth worse, the one before comes back by itself. Operators may put an earlier model back; when and why is on record (/api/v1/models).',
+      'A box without a station that drifts away from its neighbours, by its nights and by its whole days alike, has what is sure of it taken off, a wider interval, and the remark “drift”. A box that was moved says so for a day.',
       'Where nothing may be used the corrected value is empty, with the reason. Empty is not zero.',
     ],
     table: {
@@ -130,7 +134,7 @@ const en: readonly Section[] = [
     title: 'How sure',
     text: [
       'Every corrected value carries a 90 % interval: nine times in ten a station beside the box should lie in it. Measured: Denver 91 % (the station left out 89 %), Virginia 89 %, south-east USA 90–93 %, Taiwan at its two moments 87 and 91 %. For the worst box beside a station it was 85 %, for the worst without one 80 %: a single place may be less certain than we say.',
-      'The farther the stations, the damper the air, the fewer the data, the wider the interval.',
+      'The farther the stations, the damper the air, the fewer the data, the wider the interval. A mean of eight hours or a day is somewhat surer than one hour, and no more than somewhat: what a box itself is off by does not average out.',
     ],
   },
   {

@@ -160,6 +160,14 @@ describe('an operator', () => {
     expect(released.stage.inForce()[0]?.held).toBe(false);
   });
 
+  it('may change his mind for an earlier time: the later word holds', () => {
+    const later = turnsOf(plain, 'in force').at(-1) as ModelTurn;
+    const second: ModelDecision = { number: 2, at: at - DAY, pool: early.subject, model: cardOf(later.model), hold: true }; // prettier-ignore
+    const both = run(city, [decision(true), second]);
+    expect(turnsOf(both, 'put back').map((t) => t.model)).toEqual([later.model]);
+    expect(both.stage.inForce()[0]?.model).toBe(later.model);
+  });
+
   it('has decided once: a stage taken up later does not apply it again', () => {
     const once = run(city, [decision(true)]);
     const resumed = run(city, [decision(true)], at + DAY);

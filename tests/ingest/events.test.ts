@@ -91,3 +91,17 @@ it('water on the street is told by its levels, and a gauge that stood in water a
   again.rows(columnsOf([depth(40, 0), depth(70, 0)]));
   expect(told().at(-1)).toBe('0 cm: no flood any more');
 });
+
+it('a flood is confirmed by the first reading where it pours, and a drizzle confirms nothing', () => {
+  const value = (key: 'water_level' | 'rain', minutes: number, raw: number) => ({ datastream: datastreamId(num, key), phenomenonTime: NOON + minutes * 60_000, raw, flag: 1 }); // prettier-ignore
+  const floods = () => registry.events({ limit: 10, kind: 'flood' }).map((e) => (e.time - NOON) / 60_000);
+  const drizzle = eventKeeper(registry);
+  drizzle.rows(columnsOf([value('water_level', 0, 0), value('rain', 0, 0)]));
+  drizzle.rows(columnsOf([value('water_level', 10, 0.15), value('rain', 10, 0.5)]));
+  expect(floods()).toEqual([]);
+  // 3 mm in ten minutes are 18 mm/h; the rain stands behind the water in the reading.
+  const pouring = eventKeeper(registry);
+  pouring.rows(columnsOf([value('water_level', 20, 0), value('rain', 20, 0)]));
+  pouring.rows(columnsOf([value('water_level', 30, 0.15), value('rain', 30, 3)]));
+  expect(floods()).toEqual([30]);
+});

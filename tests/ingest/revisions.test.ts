@@ -189,7 +189,7 @@ it('begins earlier where there are few rows, later where there are many', async 
 it('a state of another program, or a damaged one, is none', () => {
   const at = folder();
   const [job] = PRODUCTS as [ProductJob];
-  const state = { scannedTo: 1, writtenTo: 1, learntFrom: 0, stage: new Uint8Array(3), confirmation: { waiting: [], last: new Map() }, hours: new Map(), weather: { temperature: new Map(), humidity: new Map() }, told: new Map() }; // prettier-ignore
+  const state = { scannedTo: 1, writtenTo: 1, learntFrom: 0, stage: new Uint8Array(3), confirmation: { waiting: [], last: new Map() }, hours: new Map(), weather: { temperature: new Map(), humidity: new Map(), wind_east: new Map(), wind_north: new Map() }, told: new Map() }; // prettier-ignore
   saveJob(at, job, { doneTo: 5, code: 'a', state });
   expect(loadJob(at, job, 'a').state?.writtenTo).toBe(1);
   expect(loadJob(at, job, 'b')).toEqual({ doneTo: 5, state: null });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { levelOrderTest, wetCo2Test, windNoiseTest } from '../../calibration/qc/company.ts';
 import { floodStep, newFlood, type FloodChange } from '../../calibration/qc/flood.ts';
 import { createQc } from '../../calibration/qc/qc.ts';
-import { dryBiasTest, outlierTest } from '../../calibration/qc/usual.ts';
+import { dryBiasTest, outlierTest, quietTest } from '../../calibration/qc/usual.ts';
 import { reasonStrings } from '../../model/flags.ts';
 import { reading, setBoxes, START } from './town.ts';
 
@@ -115,3 +115,12 @@ describe('flood rules', () => {
     expect(state).toEqual(before);
   });
 });
+
+it.each([
+  [55, 4, 200, 1],
+  [70, 5, 200, 1],
+  [75, 2, 200, 3],
+  [75, 2, 20, 2],
+])('a least level of %d dB(A) (MAD %d, %d h) is %d', (median, mad, hours, flag) =>
+  expect(quietTest(median, mad, hours)).toBe(flag),
+);
