@@ -56,7 +56,10 @@ export function encodeParts(state: unknown): Uint8Array[] {
   return parts;
 }
 
-/** The state of these parts put together; its arrays are copies. Takes what plain serialisation made, too. */
+/**
+ * The state of these parts put together. Its large arrays are views of these bytes where they lie so that they can be: whoever takes it over copies.
+ * Takes what plain serialisation made, too.
+ */
 export function decodeParts(bytes: Uint8Array): unknown {
   if (!MAGIC.equals(bytes.subarray(0, MAGIC.length))) return deserialize(bytes);
   const { buffer, byteOffset } = bytes;
@@ -67,8 +70,12 @@ export function decodeParts(bytes: Uint8Array): unknown {
     const Kind = KINDS[kind];
     const size = n * Kind.BYTES_PER_ELEMENT;
     if (lamppostPart !== found.size || at + size > bytes.length) throw new Error('a saved state is cut short');
-    const array = new Kind(n);
-    new Uint8Array(array.buffer).set(bytes.subarray(at, at + size));
+    let array: ArrayBufferView;
+    if ((byteOffset + at) % Kind.BYTES_PER_ELEMENT === 0) array = new Kind(buffer as ArrayBuffer, byteOffset + at, n);
+    else {
+      array = new Kind(n);
+      new Uint8Array(array.buffer).set(bytes.subarray(at, at + size));
+    }
     at += padded(size);
     found.set(lamppostPart, array);
     return array;

@@ -121,7 +121,10 @@ export function openStateFolder(folder: string): StateFolder {
       }
     },
     encode({ seq, state: { stage, ...rest } }) {
-      const small = serialize({ seq, state: rest });
+      const exact = serialize({ seq, state: rest });
+      // What follows lies at a multiple of eight bytes in the file, so that its arrays can be read where they are.
+      const small = Buffer.alloc(exact.length + ((12 - (exact.length % 8)) % 8));
+      small.set(exact);
       const length = Buffer.alloc(4);
       length.writeUInt32LE(small.length);
       return [length, small, ...stage];
