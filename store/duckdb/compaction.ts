@@ -71,7 +71,7 @@ const SETTLED_DAYS = 2 * DAY;
 const MANY_THINGS = 100_000;
 const LARGE_BUCKET = 64 * PROPERTY_SLOTS;
 /** A file begins and ends with a whole number of so many datastreams. */
-export const bucketOf = (parts: readonly Part[]): number =>
+export const bucketOf = (parts: readonly Range[]): number =>
   parts.some((p) => p.highest - p.lowest > MANY_THINGS * PROPERTY_SLOTS) ? LARGE_BUCKET : PROPERTY_SLOTS;
 
 export interface Range {

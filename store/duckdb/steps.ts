@@ -161,14 +161,21 @@ export const rangesToMerge = async (
   { connection, folder }: Pick<Workshop, 'connection' | 'folder'>,
   parts: readonly Part[],
   fileRows: number,
-): Promise<Range[]> =>
-  ranges(
+): Promise<Range[]> => {
+  const datastreams = fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL ');
+  // Files of the second schema version do not say what they hold.
+  const known = parts.every((p) => p.highest < ANY_DATASTREAM.highest);
+  const [lowest = 0, highest = 0] = known
+    ? []
+    : await one(connection, `SELECT min(datastream), max(datastream) FROM (${datastreams})`);
+  return ranges(
     connection,
-    fromParts(folder, parts, 'datastream', 'true').join(' UNION ALL '),
+    datastreams,
     parts.reduce((n, p) => n + p.rows, 0),
     fileRows,
-    { from: Math.max(...parts.map((p) => p.cut)), bucket: bucketOf(parts) },
+    { from: Math.max(...parts.map((p) => p.cut)), bucket: bucketOf(known ? parts : [{ lowest, highest }]) },
   );
+};
 
 /** One range of datastreams out of several files into one; the files go on counting for what lies behind. */
 export async function merge(shop: Workshop, parts: readonly Part[], range: Range): Promise<Change> {
