@@ -258,7 +258,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         () =>
           opened.store
             .compact(Date.now())
-            .catch((error: unknown) => log.error({ error: String(error) }, 'compacting the store failed')),
+            .catch((error: unknown) => {
+              // What the server's end has cut off is done after the next start.
+              if (!stopped.signal.aborted) log.error({ error: String(error) }, 'compacting the store failed');
+            }),
         stopped.signal,
       );
       const revisions = revisionLedger(folder.revisions);

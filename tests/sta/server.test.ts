@@ -206,7 +206,7 @@ describe('MQTT', () => {
     const user = who === 'writer' ? { username: 'token', password: ADMIN } : who === 'box' ? { username: box.id, password: box.key } : {}; // prettier-ignore
     const client = await connect(user);
     const ended = new Promise<void>((resolve) => client.once('close', () => resolve()));
-    client.publish(topic.replace('BOX', `v1.1/Datastreams(${raw})`), payload as string | Buffer, { qos: 1 });
+    client.publish(topic.replace('BOX', `v1.1/Datastreams(${raw})`), payload, { qos: 1 });
     await ended;
     expect(await get('/Things/$count')).toBe(before);
     // The next one is served.
