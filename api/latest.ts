@@ -5,8 +5,11 @@
  */
 import { thingNumOf } from '../model/datastream.ts';
 import { PROPERTY_SLOTS, propertyByNum, type PropertyKey } from '../model/properties.ts';
-import type { EpochMs } from '../model/time.ts';
+import { DAY, type EpochMs } from '../model/time.ts';
 import type { ObservationColumns } from '../store/store.ts';
+
+/** How far back the table is filled at a start [ms]. */
+export const LATEST_SPAN = 7 * DAY;
 
 /** The rows of one property; a slot belongs to one Thing for good. Only the first `size` entries count. */
 export interface LatestColumn {

@@ -141,8 +141,10 @@ export interface ApiOptions {
   readonly maxStreams?: number;
   /** CSV and NDJSON answers at once; each holds a few pieces of 20,000 rows. Default 64. */
   readonly maxExports?: number;
-  /** How far back the table of latest values is filled at start [ms]. Default 7 days. */
+  /** How far back the table of latest values is filled at start [ms]. @default LATEST_SPAN */
   readonly latestSpan?: number;
+  /** The table is being filled already: a million boxes take ten seconds, in which other threads start. Rejects as the store's `latest` does. */
+  readonly filled?: Promise<void>;
   readonly clock?: Clock;
   readonly logger?: ApiLogger;
 }

@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
-import { DAY, SECOND } from '../model/time.ts';
+import { SECOND } from '../model/time.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import type { App, Checked, Context } from './context.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -21,6 +21,7 @@ import { Presence } from './presence.ts';
 import { Problem, problemHandler, rawProblem, sendProblem, toProblem } from './problem.ts';
 import { claimRoutes } from './routes/claim.ts';
 import { firmwareRoutes } from './routes/firmware.ts';
+import { LATEST_SPAN } from './latest.ts';
 import { areaRoutes } from './routes/area.ts';
 import { boxRoutes } from './routes/boxes.ts';
 import { frameRoutes } from './routes/frames.ts';
@@ -44,7 +45,7 @@ import { staRoutes } from './sta/routes.ts';
 import { ThingCache } from './things.ts';
 
 export type { Api, ApiLogger, ApiOptions, PartHealth, RateLimits } from './options.ts';
-export { LatestTable } from './latest.ts';
+export { LATEST_SPAN, LatestTable } from './latest.ts';
 
 const SILENT: ApiLogger = { info() {}, warn() {}, error() {} };
 /** Running requests get this long at the end [ms]. */
@@ -193,7 +194,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host ?? '127.0.0.1', port: options.port });
   const { port } = app.server.address() as AddressInfo;
   const fill = async (): Promise<void> => {
-    options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? 7 * DAY)));
+    options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? LATEST_SPAN)));
     warm = true;
   };
   const fillLater = async (): Promise<void> => {
@@ -204,7 +205,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
   try {
     await context.models.learn();
-    await fill();
+    await (options.filled?.then(() => void (warm = true)) ?? fill());
   } catch (error) {
     // Boxes are acknowledged without it: a store on another machine may come later.
     if (error instanceof StoreUnavailable) void fillLater();

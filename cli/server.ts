@@ -9,7 +9,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { Api, ApiOptions, PartHealth } from '../api/options.ts';
-import { LatestTable } from '../api/latest.ts';
+import { LATEST_SPAN, LatestTable } from '../api/latest.ts';
 import type { StaHost } from '../api/sta/host.ts';
 import type { Broker, BrokerOptions } from '../broker/broker.ts';
 import type { Config } from '../config.ts';
@@ -222,6 +222,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       every(STORE_HEALTH_EVERY, look, stopped.signal);
       const latest = new LatestTable();
       latest.expect(registry.lastNum());
+      // The longest piece of work of a start over the data of a large network: beside the others.
+      const filled = opened.store.latest(Date.now() - LATEST_SPAN).then((rows) => void latest.apply(rows));
+      filled.catch(() => undefined);
       pipeline = await startPipelineThread({
         entry: parts.entry,
         checkpoint,
@@ -256,12 +259,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       every(
         COMPACT_EVERY,
         () =>
-          opened.store
-            .compact(Date.now())
-            .catch((error: unknown) => {
-              // What the server's end has cut off is done after the next start.
-              if (!stopped.signal.aborted) log.error({ error: String(error) }, 'compacting the store failed');
-            }),
+          opened.store.compact(Date.now()).catch((error: unknown) => {
+            // What the server's end has cut off is done after the next start.
+            if (!stopped.signal.aborted) log.error({ error: String(error) }, 'compacting the store failed');
+          }),
         stopped.signal,
       );
       const revisions = revisionLedger(folder.revisions);
@@ -352,6 +353,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         sta: { host: sta, scratch: config.staScratch },
         store: opened.store,
         latest,
+        filled,
         accept,
         host: config.httpHost,
         port: config.httpPort,
