@@ -32,7 +32,7 @@ const QUESTIONS = {
   around: { reasons: ['spatial'], of: ['pm25', 'temperature', 'humidity'] },
   usual: { reasons: ['outlier'], of: PARTICLES },
   follows: { reasons: ['correlation', 'scale'], of: ['pm25'] },
-  drift: { reasons: ['drift'], of: ['pm25', 'water_level'] },
+  drift: { reasons: ['drift'], of: ['pm25', 'water_level', 'noise_lamin'] },
 } as const satisfies Record<
   string,
   { readonly reasons: readonly ReasonCode[]; readonly of: readonly PropertyKey[] | null }
