@@ -25,7 +25,7 @@ import { figure, leftOut } from './figures.ts';
 
 const START = Date.UTC(2026, 10, 1);
 const PROPERTIES: readonly PropertyKey[] = ['pm25', 'pm10', 'temperature', 'humidity'];
-/** Of one batch: `batchRecords` of `ingest/loop.ts`. */
+/** Of one batch: `INFLUX_BATCH` of `cli/server.ts`. */
 const READINGS = 10_000;
 const LINES = 5000;
 /** Of one request of `influx write` [bytes]. */

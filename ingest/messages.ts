@@ -13,6 +13,8 @@ export interface PipelineThreadData {
   /** Cards of correction models. */
   readonly cardFolder: string;
   readonly maxUnclaimed: number;
+  /** Records a batch at most; absent = what suits the embedded store (loop.ts). */
+  readonly batchRecords?: number;
   readonly storePort: MessagePort;
 }
 

@@ -98,6 +98,7 @@ export async function runPipelineThread(
       });
     },
     folder,
+    ...(data.batchRecords === undefined ? {} : { batchRecords: data.batchRecords }),
     onCommit({ seq, packets, rows, rejects, redelivered, heard, stored, duplicates, conflicts, newest, backlog }) {
       tell(rows);
       send(
