@@ -43,12 +43,15 @@ export function staRoutes(app: App, context: Context, host: StaHost, scratch: bo
         body: typeof request.body === 'string' ? request.body : '',
         mayWrite: !reading && mayWrite(request),
       });
+      let body: string | Buffer = response.body;
       if (reading && response.status === 200) {
-        const etag = `"${createHash('sha1').update(response.body).digest('base64url')}"`;
+        // Megabytes at times: made into UTF-8 once, for the tag, the length and the wire.
+        body = Buffer.from(body);
+        const etag = `"${createHash('sha1').update(body).digest('base64url')}"`;
         reply.header('etag', etag).header('cache-control', 'public, max-age=0, must-revalidate');
       }
       if (response.status >= 400) reply.header('cache-control', 'no-store');
-      return reply.code(response.status).headers(response.headers).send(response.body);
+      return reply.code(response.status).headers(response.headers).send(body);
     };
     for (const url of [PREFIX, `${PREFIX}/`, `${PREFIX}/*`])
       scope.route({
