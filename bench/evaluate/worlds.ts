@@ -56,6 +56,16 @@ const ACCRA: Position = { lat: 5.6, lon: -0.19 };
 const gap = (i: number, time: number, seed: number, share: number): boolean =>
   hash01(seed ^ 0x6a, Math.floor(time / (9 * HOUR)), i) < share;
 
+const OSLO_AIR = {
+  level: 4,
+  gain: 1,
+  gainSpread: 0.1,
+  kappa: 0.03,
+  centre: OSLO,
+  weather: [2, 78],
+  plumesPerDay: 1,
+} as const;
+
 export const WORLDS = {
   town: { about: 'thirty boxes, four stations, three of them with a box' },
   'two stations': { about: 'ten boxes, two stations with one box each', boxes: 12, stations: 2, beside: 2 },
@@ -118,26 +128,14 @@ export const WORLDS = {
   },
   Oslo: {
     about: '5 µg/m³, raw values about right',
-    level: 4,
-    gain: 1,
-    gainSpread: 0.1,
-    kappa: 0.03,
-    centre: OSLO,
-    weather: [2, 78],
-    plumesPerDay: 1,
+    ...OSLO_AIR,
   },
   'Oslo, one station': {
     about: 'the same with one box beside the one station',
     boxes: 12,
     stations: 1,
     beside: 1,
-    level: 4,
-    gain: 1,
-    gainSpread: 0.1,
-    kappa: 0.03,
-    centre: OSLO,
-    weather: [2, 78],
-    plumesPerDay: 1,
+    ...OSLO_AIR,
   },
   Accra: { about: 'humid tropics', level: 25, kappa: 0.1, centre: ACCRA, weather: [27, 90], plumesPerDay: 3 },
   dust: {

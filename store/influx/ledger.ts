@@ -115,6 +115,8 @@ export class Ledger {
   /** Times with their sign turned, so that raising one keeps the oldest. */
   #oldest = new Watermarks();
   #corrected = new Bits();
+  /** The disk has refused a block: what it would have said of oldest times and corrected values is in memory only. */
+  #behind = false;
   newest = new Watermarks();
   /** Knows of every row that was committed. */
   readonly complete: boolean;
@@ -226,8 +228,13 @@ export class Ledger {
         oldest: oldest.subarray(from, to),
         corrected: Int32Array.from(corrected).subarray(from, to),
       });
-      // Behind the last whole block: what a full disk has cut short is written over.
-      for (let at = 0; at < block.length;) at += writeSync(this.#fd, block, at, block.length - at, this.#bytes + at);
+      try {
+        // Behind the last whole block: what a full disk has cut short is written over.
+        for (let at = 0; at < block.length;) at += writeSync(this.#fd, block, at, block.length - at, this.#bytes + at);
+      } catch (error) {
+        this.#behind = true;
+        throw error;
+      }
       this.#bytes += block.length;
       this.#number++;
       from = to;
@@ -245,9 +252,9 @@ export class Ledger {
     };
   }
 
-  /** Between batches: writes the file anew when most of it is of no use any more. */
+  /** Between batches: writes the file anew when most of it is of no use any more, or the disk has refused some of it. */
   tidy(always = false): void {
-    if (!always && this.#bytes < Math.max(SMALL, 3 * this.newest.size * ROW_BYTES)) return;
+    if (!always && !this.#behind && this.#bytes < Math.max(SMALL, 3 * this.newest.size * ROW_BYTES)) return;
     const { datastream, first, last, corrected } = this.entries();
     const beside = `${this.#file}.new`;
     const before = { fd: this.#fd, bytes: this.#bytes, number: this.#number };
@@ -263,6 +270,7 @@ export class Ledger {
       );
       fsyncSync(fd);
       renameSync(beside, this.#file);
+      this.#behind = false;
     } catch (error) {
       // The old file serves as well.
       ({ fd: this.#fd, bytes: this.#bytes, number: this.#number } = before);

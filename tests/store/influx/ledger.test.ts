@@ -1,5 +1,6 @@
 /** What is known of datastreams comes back after any end of the process, or says that it does not. */
-import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -123,5 +124,27 @@ describe('the ledger', () => {
     expect(again.complete).toBe(true);
     expect(state(again)).toEqual([...before, [71, 5, 5, 0]]);
     again.close();
+  });
+
+  it('what a full disk refused is written once there is room (needs root, to mount a tmpfs)', (context) => {
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status !== 0)
+      return context.skip('mounting a tmpfs is not allowed here');
+    try {
+      const ledger = new Ledger(folder, 0, 0);
+      const filler = join(folder, 'filler');
+      expect(() => writeFileSync(filler, Buffer.alloc(2 ** 21))).toThrow('ENOSPC');
+      const told = [{ id: 70, time: 5, corrected: 4 }];
+      expect(() => take(ledger, told, 1)).toThrow('ENOSPC');
+      ledger.rollBack();
+      rmSync(filler);
+      const number = take(ledger, told, 1);
+      ledger.tidy();
+      ledger.close();
+      const again = new Ledger(folder, 1, number);
+      expect(state(again)).toEqual([[70, 5, 5, 1]]);
+      again.close();
+    } finally {
+      spawnSync('umount', [folder]);
+    }
   });
 });
