@@ -13,6 +13,7 @@ import { barkjohn2021 } from '../calibration/correction/published.ts';
 import { answers, baselines, leftOut, rmse, type Answers } from './evaluate/baselines.ts';
 import { hasSet, loadSet, pairsOf, splitByBox, type Pair, type PairRules } from './evaluate/sets.ts';
 import { interpolation } from './evaluate/interpolation.ts';
+import { performance } from './evaluate/performance.ts';
 import { snapshot } from './evaluate/taiwan.ts';
 import { nightlyCost, readingCost } from './calibration.ts';
 import { lamppost } from './qc.ts';
@@ -26,7 +27,7 @@ interface Measured {
   readonly name: string;
   readonly value: number;
   /** `seen` is printed, not judged: it depends on the machine. */
-  readonly good: 'low' | 'high' | 'near90' | 'seen';
+  readonly good: 'low' | 'high' | 'near90' | 'near1' | 'seen';
   readonly target: number;
   readonly beside: string;
 }
@@ -38,13 +39,22 @@ function note(name: string, value: number, good: Measured['good'], target: numbe
   measured.push({ name, value, good, target, beside });
 }
 
-function noteAnswers(name: string, a: Answers, target: number, beside: string): void {
+/** @param stepMs of the reference; the performance of answers is judged on means of 24 h */
+function noteAnswers(name: string, pairs: readonly Pair[], stepMs: number, target: number, beside: string): void {
+  const a: Answers = answers(pairs);
   note(`${name} RMSE`, a.rmse, 'low', target, `${beside} (n ${a.answered}/${a.n}, bias ${a.bias.toFixed(2)})`);
   note(`${name} 90 % interval`, a.coverage, 'near90', 90);
   note(`${name} 90 % interval, worst box`, a.worstBox, 'high', 85, `of those with 30 pairs or more`);
   note(`${name} boxes worse than raw`, a.harmed, 'low', 0, `of ${a.boxes}`);
   harm.boxes += a.boxes;
   harm.worse += a.harmed;
+  const p = performance(pairs, stepMs);
+  if (!p) return;
+  note(`${name} below the RMSE of raw %`, p.overRaw, 'high', 70);
+  note(`${name} 24 h slope`, p.slope, 'near1', 1, `${p.days} days; EPA's target 0.65–1.35, ours 0.85–1.15`);
+  note(`${name} 24 h R²`, p.r2, 'high', 0.85, "EPA's target 0.7");
+  note(`${name} 24 h NRMSE %`, p.nrmse, 'low', 20, "EPA's target 30");
+  note(`${name} REU at 30 µg/m³ %`, p.reu30, 'low', 30, 'EU: 50 for indicative measurements (class 1)');
 }
 
 /** Over all sets. */
@@ -66,7 +76,8 @@ async function denver(): Promise<void> {
   talk('Denver');
   noteAnswers(
     'Denver from 2019-02-01',
-    answers(pairsOf(input, runBacktest(input, hourly), rules).filter(isTest)),
+    pairsOf(input, runBacktest(input, hourly), rules).filter(isTest),
+    HOUR,
     3.0,
     `raw ${f(b.raw)} Barkjohn ${f(b.barkjohn)} OLS ${f(b.pooled)} per box ${f(b.perBox)}`,
   );
@@ -80,7 +91,7 @@ async function denver(): Promise<void> {
     };
     pairs.push(...pairsOf(input, runBacktest(without, hourly), rules).filter((p) => station.get(p.box) === s.id));
   }
-  noteAnswers('Denver, station left out', answers(pairs.filter(isTest)), 3.4, `OLS left out ${f(out)}`);
+  noteAnswers('Denver, station left out', pairs.filter(isTest), HOUR, 3.4, `OLS left out ${f(out)}`);
 }
 
 async function virginia(): Promise<void> {
@@ -93,7 +104,8 @@ async function virginia(): Promise<void> {
   talk('Virginia');
   noteAnswers(
     'VA smoke, clock found by itself',
-    answers(splitByBox(pairsOf(input, runBacktest(input, hourly), rules), 0.6).test),
+    splitByBox(pairsOf(input, runBacktest(input, hourly), rules), 0.6).test,
+    HOUR,
     1.7,
     `repaired: raw ${f(b.raw)} Barkjohn ${f(b.barkjohn)} OLS ${f(b.pooled)} per box ${f(b.perBox)}; as found: OLS ${f(asFound.pooled)}`,
   );
@@ -104,7 +116,8 @@ async function virginia(): Promise<void> {
   }
   noteAnswers(
     'VA smoke, box left out',
-    answers(splitByBox(pairs, 0.6).test),
+    splitByBox(pairs, 0.6).test,
+    HOUR,
     2.0,
     `OLS left out ${f(leftOut(fit, test, (p) => p.box))}`,
   );
@@ -120,7 +133,8 @@ async function southEast(): Promise<void> {
   talk('US SE');
   noteAnswers(
     'US SE, last 40 %',
-    answers(splitByBox(pairsOf(input, runBacktest(input, daily), rules), 0.6).test),
+    splitByBox(pairsOf(input, runBacktest(input, daily), rules), 0.6).test,
+    DAY,
     2.23,
     `raw ${f(b.raw)} Barkjohn ${f(b.barkjohn)} OLS ${f(b.pooled)} per box ${f(b.perBox)}`,
   );
@@ -152,7 +166,7 @@ async function southEast(): Promise<void> {
       days === 0
         ? `raw ${f(rmse(bare, (p) => p.x))} Barkjohn ${f(rmse(bare, (p) => barkjohn2021(p.x, p.rh)))} OLS each box left out ${f(leftOut(bare, bare, (p) => p.box))}`
         : `note §2.3: ${days === 7 ? '2.02' : '1.98'}`;
-    noteAnswers(`US SE, ${days} own days`, answers(pairs), target, against);
+    noteAnswers(`US SE, ${days} own days`, pairs, DAY, target, against);
   }
 }
 
@@ -178,6 +192,15 @@ async function taiwan(): Promise<void> {
       `LASS ${f(r.lassSingle)} Huber ${day === 0 ? '3.79' : '8.51'}`,
     );
     note(`Taiwan ${name} 90 % interval`, r.coverage, 'near90', 90, 'single boxes against the left-out station');
+    const below = 100 * (1 - r.median / r.rawMedian);
+    note(`Taiwan ${name}, station left out below the RMSE of raw %`, below, 'high', 70, 'Tzeng 2023: 38–68');
+    note(
+      `Taiwan ${name}, boxes less than 1 km apart differ by CV %`,
+      r.correctedPairs,
+      'low',
+      12,
+      `raw ${f(r.rawPairs)} (${r.pairs} pairs)`,
+    );
   }
 }
 
@@ -194,9 +217,22 @@ function faults(): void {
       ),
     );
   const ours = of(lamppost);
-  const peers = `ADF ${f(of(adf(3)).f1)} AirGradient ${f(of(airGradient).f1)} buddy ${f(of(buddy).f1)}`;
-  note('Injected faults, pooled F1', ours.f1, 'high', 0.8, peers);
-  note('Injected faults, false positives %', 100 * ours.fpr, 'low', 0.3, 'ADF 8.2 AirGradient 1.6 buddy 1.7');
+  const theirs = [['ADF', of(adf(3))], ['AirGradient', of(airGradient)], ['buddy', of(buddy)]] as const; // prettier-ignore
+  const peers = (show: (r: typeof ours) => string): string => theirs.map(([name, r]) => `${name} ${show(r)}`).join(' ');
+  note(
+    'Injected faults, pooled F1',
+    ours.f1,
+    'high',
+    0.8,
+    peers((r) => f(r.f1)),
+  );
+  note(
+    'Injected faults, false positives %',
+    100 * ours.fpr,
+    'low',
+    0.3,
+    peers((r) => f(100 * r.fpr)),
+  );
 }
 
 function between(): void {
@@ -215,6 +251,13 @@ function between(): void {
     'low',
     11,
     'nearest 14.88, IDW of 5 11.67, kriging of 16 11.16',
+  );
+  note(
+    'Taiwan 2017, field of the map against IDW %',
+    100 * (r.map / r.mapIdw - 1),
+    'low',
+    -5,
+    `${f(r.map)} and ${f(r.mapIdw)} at ${r.mapPoints} points`,
   );
 }
 
@@ -244,7 +287,9 @@ function judge(record: RecordFile): string[] {
         ? m.value > then + slack
         : m.good === 'high'
           ? m.value < then - slack
-          : Math.abs(m.value - 90) > Math.abs(then - 90) + record.margin.points;
+          : m.good === 'near1'
+            ? Math.abs(m.value - 1) > Math.abs(then - 1) + record.margin.relative
+            : Math.abs(m.value - 90) > Math.abs(then - 90) + record.margin.points;
     if (fallen) behind.push(`${m.name}: ${f(m.value)}, recorded ${f(then)}`);
   }
   return behind;

@@ -7,6 +7,7 @@ import type { BacktestInput, ReadingTable } from '../../calibration/backtest/inp
 import { runBacktest } from '../../calibration/backtest/run.ts';
 import { HOUR } from '../../model/time.ts';
 import { flatKm, median } from '../qc_faults.ts';
+import { type Neighbour, pairSpread } from './performance.ts';
 import { extraLines } from './sets.ts';
 
 const SET = 'taiwan_scmpm_snapshots';
@@ -31,6 +32,10 @@ export interface SnapshotResult {
   readonly lassSingle: number;
   readonly rawMedian: number;
   readonly coverage: number;
+  /** By how much screened boxes less than 1 km apart differ, raw and corrected with every station [%]; and how many pairs there are. */
+  readonly rawPairs: number;
+  readonly correctedPairs: number;
+  readonly pairs: number;
 }
 
 const rms = (errors: readonly number[]): number => Math.sqrt(errors.reduce((s, e) => s + e * e, 0) / errors.length);
@@ -115,6 +120,14 @@ export function snapshot(
       if (target.y >= (out.lo90[b.row] as number) && target.y <= (out.hi90[b.row] as number)) hits++;
     }
   }
+  const whole = runBacktest({ ...input, readings, reference }, { stepMs: HOUR, lagMs: 0, fitUntil: null });
+  const answered = kept.filter((b) => !Number.isNaN(whole.corrected[b.row] as number));
+  const spread = (value: (s: Spot) => number): { percent: number; pairs: number } =>
+    pairSpread(
+      answered.map((s): Neighbour => ({ lat: s.lat, lon: s.lon, value: value(s) })),
+      flatKm,
+    );
+  const corrected = spread((s) => whole.corrected[s.row] as number);
   return {
     stations: targets.length,
     median: rms(errors.median),
@@ -123,6 +136,9 @@ export function snapshot(
     lassSingle: rms(errors.lassS),
     rawMedian: rms(errors.raw),
     coverage: (100 * hits) / intervals,
+    rawPairs: spread((s) => s.x).percent,
+    correctedPairs: corrected.percent,
+    pairs: corrected.pairs,
   };
 }
 
