@@ -273,9 +273,18 @@ export const EUROPEAN_AQI_2025: AirQualityIndex = {
   ],
 };
 
+function guideline(
+  pollutant: IndexPollutant,
+  averaging: IndexScale['averaging'],
+  highs: readonly number[],
+  unit: IndexScale['unit'] = 'ug/m3',
+): IndexScale {
+  return { pollutant, unit, averaging, step: 0, to: 'none', breaks: categorical(highs, 0) };
+}
+
 /**
- * WHO global air quality guidelines 2021: levels, not an index. Shown as "within / above the guideline" with the 24 h level and
- * its interim targets.
+ * WHO global air quality guidelines 2021: levels, not an index. Shown as "within / above the guideline", for particles with the interim targets; of
+ * gases the guideline alone. Ozone's peak season level (60 µg/m³) is left out: it is a mean over half a year.
  */
 export const WHO_2021: AirQualityIndex = {
   key: 'who',
@@ -284,7 +293,7 @@ export const WHO_2021: AirQualityIndex = {
   from: null,
   until: null,
   source:
-    'WHO global air quality guidelines 2021, ISBN 978-92-4-003422-8, tables 0.1 and 3.26 (24 h level, interim targets 4, 3)',
+    'WHO global air quality guidelines 2021, ISBN 978-92-4-003422-8, tables 0.1 and 3.26 (particles: interim targets 4, 3)',
   kind: 'category',
   categories: [
     { key: 'within', zh: '符合準則', en: 'Within the guideline', colour: '#4DAC26', colourSafe: SAFE4[0] },
@@ -293,13 +302,17 @@ export const WHO_2021: AirQualityIndex = {
     { key: 'above3', zh: '高於過渡目標 3', en: 'Above interim target 3', colour: '#7B0050', colourSafe: SAFE4[3] },
   ],
   scales: [
-    { pollutant: 'pm25', unit: 'ug/m3', averaging: '24h', step: 0, to: 'none', breaks: categorical([15, 25, 37.5], 0) },
-    { pollutant: 'pm10', unit: 'ug/m3', averaging: '24h', step: 0, to: 'none', breaks: categorical([45, 50, 75], 0) },
+    guideline('pm25', '24h', [15, 25, 37.5]),
+    guideline('pm10', '24h', [45, 50, 75]),
+    guideline('no2', '24h', [25]),
+    guideline('so2', '24h', [40]),
+    guideline('o3', '8h', [100]),
+    guideline('co', '24h', [4], 'mg/m3'),
+    guideline('pm25', '1a', [5, 10, 15]),
+    guideline('pm10', '1a', [15, 20, 30]),
+    guideline('no2', '1a', [10]),
   ],
 };
-
-/** Annual guideline levels of WHO 2021 [µg/m³]. */
-export const WHO_2021_ANNUAL = { pm25: 5, pm10: 15, no2: 10 } as const;
 
 const TEN = [
   '#9CFF9C',
@@ -369,7 +382,7 @@ export const indexAt = (key: string, time: EpochMs): AirQualityIndex | undefined
 
 /**
  * Index and category of a concentration that is already averaged as the scale asks. Negative counts as 0; above the last break
- * an interpolated index goes on with the slope of the last line (Taiwan ends at 500, as published).
+ * an interpolated index goes on with the slope of the last line (Taiwan's end with their table: 500, of 8 h ozone 300).
  * Returns null when the index has no scale for the pollutant or the value is no number.
  */
 export function indexOf(
@@ -391,7 +404,7 @@ export function indexOf(
   const value = Math.round(((line.to - line.from) / (line.high - line.low)) * (c - line.low) + line.from);
   return {
     index: index.key,
-    value: index.key === 'tw_aqi' ? Math.min(value, 500) : value,
+    value: index.key === 'tw_aqi' ? Math.min(value, last.to) : value,
     category: line.category,
   };
 }
@@ -401,6 +414,33 @@ function bring(c: number, scale: IndexScale): number {
   const steps = Math.round(1 / scale.step);
   // 12.3 is not exactly 12.3 in binary: without the tiny push, truncation would lose a step.
   return scale.to === 'round' ? Math.round(c * steps) / steps : Math.floor(c * steps + 1e-6) / steps;
+}
+
+/** Grams in a mole. */
+const MOLAR_MASS: Readonly<Partial<Record<IndexPollutant, number>>> = {
+  no2: 46.0055,
+  o3: 47.9982,
+  so2: 64.064,
+  co: 28.0101,
+};
+/** Litres in a mole of air at 293 K and 101.3 kPa. */
+const MOLAR_VOLUME = 24.055;
+
+/**
+ * A concentration in the unit of a scale. Between mole fraction and mass the index's own convention holds, 293 K and 101.3 kPa (Directive 2008/50/EC
+ * annex VI part C; the WHO's levels are read the same way): it is no statement about the air's real temperature.
+ * @returns null where there is no way
+ */
+export function inUnitOf(scale: IndexScale, pollutant: IndexPollutant, value: number, unit: string): number | null {
+  if (unit === scale.unit) return value;
+  const fraction = unit === '[ppb]' ? value : unit === '[ppm]' ? 1000 * value : null;
+  if (fraction === null) return null;
+  if (scale.unit === '[ppb]') return fraction;
+  if (scale.unit === '[ppm]') return fraction / 1000;
+  const mass = MOLAR_MASS[pollutant];
+  if (mass === undefined) return null;
+  const micrograms = (fraction * mass) / MOLAR_VOLUME;
+  return scale.unit === 'mg/m3' ? micrograms / 1000 : micrograms;
 }
 
 /** Colour of a concentration on an index, `safe` for the palette that needs no telling red from green. */

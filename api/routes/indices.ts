@@ -1,10 +1,10 @@
 /** Air quality indices: the tables themselves, and the index of one box from means over the time that the table asks for. */
 import { z } from 'zod';
-import { datastreamId } from '../../model/datastream.ts';
-import { INDICES, indexAt, indexOf, nowCast, taiwanRealtime, type AirQualityIndex, type IndexPollutant, type IndexScale } from '../../model/indices.ts'; // prettier-ignore
+import { INDICES, indexAt, indexOf, inUnitOf, nowCast, taiwanRealtime, type AirQualityIndex, type IndexPollutant, type IndexScale, type IndexValue } from '../../model/indices.ts'; // prettier-ignore
 import { property, roundTo } from '../../model/properties.ts';
 import { formatTime, HOUR, SECOND } from '../../model/time.ts';
 import type { App, Context } from '../context.ts';
+import { indexHours } from '../index-hours.ts';
 import { level, thingId, time } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { indexAnswer, indexTableList, problemAnswers } from '../schemas.ts';
@@ -13,7 +13,7 @@ import { thingAt } from './boxes.ts';
 const KEYS = [...new Set(INDICES.map((i) => i.key))] as [string, ...string[]];
 const POLLUTANTS = ['pm25', 'pm10', 'o3', 'no2', 'so2', 'co'] as const satisfies readonly IndexPollutant[];
 
-/** Hours of which an averaging time needs means, and how many of them have to be there (75 % as for other means). */
+/** Hours of which an averaging time needs means, and how many of them have to be there (75 % as for other means); null: not made here. */
 const HOURS: Record<IndexScale['averaging'], readonly [span: number, needed: number] | null> = {
   '1h': [1, 1],
   '8h': [8, 6],
@@ -30,6 +30,29 @@ function averaged(averaging: IndexScale['averaging'], hours: readonly (number | 
   const [span, needed] = HOURS[averaging] ?? [0, 1];
   const given = hours.slice(0, span).filter((h) => h !== null);
   return given.length < needed ? null : given.reduce((a, b) => a + b, 0) / given.length;
+}
+
+/** What one scale of a table makes of hour means (newest first, in the box's unit); the value is null where too many are missing. */
+interface Judged {
+  readonly scale: IndexScale;
+  readonly span: number;
+  readonly hours: number;
+  /** In the unit of the scale. */
+  readonly concentration: number | null;
+  readonly value: IndexValue | null;
+}
+
+function judge(table: AirQualityIndex, scale: IndexScale, unit: string, hours: readonly (number | null)[]): Judged {
+  const [span] = HOURS[scale.averaging] ?? [0];
+  const mean = averaged(scale.averaging, hours);
+  const concentration = mean === null ? null : inUnitOf(scale, scale.pollutant, mean, unit);
+  return {
+    scale,
+    span,
+    hours: hours.slice(0, span).filter((h) => h !== null).length,
+    concentration,
+    value: concentration === null ? null : indexOf(table, scale.pollutant, concentration, scale.averaging),
+  };
 }
 
 const view = (i: AirQualityIndex) => ({
@@ -71,13 +94,15 @@ export function indexRoutes(app: App, context: Context): void {
           summary: 'Air quality index by a named table, from means of full hours',
           description:
             'A single reading is never an index: the concentration is averaged as the table asks (`averaging`), over full hours before `at`. ' +
+            'An hour counts when at least 75 % of its readings are there with flag 1. Where a table has two scales (ozone of 8 h and of 1 h) the ' +
+            'higher index stands. Gases measured as mole fractions are turned into mass at 293 K and 101.3 kPa where the table asks for mass. ' +
             '`value` is null, with the reason, when too many hours are missing.',
           tags: ['indices'],
           params: z.object({ id: thingId }),
           querystring: z.strictObject({
             table: z.enum(KEYS).default('tw_aqi').describe('Key of the table'),
             property: z.enum(POLLUTANTS).default('pm25'),
-            level: level.default('corrected'),
+            level: level.default(path === 'boxes' ? 'corrected' : 'raw'),
             at: time.optional().describe('Default now'),
           }),
           response: { 200: indexAnswer, ...problemAnswers },
@@ -90,26 +115,22 @@ export function indexRoutes(app: App, context: Context): void {
         const to = Math.floor(at / HOUR) * HOUR;
         const table = indexAt(q.table, at);
         if (!table) throw new Problem('invalid-parameter', `table: ${q.table} was not in force at ${formatTime(at)}`);
-        const scale = table.scales.find((s) => s.pollutant === q.property && HOURS[s.averaging] !== null);
-        if (!scale)
+        const scales = table.scales.filter((s) => s.pollutant === q.property && HOURS[s.averaging] !== null);
+        if (scales.length === 0)
           throw new Problem('invalid-parameter', `table: ${q.table} (${table.version}) has no scale for ${q.property}`);
         const { unit } = property(q.property);
-        const [span] = HOURS[scale.averaging] ?? [1];
-        const from = to - span * HOUR;
         const signal = AbortSignal.any([AbortSignal.timeout(20 * SECOND), context.closing]);
-        const rows = await context.store.aggregate(
-          { datastream: datastreamId(thing.num, q.property), from, to, step: HOUR, level: q.level },
-          signal,
+        const hours = await indexHours(
+          context.store,
+          { thingNum: thing.num, property: q.property, to, level: q.level, signal },
+          Math.max(...scales.map((s) => HOURS[s.averaging]?.[0] ?? 1)),
         );
-        const hours: (number | null)[] = Array.from({ length: span }, () => null);
-        for (const row of rows) hours[Math.round((to - row.end) / HOUR)] = row.mean;
-        const concentration = scale.unit === unit ? averaged(scale.averaging, hours) : null;
-        const value = concentration === null ? null : indexOf(table, q.property, concentration, scale.averaging);
+        const judged = scales.map((s) => judge(table, s, unit, hours));
+        const told = judged.reduce((best, j) => ((j.value?.value ?? -1) > (best.value?.value ?? -1) ? j : best));
+        const { scale, value, concentration, span } = told;
+        const from = to - span * HOUR;
         const category = value ? table.categories[value.category] : undefined;
-        const missing =
-          scale.unit === unit
-            ? `only ${hours.filter((h) => h !== null).length} of ${span} hours have a ${q.level} mean`
-            : `the table is in ${scale.unit}, this box measures ${unit}`;
+        const missing = `only ${told.hours} of ${span} hours have a ${q.level} mean of enough good readings`;
         return {
           table: table.key,
           tableVersion: table.version,
@@ -121,8 +142,8 @@ export function indexRoutes(app: App, context: Context): void {
           phenomenonTimeEnd: formatTime(to),
           localTimeEnd: context.localTime(to),
           concentration: concentration === null ? null : roundTo(concentration, property(q.property).resolution / 10),
-          unit,
-          hours: hours.filter((h) => h !== null).length,
+          unit: scale.unit,
+          hours: told.hours,
           value: value?.value ?? null,
           category: category
             ? {

@@ -23,16 +23,22 @@ export interface ScaleClass {
 export interface Scale {
   readonly id: string;
   readonly name: Words;
+  readonly source: string;
+  readonly classes: Partial<Record<PropertyKey, readonly ScaleClass[]>>;
+  /** Of an index: what differs from quantity to quantity. */
+  readonly rules: Partial<Record<PropertyKey, Rule>>;
+}
+
+interface Rule {
   /** On which average the limits are defined. */
   readonly averaging: Words;
-  readonly source: string;
   /** How a value meets a limit: rounded or truncated to `step` first. */
   readonly step: number;
   readonly rounding: 'round' | 'truncate';
-  readonly classes: Partial<Record<PropertyKey, readonly ScaleClass[]>>;
 }
 
 const NO_WORDS: Words = { zh: '', en: '' };
+const NO_RULE: Rule = { averaging: NO_WORDS, step: 0.001, rounding: 'round' };
 const classes = (limits: readonly number[], colours: readonly string[]): ScaleClass[] =>
   colours.map((color, i) => ({ to: limits[i] ?? Infinity, color, name: NO_WORDS }));
 
@@ -71,13 +77,15 @@ const AVERAGING: Record<IndexScale['averaging'], Words> = {
   realtime: { zh: '即時移動平均(近 12 小時與 4 小時各半)', en: 'the real-time mean (half 12 h, half 4 h)' },
 };
 
-/** An index of `model/indices.ts` as colours of a concentration: neighbouring lines of one category become one class. */
+/**
+ * An index of `model/indices.ts` as colours of a concentration: neighbouring lines of one category become one class. Of two scales for a quantity the
+ * first, and only one that begins at 0: the one-hour table of Taiwan's ozone knows nothing below 101 ppb.
+ */
 function bands(index: AirQualityIndex): Scale {
   const found: Scale['classes'] = {};
-  let first: IndexScale | undefined;
+  const rules: Scale['rules'] = {};
   for (const scale of index.scales) {
-    if (found[scale.pollutant] || property(scale.pollutant).unit !== scale.unit || scale.averaging === '8h') continue;
-    first ??= scale;
+    if (found[scale.pollutant] || property(scale.pollutant).unit !== scale.unit || scale.breaks[0]?.low !== 0) continue;
     const list: ScaleClass[] = [];
     for (const line of scale.breaks) {
       const category = index.categories[line.category] as IndexCategory;
@@ -87,17 +95,13 @@ function bands(index: AirQualityIndex): Scale {
     const last = list.at(-1) as ScaleClass;
     list[list.length - 1] = { ...last, to: Infinity };
     found[scale.pollutant] = list;
+    rules[scale.pollutant] = {
+      averaging: AVERAGING[scale.averaging],
+      step: scale.step > 0 ? scale.step : NO_RULE.step,
+      rounding: scale.to === 'truncate' ? 'truncate' : 'round',
+    };
   }
-  const averaging = AVERAGING[first?.averaging ?? '1h'];
-  return {
-    id: index.key,
-    name: index.name,
-    averaging,
-    source: index.source,
-    step: first && first.step > 0 ? first.step : 0.001,
-    rounding: first?.to === 'truncate' ? 'truncate' : 'round',
-    classes: found,
-  };
+  return { id: index.key, name: index.name, source: index.source, classes: found, rules };
 }
 
 const inForce = (now: EpochMs): AirQualityIndex[] =>
@@ -108,10 +112,8 @@ export const SCALES: readonly Scale[] = [
   {
     id: 'plain',
     name: { zh: '數值', en: 'plain values' },
-    averaging: { zh: '', en: '' },
     source: '',
-    step: 0.001,
-    rounding: 'round',
+    rules: {},
     classes: Object.fromEntries(
       Object.entries(PLAIN_LIMITS).map(([key, [limits, colours]]) => [key, classes(limits, colours)]),
     ),
@@ -122,11 +124,9 @@ export const SCALES: readonly Scale[] = [
 export const DIFFERENCE: Scale = {
   id: 'difference',
   name: { zh: '校正造成的差異', en: 'change by the correction' },
-  averaging: { zh: '', en: '' },
   source: '',
-  step: 0.001,
-  rounding: 'round',
   classes: {},
+  rules: {},
 };
 const DIFFERENCE_COLOURS = ['#1f4e8c', '#4c86bd', '#9cc3dc', '#ece7dc', '#e5b579', '#bf7430', '#7f3f0c'];
 
@@ -188,24 +188,26 @@ export function safeColour(i: number, n: number): string {
 export interface Palette {
   readonly scale: Scale;
   readonly classes: readonly ScaleClass[];
+  readonly rule: Rule;
 }
 
 /** Classes and colours for what the map shows now. */
 export function palette(scaleId: string, key: PropertyKey, difference: boolean, safe: boolean): Palette {
-  if (difference) return { scale: DIFFERENCE, classes: differenceClasses(key) };
+  if (difference) return { scale: DIFFERENCE, classes: differenceClasses(key), rule: NO_RULE };
   const scale = effectiveScale(scaleId, key);
   const found = scale.classes[key] ?? classes([], ['#4aa3a0']);
   return {
     scale,
+    rule: scale.rules[key] ?? NO_RULE,
     classes: safe ? found.map((c, i) => ({ ...c, color: c.safe ?? safeColour(i, found.length) })) : found,
   };
 }
 
 /** Index of the class that holds a value; values below the first limit (also negative corrected ones) are in the first. */
 export function classOf(p: Palette, value: number): number {
-  const steps = 1 / p.scale.step;
+  const steps = 1 / p.rule.step;
   const v =
-    p.scale.rounding === 'truncate' ? Math.floor(value * steps + 1e-6) / steps : Math.round(value * steps) / steps;
+    p.rule.rounding === 'truncate' ? Math.floor(value * steps + 1e-6) / steps : Math.round(value * steps) / steps;
   const last = p.classes.length - 1;
   for (let i = 0; i < last; i++) if (v <= (p.classes[i] as ScaleClass).to + 1e-9) return i;
   return last;

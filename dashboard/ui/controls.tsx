@@ -176,7 +176,7 @@ export function Legend() {
           ? t('legend.difference', unit)
           : p.scale.id === 'plain'
             ? t('legend.plain', unit)
-            : `${t('legend.latest', { name: words(p.scale.name) })}${t('legend.averaging', { averaging: words(p.scale.averaging) })}`}
+            : `${t('legend.latest', { name: words(p.scale.name) })}${t('legend.averaging', { averaging: words(p.rule.averaging) })}`}
         {fallback && wished ? ` ${t('legend.noscale', { name: words(wished.name) })}` : ''}
         {p.scale.source !== '' && <span class="source"> {p.scale.source}</span>}
       </p>

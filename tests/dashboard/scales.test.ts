@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { classOf, effectiveScale, inkOn, palette, SCALES, scalesFor } from '../../dashboard/scales/scales.ts';
 
-const name = (scale: string, key: 'pm25' | 'pm10', value: number): string | undefined => {
+const name = (scale: string, key: 'pm25' | 'pm10' | 'o3', value: number): string | undefined => {
   const p = palette(scale, key, false, false);
   return p.classes[classOf(p, value)]?.name.en.toLowerCase();
 };
@@ -28,6 +28,15 @@ describe('colour scales', () => {
     expect(name(scale, 'pm25', value)).toBe(said);
   });
 
+  it('ozone is coloured from 0 on by the eight-hour table, PM10 by whole numbers', () => {
+    expect(name('tw_aqi', 'o3', 30)).toBe('good');
+    expect(name('tw_aqi', 'o3', 71)).toBe('unhealthy for sensitive groups');
+    expect(name('tw_aqi', 'pm10', 30.4)).toBe('good');
+    expect(name('tw_aqi', 'pm10', 30.5)).toBe('moderate');
+    expect(palette('tw_aqi', 'o3', false, false).rule.averaging.en).toBe('8 h means');
+    expect(palette('tw_aqi', 'pm25', false, false).rule.averaging.en).toMatch(/real-time/);
+  });
+
   it('covers every value once: classes rise and end open', () => {
     for (const scale of SCALES)
       for (const [key, list] of Object.entries(scale.classes)) {
@@ -48,7 +57,11 @@ describe('colour scales', () => {
 
   it('names every averaging but that of plain values', () => {
     for (const s of SCALES)
-      if (s.id !== 'plain') expect(s.averaging.zh && s.averaging.en && s.source, s.id).toBeTruthy();
+      for (const key of Object.keys(s.classes) as (keyof typeof s.classes)[]) {
+        if (s.id === 'plain') continue;
+        const { averaging } = palette(s.id, key, false, false).rule;
+        expect(averaging.zh && averaging.en && s.source, `${s.id} ${key}`).toBeTruthy();
+      }
   });
 
   it('keeps the order of the safe colours readable in grey: lightness falls', () => {

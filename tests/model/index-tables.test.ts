@@ -3,7 +3,7 @@
  * 2025-01-01; US: 40 CFR 58 app. G of 2024; Europe: ETC HE 2024/17 table 5.2; WHO 2021; ten levels: 環保署 2014).
  */
 import { describe, expect, it } from 'vitest';
-import { EUROPEAN_AQI_2025, indexAt, indexColour, indexOf, nowCast, TAIWAN_AQI_2016, TAIWAN_AQI_2025, TAIWAN_TEN_LEVELS, taiwanRealtime, US_AQI_2024, WHO_2021, type AirQualityIndex, type IndexPollutant, type IndexScale } from '../../model/indices.ts'; // prettier-ignore
+import { EUROPEAN_AQI_2025, indexAt, indexColour, indexOf, inUnitOf, nowCast, TAIWAN_AQI_2016, TAIWAN_AQI_2025, TAIWAN_TEN_LEVELS, taiwanRealtime, US_AQI_2024, WHO_2021, type AirQualityIndex, type IndexPollutant, type IndexScale } from '../../model/indices.ts'; // prettier-ignore
 
 type Line = readonly [low: number, high: number, from: number, to: number, category: number];
 type Table = readonly [AirQualityIndex, IndexPollutant, IndexScale['averaging'], readonly Line[]];
@@ -52,13 +52,37 @@ describe.each([
 it('European colours', () => expect(EUROPEAN_AQI_2025.categories.map((c) => c.colour)).toEqual(['#50F0E6', '#50CCAA', '#F0E641', '#FF5050', '#960032', '#7D2181'])); // prettier-ignore
 
 it.each([
-  ['pm25', [15, 25, 37.5]],
-  ['pm10', [45, 50, 75]],
-] as const)('WHO 2021, 24 h: %s', (pollutant, highs) => {
+  ['pm25', '24h', [15, 25, 37.5]],
+  ['pm10', '24h', [45, 50, 75]],
+  ['no2', '24h', [25]],
+  ['so2', '24h', [40]],
+  ['o3', '8h', [100]],
+  ['co', '24h', [4]],
+  ['pm25', '1a', [5, 10, 15]],
+  ['pm10', '1a', [15, 20, 30]],
+  ['no2', '1a', [10]],
+] as const)('WHO 2021: %s, %s', (pollutant, averaging, highs) => {
   highs.forEach((high, i) => {
-    expect(indexOf(WHO_2021, pollutant, high)?.category).toBe(i);
-    expect(indexOf(WHO_2021, pollutant, high + 0.1)?.category).toBe(i + 1);
+    expect(indexOf(WHO_2021, pollutant, high, averaging)?.category).toBe(i);
+    expect(indexOf(WHO_2021, pollutant, high + 0.1, averaging)?.category).toBe(i + 1);
   });
+});
+
+it("Taiwan's ozone of 8 h ends at 300, as its table does; above that the hour speaks", () => {
+  expect(indexOf(TAIWAN_AQI_2025, 'o3', 260, '8h')).toEqual({ index: 'tw_aqi', value: 300, category: 4 });
+  expect(indexOf(TAIWAN_AQI_2025, 'o3', 100, '1h')).toBeNull();
+});
+
+it('mole fractions become mass at 293 K and 101.3 kPa, as the directive has it; what has no way gives none', () => {
+  const scale = (index: AirQualityIndex, pollutant: IndexPollutant): IndexScale => index.scales.find((s) => s.pollutant === pollutant)!; // prettier-ignore
+  // Factors of the European Environment Agency at 20 °C: NO2 1.9125, O3 1.9954, SO2 2.6632 (µg/m³ a ppb), CO 1.1645 (mg/m³ a ppm).
+  expect(inUnitOf(scale(EUROPEAN_AQI_2025, 'no2'), 'no2', 10, '[ppb]')).toBeCloseTo(19.125, 2);
+  expect(inUnitOf(scale(EUROPEAN_AQI_2025, 'o3'), 'o3', 10, '[ppb]')).toBeCloseTo(19.954, 2);
+  expect(inUnitOf(scale(EUROPEAN_AQI_2025, 'so2'), 'so2', 10, '[ppb]')).toBeCloseTo(26.632, 2);
+  expect(inUnitOf(scale(WHO_2021, 'co'), 'co', 2, '[ppm]')).toBeCloseTo(2.329, 3);
+  expect(inUnitOf(scale(TAIWAN_AQI_2025, 'o3'), 'o3', 55, '[ppb]')).toBe(55);
+  expect(inUnitOf(scale(TAIWAN_AQI_2025, 'pm25'), 'pm25', 1, '[ppb]')).toBeNull();
+  expect(inUnitOf(scale(TAIWAN_AQI_2025, 'o3'), 'o3', 110, 'ug/m3')).toBeNull();
 });
 
 it('ten levels with the colours the LASS maps wear; 71 is 紫爆', () => {

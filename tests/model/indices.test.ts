@@ -110,7 +110,7 @@ describe('tables', () => {
   });
   it('no number, no index', () => {
     expect(indexOf(US_AQI_2024, 'pm25', NaN)).toBeNull();
-    expect(indexOf(WHO_2021, 'o3', 10)).toBeNull();
+    expect(indexOf(TAIWAN_TEN_LEVELS, 'o3', 10)).toBeNull();
     expect(indexOf(US_AQI_2024, 'pm25', -3)?.value).toBe(0);
   });
 });
