@@ -39,7 +39,7 @@ const value = {
   correctionLevel: z.string().nullable().describe('L0–L5; + = the own station of the box took part'),
 };
 
-const edition = {
+export const edition = {
   product: z
     .enum(['live', 'revised', 'archive'])
     .describe(

@@ -34,6 +34,7 @@ import { writeRoutes } from './routes/readings.ts';
 import { careRoutes } from './routes/care.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { ownerRoutes } from './routes/owner.ts';
+import { provenanceRoutes } from './routes/provenance.ts';
 import { pushRoutes } from './routes/push.ts';
 import { qualityRoutes } from './routes/quality.ts';
 import { recordRoutes } from './routes/records.ts';
@@ -144,6 +145,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const exportsRunning = observationRoutes(app, context);
   areaRoutes(app, context);
   indexRoutes(app, context);
+  provenanceRoutes(app, context);
   frameRoutes(app, context);
   hotspotRoutes(app, context);
   writeRoutes(app, context);

@@ -1,9 +1,10 @@
 /**
- * The cards of correction models, one file a model: what it was fitted on, its coefficients, how well it did. A model never
- * changes, so a card is written once.
+ * The cards of correction models, one file a model: what it was fitted on, its coefficients, how well it did, and the version of the code that
+ * made it (`code`): with that anybody can work out a card's id, the SHA-256 of the rest. A model never changes, so a card is written once.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CODE_VERSION } from '../calibration/correction/models.ts';
 
 /** Ids are hashes or names of published equations; anything else is no file name of ours. */
 const ID = /^[a-z0-9][a-z0-9.+-]{0,80}$/;
@@ -24,7 +25,7 @@ export function modelCardKeeper<Card extends { readonly id: string }>(
       const file = join(folder, `${card.id}.json`);
       if (existsSync(file)) continue;
       mkdirSync(folder, { recursive: true });
-      writeFileSync(`${file}.new`, `${JSON.stringify(card, null, 1)}\n`);
+      writeFileSync(`${file}.new`, `${JSON.stringify({ ...card, code: CODE_VERSION }, null, 1)}\n`);
       renameSync(`${file}.new`, file);
       onNew(card);
     }
