@@ -18,13 +18,13 @@ export const REASONS = [
   {
     code: 'sentinel',
     bit: 2,
-    zh: '感測晶片的錯誤代碼,不是量測值',
+    zh: '感測晶片的錯誤代碼，不是量測值',
     en: 'an error code of the sensor chip, not a measurement',
   },
   {
     code: 'stuck_zero',
     bit: 3,
-    zh: '鄰近測點有讀數時此處幾乎為零,風扇或感測器可能故障',
+    zh: '鄰近測點有讀數時此處幾乎為零，風扇或感測器可能故障',
     en: 'next to nothing while neighbours are not: fan or sensor may be dead',
   },
   { code: 'saturated', bit: 4, zh: '濕度長時間停在 100 %', en: 'humidity stays at 100 %' },
@@ -32,20 +32,20 @@ export const REASONS = [
   {
     code: 'spike',
     bit: 6,
-    zh: '單點突升或突降,尚未證實',
+    zh: '單點突升或突降，尚未證實',
     en: 'a lone jump, not confirmed so far',
   },
   { code: 'channels', bit: 7, zh: '兩個量測通道不一致', en: 'the two measuring channels disagree' },
   {
     code: 'size_order',
     bit: 8,
-    zh: '同組數值的大小順序不合理(PM1、PM2.5、PM10 或 LAmin、LAeq、LAmax)',
+    zh: '同組數值的大小順序不合理（PM1、PM2.5、PM10 或 LAmin、LAeq、LAmax）',
     en: 'values that belong together are not in order (PM1, PM2.5, PM10 or LAmin, LAeq, LAmax)',
   },
   {
     code: 'fog',
     bit: 9,
-    zh: '霧、雨或強風干擾量測(霧滴可能被當成微粒)',
+    zh: '霧、雨或強風干擾量測（霧滴可能被當成微粒）',
     en: 'fog, rain or wind disturbs the measurement (droplets may be counted as particles)',
   },
   { code: 'solar', bit: 10, zh: '日照使機殼升溫', en: 'the case is heated by the sun' },
@@ -53,7 +53,7 @@ export const REASONS = [
   {
     code: 'event',
     bit: 12,
-    zh: '附近多個測點或同盒的其他感測器同時升高:真實事件',
+    zh: '附近多個測點或同盒的其他感測器同時升高：真實事件',
     en: 'several boxes nearby, or other sensors of the box, rose together: a real event',
   },
   { code: 'correlation', bit: 13, zh: '長期與鄰近測點不相關', en: 'has not followed its neighbours for days' },
@@ -62,7 +62,7 @@ export const REASONS = [
   {
     code: 'clock',
     bit: 16,
-    zh: '盒子的時鐘不可信,改用收到的時間',
+    zh: '盒子的時鐘不可信，改用收到的時間',
     en: "the box's clock is not believed; the time of receipt is used",
   },
   { code: 'duplicate', bit: 17, zh: '同一時間的重複紀錄', en: 'a second record of the same moment' },
@@ -79,7 +79,7 @@ export const REASONS = [
   {
     code: 'output_guard',
     bit: 23,
-    zh: '校正結果不合理,已拒絕',
+    zh: '校正結果不合理，已拒絕',
     en: 'the corrected value was not credible and was refused',
   },
   { code: 'indoor', bit: 24, zh: '看來裝在室內', en: 'seems to hang indoors' },
@@ -91,7 +91,7 @@ export const REASONS = [
   {
     code: 'scale',
     bit: 30,
-    zh: '長期與鄰近測點差同一個倍數(如 10 倍或 1/10),單位可能設錯',
+    zh: '長期與鄰近測點差同一個倍數（如 10 倍或 1/10），單位可能設錯',
     en: 'always the same multiple of the boxes around it (such as 10 times or a tenth): probably a wrong unit',
   },
 ] as const;

@@ -336,7 +336,7 @@ const TEN_BANDS = [
 /** 紫爆 is level 10. The scale of Taiwan's old EPA (2014–2016, after the UK DAQI) that the LASS maps still wear. */
 export const TAIWAN_TEN_LEVELS: AirQualityIndex = {
   key: 'tw_ten',
-  name: { zh: 'PM2.5 十級指標(紫爆)', en: 'PM2.5 ten levels' },
+  name: { zh: 'PM2.5 十級指標（紫爆）', en: 'PM2.5 ten levels' },
   version: '2014-10',
   from: null,
   until: null,
@@ -346,7 +346,7 @@ export const TAIWAN_TEN_LEVELS: AirQualityIndex = {
     const [zh, en] = TEN_BANDS[i === 9 ? 3 : Math.floor(i / 3)] as readonly [string, string];
     return {
       key: `level${i + 1}`,
-      zh: i === 9 ? `${i + 1} 級 ${zh}(紫爆)` : `${i + 1} 級 ${zh}`,
+      zh: i === 9 ? `${i + 1} 級 ${zh}（紫爆）` : `${i + 1} 級 ${zh}`,
       en: `Level ${i + 1}, ${en.toLowerCase()}`,
       colour,
       colourSafe: SAFE10[i] as string,

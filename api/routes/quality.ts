@@ -34,7 +34,7 @@ const quality = z.strictObject({
 });
 
 export function qualityWords(h: BoxHealth): { zh: string; en: string } {
-  const zh: string[] = [`健康度 ${Math.round(h.score)}(滿分 100)`];
+  const zh: string[] = [`健康度 ${Math.round(h.score)}（滿分 100）`];
   const en: string[] = [`Health ${Math.round(h.score)} of 100`];
   const say = (when: boolean, chinese: string, english: string): void => {
     if (!when) return;
@@ -57,12 +57,12 @@ export function qualityWords(h: BoxHealth): { zh: string; en: string } {
   const factor = h.scaleFactor ?? 1;
   say(
     h.scaleFactor !== null,
-    `讀數一直是鄰近測點的 ${factor >= 1 ? `${factor.toPrecision(2)} 倍` : `1/${(1 / factor).toPrecision(2)}`},請檢查單位`,
+    `讀數一直是鄰近測點的 ${factor >= 1 ? `${factor.toPrecision(2)} 倍` : `1/${(1 / factor).toPrecision(2)}`}，請檢查單位`,
     `it always reads ${factor >= 1 ? `${factor.toPrecision(2)} times` : `1/${(1 / factor).toPrecision(2)} of`} what its neighbours do: check the unit`,
   );
   say(h.siteClass === 'indoor', '看來裝在室內', 'it seems to hang indoors');
   say(h.siteClass === 'near_source', '看來緊鄰污染源', 'it seems to hang beside a source');
-  return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
+  return { zh: `${zh.join('；')}。`, en: `${en.join('; ')}.` };
 }
 
 const stationQuality = z.strictObject({
@@ -78,20 +78,20 @@ export function stationWords(v: StationVerdict): { zh: string; en: string } {
   const zh: string[] = [];
   const en: string[] = [];
   if (v.stuck) {
-    zh.push('數值停滯不動,暫不採用');
+    zh.push('數值停滯不動，暫不採用');
     en.push('it stands still and is not used meanwhile');
   }
   if (v.excludedFor.length > 0) {
-    zh.push(`與其他測站不符,校正 ${v.excludedFor.join('、')} 時不採用`);
+    zh.push(`與其他測站不符，校正 ${v.excludedFor.join('、')} 時不採用`);
     en.push(`it does not fit the other stations and is left out for ${v.excludedFor.join(', ')}`);
   }
   if (v.clockMs !== 0) {
     const hours = v.clockMs / 3_600_000;
-    zh.push(`時鐘差 ${-hours} 小時,已修正`);
+    zh.push(`時鐘差 ${-hours} 小時，已修正`);
     en.push(`its clock is off by ${-hours} h and was put right`);
   }
   if (en.length === 0) return { zh: '沒有異常。', en: 'Nothing odd was found.' };
-  return { zh: `${zh.join(';')}。`, en: `${en.join('; ')}.` };
+  return { zh: `${zh.join('；')}。`, en: `${en.join('; ')}.` };
 }
 
 /** Boxes that are asked about at once. */

@@ -73,8 +73,8 @@ const AVERAGING: Record<IndexScale['averaging'], Words> = {
   '8h': { zh: '8 小時平均', en: '8 h means' },
   '24h': { zh: '24 小時平均', en: '24 h means' },
   '1a': { zh: '年平均', en: 'annual means' },
-  nowcast: { zh: 'NowCast(近 12 小時加權平均)', en: 'the NowCast (weighted mean of 12 h)' },
-  realtime: { zh: '即時移動平均(近 12 小時與 4 小時各半)', en: 'the real-time mean (half 12 h, half 4 h)' },
+  nowcast: { zh: 'NowCast（近 12 小時加權平均）', en: 'the NowCast (weighted mean of 12 h)' },
+  realtime: { zh: '即時移動平均（近 12 小時與 4 小時各半）', en: 'the real-time mean (half 12 h, half 4 h)' },
 };
 
 /**

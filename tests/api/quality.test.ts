@@ -32,7 +32,7 @@ it('says how well a box does, in numbers and in words of both languages', async 
     id: w.ids.school,
     ...shown,
     words: {
-      zh: '健康度 61(滿分 100);近一週 25 % 的讀數被標記;近一週只收到 50 % 的讀數;與鄰近測點的差距逐漸變大;看來裝在室內。',
+      zh: '健康度 61（滿分 100）；近一週 25 % 的讀數被標記；近一週只收到 50 % 的讀數；與鄰近測點的差距逐漸變大；看來裝在室內。',
       en: "Health 61 of 100; 25 % of last week's readings were flagged; only 50 % of last week's readings arrived; it drifts away from its neighbours; it seems to hang indoors.",
     },
   });
@@ -54,7 +54,7 @@ it('says of a reference station whether it is believed', async () => {
     stuck: false,
     clockOffsetSeconds: -18_000,
     words: {
-      zh: '與其他測站不符,校正 plantower 時不採用;時鐘差 5 小時,已修正。',
+      zh: '與其他測站不符，校正 plantower 時不採用；時鐘差 5 小時，已修正。',
       en: 'it does not fit the other stations and is left out for plantower; its clock is off by 5 h and was put right.',
     },
   });

@@ -239,7 +239,7 @@ export async function startServer(options: PageServerOptions = {}): Promise<Page
               id: t.id,
               score,
               siteClass: t.gain > 1.8 ? 'near_source' : '',
-              words: { zh: `健康度 ${score}(滿分 100)。`, en: `Health ${score} of 100.` },
+              words: { zh: `健康度 ${score}（滿分 100）。`, en: `Health ${score} of 100.` },
             };
           }),
           next: null,

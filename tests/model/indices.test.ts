@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { REASONS } from '../../model/flags.ts';
 import {
   EUROPEAN_AQI_2025,
   INDICES,
@@ -113,4 +114,13 @@ describe('tables', () => {
     expect(indexOf(TAIWAN_TEN_LEVELS, 'o3', 10)).toBeNull();
     expect(indexOf(US_AQI_2024, 'pm25', -3)?.value).toBe(0);
   });
+});
+
+it('words of reasons and classes wear the punctuation of their language, and none is missing', () => {
+  const said = [...REASONS, ...INDICES.flatMap((i) => [i.name, ...i.categories])];
+  for (const { zh, en } of said) {
+    expect(zh.trim() && en.trim()).toBeTruthy();
+    expect(zh).not.toMatch(/\p{Script=Han}[,;:()]|[,;:()]\p{Script=Han}/u);
+    expect(en).not.toMatch(/\p{Script=Han}/u);
+  }
 });
