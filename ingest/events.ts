@@ -125,7 +125,9 @@ export function eventKeeper(registry: Pick<Registry, 'addEvent' | 'events' | 'by
           kind: drifts ? 'drift' : 'drift-over',
           thing,
           property: propertyOf(datastream),
-          detail: drifts ? 'moves away from its neighbours, night after night' : 'no longer drifts',
+          detail: drifts
+            ? 'drifts: from its neighbours night after night, or with all of them from the stations'
+            : 'no longer drifts',
         });
       }
     },

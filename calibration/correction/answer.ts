@@ -4,6 +4,7 @@ import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } fr
 import { property, roundTo } from '../../model/properties.ts';
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/qc.ts';
+import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_drift.ts';
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
 import { besideSlope, fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
@@ -29,8 +30,6 @@ const BENIGN =
   FOG | EXTRAPOLATED | reason('moved') | reason('plausible_range') | reason('size_order') | reason('single_channel');
 const RESOLUTION = property('pm25').resolution;
 
-/** The control follows drifts in log(PM2.5 + 3) (qc/sites.ts). */
-const DRIFT_OFFSET = 3;
 /** A drift that goes on runs ahead of what follows it: a percent a day by some ten percent [one standard deviation, log]. */
 const DRIFT_LAG = 0.12;
 const DEFAULT_QUANTILES = newQuantiles();
@@ -67,8 +66,11 @@ export function correctPm25(
   state.indoor = (value.reasons & INDOOR) !== 0;
   const series = seriesAt(m, state, time);
   // Beside a station the fit goes along with a drift; elsewhere what is sure of it is taken off before anything else.
-  const drift = series ? 0 : m.driftOf(reading.thingNum);
-  const sensed = drift === 0 ? x : Math.max(0, (x + DRIFT_OFFSET) * Math.exp(-drift) - DRIFT_OFFSET);
+  const own = series ? 0 : m.driftOf(reading.thingNum);
+  const towns = m.s.pools.get(state.pool)?.towns ?? [];
+  const town = series || towns.length === 0 ? STILL : townDrift(towns, state.box);
+  const drift = together(own, town.taken);
+  const sensed = undrifted(x, drift);
   const answer = answerOf(m, residents, state, series, sensed, rh, temp, time, (value.reasons & DRIFT) !== 0);
   const alive = series && !ended(m, series, time) ? series : null;
   const pool = m.s.pools.get(state.pool);
@@ -81,10 +83,11 @@ export function correctPm25(
   if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
   const q = intervalOf(pool, state, alive, answer);
   // Elsewhere nobody knows for sure how far a drift has got (calibration note §8.5).
-  const drifting = ((value.reasons & DRIFT) !== 0 || drift !== 0) && !series;
+  const drifting = ((value.reasons & DRIFT) !== 0 || own !== 0) && !series;
   const known =
     answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1) * spell * scaleFor(q, answer.y);
-  const u = drift === 0 ? known : Math.hypot(known, DRIFT_LAG * (Math.max(0, answer.y) + DRIFT_OFFSET));
+  const behind = Math.hypot(own === 0 ? 0 : DRIFT_LAG, town.doubt);
+  const u = behind === 0 ? known : Math.hypot(known, behind * (Math.max(0, answer.y) + DRIFT_OFFSET));
   const y = roundTo(answer.y, RESOLUTION);
   return {
     ...value,

@@ -159,13 +159,17 @@ export class Correction {
 function whole(s: State): State {
   s.turns ??= [];
   s.decided ??= [];
-  for (const series of s.series) series.ownShadow ??= null;
+  for (const series of s.series) {
+    series.ownShadow ??= null;
+    series.slides ??= null;
+  }
   for (const pool of s.pools.values()) {
     pool.since ??= s.newest;
     pool.shadow ??= null;
     pool.former ??= null;
     pool.putBack ??= false;
     pool.held ??= false;
+    pool.towns ??= [];
   }
   return s;
 }

@@ -1,5 +1,6 @@
 /** What each pair teaches about forecasts, ways to answer and intervals, judged only by what was known before it. */
 import { HOUR, type EpochMs } from '../../model/time.ts';
+import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
 import { consensusOf, consent, logOf, newGain } from './consensus.ts';
 import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
@@ -219,10 +220,12 @@ export function stepNetwork(
     if (!without) continue;
     const station = m.s.stations.get(series.station) as StationState;
     const ratio = ratioAt(without, station, m.settings);
+    const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
     for (const id of series.boxes) {
       const h = m.s.boxes.get(id)?.history;
-      const mean = h && stepMean(h, time, m.step);
-      if (!mean) continue;
+      const found = h && stepMean(h, time, m.step);
+      if (!found) continue;
+      const mean = gone === 0 ? found : { ...found, x: undrifted(found.x, gone) };
       const x = pool.pooled ? applyBetas(pool.pooled.betas, pool.pooled.range, mean.x, mean.rh, mean.temp) : mean.x;
       if (Number.isNaN(x)) continue;
       const y = applyNetwork(without, x, ratio.value, 1);

@@ -16,6 +16,7 @@ import type { Spot } from './spatial.ts';
 import { newScores, type PlaceInterval, type Scores } from './places.ts';
 import { newQuantiles, newTilt, newUnrest, type Quantiles, type Tilt, type Unrest } from './uncertainty.ts';
 import type { Pairing } from './colocation.ts';
+import type { Slides, TownDrift } from './common_drift.ts';
 import type { ModelTurn } from './succession.ts';
 import type { Trial } from './trial.ts';
 
@@ -85,6 +86,8 @@ export interface Series {
   neighbour: { gain: Gain; scores: Scores } | null;
   /** References in a row that no box can follow. */
   odd: number;
+  /** Of boxes near a station: how far they have moved against it since the start; null = not watched yet. */
+  slides: Slides | null;
 }
 
 export type NamedPooled = PooledModel & { id: string };
@@ -130,6 +133,8 @@ export interface PoolState {
   spread: { box: number; place: number };
   /** By how much all boxes without station are moved together (log), as their neighbours beside stations ask for. */
   common: number;
+  /** Where boxes without station drift together, by station; empty = nowhere. */
+  towns: readonly TownDrift[];
 }
 
 export interface State {
@@ -236,6 +241,7 @@ export class Memory {
         doubted: [],
         spread: { box: PRIOR_SPREAD.box, place: PRIOR_SPREAD.place },
         common: 0,
+        towns: [],
       };
       this.s.pools.set(key, pool);
     }
@@ -270,6 +276,7 @@ export const newSeries = (id: string, pairing: Pairing): Series => ({
   scores: { L4: newScores(), L3: newScores() },
   neighbour: null,
   odd: 0,
+  slides: null,
 });
 
 const newErrors = (): Errors => ({ n: 0, raw: 0, pooled: 0, own: 0, answer: 0 });

@@ -1,6 +1,7 @@
 /** The fits of the night: clocks, pooled models, own models. */
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { scanClock } from './clock.ts';
+import { townOf, watchTowns } from './common_drift.ts';
 import { decide } from './contest.ts';
 import { forget, lowerBound, type History } from './history.ts';
 import { median } from './linear.ts';
@@ -55,7 +56,10 @@ export function fitNight(m: Memory, now: EpochMs): void {
     const own = list.filter((x) => x.kind === 'own' && x.time.length > 0);
     const ownStations = new Set(own.map((x) => x.station));
     const used = list
-      .filter((x) => x.kind === 'own' || (ownStations.size < 3 && !ownStations.has(x.station)))
+      .filter(
+        (x) =>
+          x.kind === 'own' || (ownStations.size < 3 && !ownStations.has(x.station) && townOf(m, pool, x.station) === 0),
+      )
       .map((x) => ({ ...x, weight: x.kind === 'own' ? 1 : 0.3 }));
     const newest = Math.max(...used.map((x) => x.time.at(-1) ?? -Infinity));
     // Without new reference the season moves on: the older the newest pair, the less the newest ones count for more.
@@ -105,6 +109,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
     if (repaired.has(key)) forgetScores(pool);
     pool.spread = spreads(m, own, now);
     pool.common = common(m, own, pool.spread);
+    watchTowns(m, key, pool);
     for (const x of own) {
       if (pool.doubted.includes(x.station)) continue;
       const model =

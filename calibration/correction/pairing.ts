@@ -1,5 +1,6 @@
 /** Pairs of box and reference, made when the time of a reference value has come. */
 import type { EpochMs } from '../../model/time.ts';
+import { townOf, undrifted } from './common_drift.ts';
 import { refreshField } from './field.ts';
 import { stepMean, type StepMean } from './history.ts';
 import { learnFrom, learnNear, settlePlaces, stepNetwork } from './learning.ts';
@@ -107,7 +108,9 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
     if (!byStation) dense.set(series.pool, (byStation = new Map()));
     const there = byStation.get(series.station);
     if (!there || (series.kind === 'own' && !there.own)) {
-      byStation.set(series.station, { x, y, own: series.kind === 'own', mean });
+      const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
+      const sensed = gone === 0 ? mean : { ...mean, x: undrifted(x, gone) };
+      byStation.set(series.station, { x: sensed.x, y, own: series.kind === 'own', mean: sensed });
     }
     if (Number.isNaN(base.y)) continue;
     const residual = residualOf(y, base.y);

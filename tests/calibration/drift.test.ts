@@ -112,3 +112,27 @@ it('is believed again when it has been repaired', () => {
     expect(t.remarked).toBe(0);
   }
 });
+
+describe('a town whose boxes without station all lose 1 % a day', () => {
+  const all = (from: number): Map<number, number> => new Map(Array.from({ length: BOXES - from }, (_, i) => [from + i, -0.01])); // prettier-ignore
+  const bias = (of: ReadonlyMap<number, Tally>): number => {
+    const tallies = [...of].filter(([i]) => i >= 3).map(([, t]) => t.bias / t.n);
+    return tallies.reduce((a, b) => a + b, 0) / tallies.length;
+  };
+  it('is told by the boxes beside stations', () => {
+    const weeks = simulate(FROM + 45, all(3));
+    const first = bias(weeks.get(1) as Map<number, Tally>);
+    for (const [week, of] of weeks) {
+      if (week === 9) break;
+      // Left alone it would be 0.25 in the last week.
+      expect(Math.abs(bias(of) - first), `week ${week}`).toBeLessThan(0.2);
+    }
+    const last = weeks.get(8) as Map<number, Tally>;
+    expect(Math.abs(bias(last) - first)).toBeLessThan(0.16);
+    for (const [i, t] of last) expect(t.remarked > 0, `box ${i}`).toBe(i >= 3);
+  });
+  it('is not blamed when the boxes beside stations do the same: that is the weather, or the reference', () => {
+    for (const [week, of] of simulate(FROM + 45, all(0)))
+      for (const [i, t] of of) expect(t.remarked, `box ${i}, week ${week}`).toBe(0);
+  });
+});
