@@ -8,7 +8,7 @@ import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_dr
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
 import { besideSlope, fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
-import { baseOf, ended, isYoung, seriesAt } from './levels.ts';
+import { baseBefore, baseOf, ended, isYoung, seriesAt } from './levels.ts';
 import { KNEE, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { applyNetwork, ratioAt, type Network } from './network.ts';
 import type { Residents } from './residents.ts';
@@ -130,7 +130,7 @@ function answerOf(
       byNetwork = true;
     }
   } else if (!Number.isNaN(y)) {
-    const moved = shortTerm(m, state, series, time);
+    const moved = shortTerm(m, state, series, time, y);
     if (moved) {
       const residual = m.settings.shortTerm * moved.residual;
       const shift = residual * (KNEE + Math.max(0, y));
@@ -205,13 +205,17 @@ function shortTerm(
   state: BoxState,
   series: Series | null,
   time: EpochMs,
+  base: number,
 ): { residual: number; km: number; ownStation: boolean; near: boolean } | null {
   const pool = m.s.pools.get(state.pool);
   if (!pool) return null;
   if (series) {
     if (!ended(m, series, time)) {
-      const f = featuresAt(series.short, time - m.s.delay, time) ?? featuresAt(series.short, time, time);
-      if (f) return { residual: forecast(pool.learning, f), km: 0, ownStation: true, near: true };
+      const before = baseBefore(m, state, series, time);
+      const f =
+        featuresAt(series.short, time - m.s.delay, time, base, before) ??
+        featuresAt(series.short, time, time, base, before);
+      if (f) return { residual: forecast(pool.ownLearning, f), km: 0, ownStation: true, near: true };
     }
   }
   const field = m.s.field.get(state.pool);

@@ -26,6 +26,7 @@ import { isReference, isStuck, newStation } from './reference.ts';
 import { decideByHand, poolsInForce, type ModelDecision, type ModelTurn, type PoolInForce } from './succession.ts';
 import { stationVerdicts } from './verdicts.ts';
 import { Residents } from './residents.ts';
+import { newOwnLearning } from './short_term.ts';
 
 export type { CorrectionOptions } from './memory.ts';
 
@@ -162,6 +163,7 @@ function whole(s: State): State {
   for (const series of s.series) {
     series.ownShadow ??= null;
     series.slides ??= null;
+    for (const known of series.short.ring) known.base ??= NaN;
   }
   for (const pool of s.pools.values()) {
     pool.since ??= s.newest;
@@ -170,6 +172,7 @@ function whole(s: State): State {
     pool.putBack ??= false;
     pool.held ??= false;
     pool.towns ??= [];
+    pool.ownLearning ??= newOwnLearning();
   }
   return s;
 }

@@ -8,6 +8,7 @@ import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
 import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationStep } from './network.ts';
+import { baseBefore } from './levels.ts';
 import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
@@ -27,12 +28,15 @@ export function learnFrom(
   y: number,
   mean: StepMean,
   residual: number,
+  base: number,
   others: readonly Series[],
 ): void {
   const { x, rh, temp } = mean;
   pool.noise += 0.005 * (residual * residual - pool.noise);
   const features = featuresAt(series.short, asOf, time);
   if (features) learn(pool.learning, features, residual, time, 1);
+  const withOwn = featuresAt(series.short, asOf, time, base, baseBefore(m, state, series, time));
+  if (withOwn) learn(pool.ownLearning, withOwn, residual, time, 1);
   compare(pool, m.settings, series.station, time, y, x, rh, temp, m.step);
   // As if the box had no station: the pooled model that has not seen it, and the field of the others.
   const pooled = pool.pooled;

@@ -1,6 +1,7 @@
 /** Which model serves a box at a moment: its own co-location, the pooled one of its type, the published equation. */
 import type { CorrectionLevel } from '../../model/observation.ts';
 import { DAY, type EpochMs } from '../../model/time.ts';
+import { stepMean } from './history.ts';
 import type { BoxState, Memory, Series } from './memory.ts';
 import type { OwnModel } from './own.ts';
 import { applyBetas } from './pooled.ts';
@@ -62,4 +63,10 @@ export function ended(m: Memory, series: Series, time: EpochMs): boolean {
 export function isYoung(m: Memory, state: BoxState): boolean {
   const pooled = m.s.pools.get(state.pool)?.pooled;
   return !state.plantower && pooled !== null && pooled !== undefined && pooled.days < OWN_MIN_DAYS;
+}
+
+/** The same for the step before `time`; NaN when there is none. */
+export function baseBefore(m: Memory, state: BoxState, series: Series, time: EpochMs): number {
+  const before = state.history && stepMean(state.history, time - m.step, m.step);
+  return before ? baseOf(m, state, series, before.x, before.rh, before.temp).y : NaN;
 }

@@ -11,7 +11,7 @@ import type { OwnModel } from './own.ts';
 import type { PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { SETTINGS, type CorrectionSettings } from './settings.ts';
-import { newLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';
+import { newLearning, newOwnLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';
 import type { Spot } from './spatial.ts';
 import { newScores, type PlaceInterval, type Scores } from './places.ts';
 import { newQuantiles, newTilt, newUnrest, type Quantiles, type Tilt, type Unrest } from './uncertainty.ts';
@@ -110,6 +110,8 @@ export interface PoolState {
   network: Network | null;
   networkId: string;
   learning: ShortTermLearning;
+  /** The same for boxes beside their own station. */
+  ownLearning: ShortTermLearning;
   /** Slope of a residual on the field of the other stations: sums of products. */
   fieldXy: number;
   fieldXx: number;
@@ -228,6 +230,7 @@ export class Memory {
         network: null,
         networkId: '',
         learning: newLearning(),
+        ownLearning: newOwnLearning(),
         fieldXy: 0,
         fieldXx: 0,
         besideXy: 0,

@@ -14,7 +14,7 @@ import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS } from './settings.ts';
 import { logOf, PRIOR_SPREAD } from './consensus.ts';
 import { spotDistance } from './spatial.ts';
-import { newLearning } from './short_term.ts';
+import { newLearning, newOwnLearning } from './short_term.ts';
 import { settleTrials, succeed } from './succession.ts';
 import { newTrial, TRIAL, verdict } from './trial.ts';
 
@@ -231,6 +231,7 @@ function doubt(pool: PoolState, liars: readonly string[], list: readonly Series[
   if (found.length === 0) return;
   forgetScores(pool);
   pool.learning = newLearning();
+  pool.ownLearning = newOwnLearning();
   for (const x of list) {
     if (!found.includes(x.station)) continue;
     unlearn(x);

@@ -73,7 +73,7 @@ function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
 }
 
 function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
-  const pending: { series: Series; residual: number }[] = [];
+  const pending: { series: Series; residual: number; base: number }[] = [];
   // Types of which no box stands beside a station learn from those near one.
   const ownSeries = m.s.series.filter((s) => s.kind === 'own');
   const beside = new Set(ownSeries.map((s) => s.pool));
@@ -114,21 +114,27 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
     }
     if (Number.isNaN(base.y)) continue;
     const residual = residualOf(y, base.y);
-    pending.push({ series, residual });
+    pending.push({ series, residual, base: base.y });
     if (series.kind === 'own') {
       const others = (atStation.get(`${series.pool}\n${series.station}`) ?? []).filter(
         (s) => s.boxes[0] !== series.boxes[0],
       );
-      learnFrom(m, series, state, pool, time, asOf, y, mean, residual, others);
+      learnFrom(m, series, state, pool, time, asOf, y, mean, residual, base.y, others);
     } else if (!beside.has(series.pool)) learnNear(m, series, time, asOf, y, mean);
   }
-  for (const { series, residual } of pending) {
+  for (const { series, residual, base } of pending) {
     // An hour of maintenance must not be carried into the next ones.
     const limit = Math.max(0.25, 3 * Math.sqrt(series.spread));
     const held = Math.min(limit, Math.max(-limit, residual));
-    follow(series.short, time, held, m.step, m.s.delay);
+    follow(series.short, time, held, m.step, m.s.delay, base);
     series.spread += 0.02 * (held * held - series.spread);
   }
   for (const [key, stations] of dense) stepNetwork(m, key, time, stations);
-  for (const pool of m.s.pools.values()) relearn(pool.learning, 2.4 * Math.sqrt(pool.noise));
+  // What is foretold over a long delay errs alike for as long.
+  const alike = Math.max(m.settings.correlatedPairs, m.s.delay / m.step);
+  for (const pool of m.s.pools.values()) {
+    const noise = Math.sqrt(alike * pool.noise);
+    relearn(pool.learning, noise, m.s.delay);
+    relearn(pool.ownLearning, noise, m.s.delay);
+  }
 }
