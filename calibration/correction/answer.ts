@@ -2,7 +2,7 @@
 import { FLAG, reason } from '../../model/flags.ts';
 import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } from '../../model/observation.ts';
 import { property, roundTo } from '../../model/properties.ts';
-import { HOUR, type EpochMs } from '../../model/time.ts';
+import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/qc.ts';
 import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_drift.ts';
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
@@ -33,6 +33,9 @@ const RESOLUTION = property('pm25').resolution;
 /** A drift that goes on runs ahead of what follows it: a percent a day by some ten percent [one standard deviation, log]. */
 const DRIFT_LAG = 0.12;
 const DEFAULT_QUANTILES = newQuantiles();
+
+/** Scores known a day late are of other air; not part of the scale, else they would learn it away. */
+const LATE = { perDay: 0.04, most: 0.4 };
 
 /** Below this share a field is no longer worth its name. */
 const STALE = 0.1;
@@ -84,8 +87,9 @@ export function correctPm25(
   const q = intervalOf(pool, state, alive, answer);
   // Elsewhere nobody knows for sure how far a drift has got (calibration note §8.5).
   const drifting = ((value.reasons & DRIFT) !== 0 || own !== 0) && !series;
-  const known =
-    answer.u * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * (isYoung(m, state) ? 1.25 : 1) * spell * scaleFor(q, answer.y);
+  const late = alive ? 1 + Math.min(LATE.most, (LATE.perDay * (m.s.delay - m.step)) / DAY) : 1;
+  const young = isYoung(m, state) ? 1.25 : 1;
+  const known = answer.u * late * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * young * spell * scaleFor(q, answer.y);
   const behind = Math.hypot(own === 0 ? 0 : DRIFT_LAG, town.doubt);
   const u = behind === 0 ? known : Math.hypot(known, behind * (Math.max(0, answer.y) + DRIFT_OFFSET));
   const y = roundTo(answer.y, RESOLUTION);

@@ -35,7 +35,7 @@ function stationForecasts(m: Memory, poolKeyName: string, asOf: EpochMs, time: E
   for (const s of m.s.series) {
     if (s.pool !== poolKeyName || pool.doubted.includes(s.station)) continue;
     const f = featuresAt(s.short, asOf, time);
-    if (!f || time - s.short.time > 4 * DAY + 4 * m.step) continue;
+    if (!f || time - s.short.time > 4 * DAY + 4 * m.step + m.s.delay) continue;
     const at = sums.get(s.station);
     const value = forecast(pool.learning, f);
     if (!at || (s.kind === 'own' && !at.own)) sums.set(s.station, { sum: value, n: 1, own: s.kind === 'own' });

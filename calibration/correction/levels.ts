@@ -54,9 +54,9 @@ function ownServes(m: Memory, series: Series): boolean {
   return e.n < 30 || e.own <= 1.08 * e.pooled;
 }
 
-/** Whether nothing has been heard from the station of a co-location for long: then the box stands for itself again. */
+/** Whether nothing has been heard from the station of a co-location for longer than its values take: then the box stands for itself again. */
 export function ended(m: Memory, series: Series, time: EpochMs): boolean {
-  return time >= series.to || time - series.short.time > Math.max(4 * DAY, 6 * m.step);
+  return time >= series.to || time - series.short.time > Math.max(4 * DAY, 6 * m.step) + m.s.delay;
 }
 
 /** Whether the model of a type without published prior is of a few days only. */

@@ -63,7 +63,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       .map((x) => ({ ...x, weight: x.kind === 'own' ? 1 : 0.3 }));
     const newest = Math.max(...used.map((x) => x.time.at(-1) ?? -Infinity));
     // Without new reference the season moves on: the older the newest pair, the less the newest ones count for more.
-    const silent = Math.max(0, now - newest - 4 * DAY);
+    const silent = Math.max(0, now - newest - m.s.delay - 4 * DAY);
     if (silent > 0 && pool.pooled && Math.floor(silent / (7 * DAY)) === Math.floor((silent - DAY) / (7 * DAY)))
       continue;
     const otherKind = decide(pool);

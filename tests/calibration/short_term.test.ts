@@ -1,7 +1,7 @@
 /** What a box beside its station says now, what it said before, and what the station said last, weighed by how noisy the box is. */
 import { describe, expect, it } from 'vitest';
 import { runBacktest } from '../../calibration/backtest/run.ts';
-import { HOUR, HOURLY, random, START, table, type Row } from './small_city.ts';
+import { DAY, HOUR, HOURLY, random, smallCity, START, table, type Row } from './small_city.ts';
 
 const rms = (errors: readonly number[]): number => Math.sqrt(errors.reduce((s, e) => s + e * e, 0) / errors.length);
 
@@ -48,5 +48,16 @@ describe('a box beside its station', () => {
     const last = rms(judged.map((i) => (truth[i - 2] as number) - (truth[i] as number)));
     const alone = rms(judged.map((i) => (out.raw[i] as number) / 1.7 - (truth[i] as number)));
     expect(told).toBeLessThan(noise > 5 ? 0.5 * alone : 0.7 * last);
+  });
+});
+
+describe('references that are known late', () => {
+  it('still make a co-location: a week late, every box keeps its own model', () => {
+    const { input, truth, rows } = smallCity(40);
+    const out = runBacktest(input, { ...HOURLY, lagMs: 7 * DAY });
+    const late = rows.flatMap((r, i) => (r.box === 'b1' && r.time > START + 20 * DAY ? [i] : []));
+    expect(late.filter((i) => out.level[i]?.startsWith('L5')).length / late.length).toBeGreaterThan(0.95);
+    const error = rms(late.map((i) => (out.corrected[i] as number) - (truth.get(`b1 ${rows[i]?.time}`) as number)));
+    expect(error).toBeLessThan(1.6);
   });
 });
