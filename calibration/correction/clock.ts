@@ -3,7 +3,8 @@
  * because a few hours of clock error cost more than any choice of model gains (calibration note §0.11).
  *
  * A lag is believed only on evidence by days: the regression's squared error must fall by 4 % and the daily gains must be
- * consistent (t ≥ 3.5 over at least 5 days), which a chance maximum among fifty lags does not reach.
+ * consistent (t ≥ 3.5 over at least 5 days), which a chance maximum among fifty lags does not reach; where a quarter of the error goes,
+ * it is enough that the days agree each by its own error.
  */
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { lowerBound, type History } from './history.ts';
@@ -14,6 +15,8 @@ const MIN_DAYS = 5;
 const MIN_PAIRS = 80;
 const MIN_GAIN = 0.04;
 const MIN_T = 3.5;
+/** A week of smoke makes daily gains so unequal that none is sure; where much is gained, each day's share of its own error counts as well. */
+const LARGE = { gain: 0.25, t: 4, days: 6 };
 const SMOOTH = 1.08;
 const MAX_UNEXPLAINED = 0.7;
 /** Least height of a lone jump [µg/m³]. */
@@ -69,16 +72,25 @@ export function scanClock(
   }
   if (!best || !(best.cost < (1 - MIN_GAIN) * base.total)) return null;
   const gains: number[] = [];
+  const shares: number[] = [];
   for (const [day, sse] of base.byDay) {
     const other = best.scan.byDay.get(day);
-    if (other !== undefined) gains.push(sse - other);
+    if (other === undefined) continue;
+    gains.push(sse - other);
+    shares.push((sse - other) / (sse + other + 1e-12));
   }
   if (gains.length < (daily ? 20 : MIN_DAYS)) return null;
-  const mean = gains.reduce((a, b) => a + b, 0) / gains.length;
-  const variance = gains.reduce((a, b) => a + (b - mean) ** 2, 0) / (gains.length - 1);
-  const t = mean / Math.sqrt(variance / gains.length + 1e-12);
-  if (t < MIN_T) return null;
-  return { lagMs: best.lag, gain: 1 - best.scan.total / base.total, t, days: gains.length };
+  const gain = 1 - best.scan.total / base.total;
+  const [t, even] = [certainty(gains), certainty(shares)];
+  if (t < MIN_T && !(gain > LARGE.gain && even > LARGE.t && gains.length >= LARGE.days)) return null;
+  return { lagMs: best.lag, gain, t: Math.max(t, even), days: gains.length };
+}
+
+/** Student's t of a mean above zero. */
+function certainty(values: readonly number[]): number {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / (values.length - 1);
+  return mean / Math.sqrt(variance / values.length + 1e-12);
 }
 
 interface Grid {

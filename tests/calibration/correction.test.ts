@@ -76,15 +76,16 @@ describe('reference quality', () => {
 });
 
 describe('clock scan', () => {
-  const make = (shiftMs: number, days: number, noise: number) => {
-    const next = random(3);
+  const make = (shiftMs: number, days: number, noise: number, smoke = 1, seed = 3) => {
+    const next = random(seed);
     const h = newHistory(HOUR / 4);
     const truth: number[] = [];
     let level = 20;
     for (let i = 0; i < days * 24; i++) {
       level = Math.max(2, level + (next() - 0.5) * 8 + 0.05 * (20 - level));
-      truth.push(level);
-      for (let k = 0; k < 6; k++) record(h, i * HOUR + k * 10 * MINUTE, 2 * level + next(), 60, 20, NaN, NaN);
+      const air = level * (i >= 48 && i < 84 ? smoke : 1);
+      truth.push(air);
+      for (let k = 0; k < 6; k++) record(h, i * HOUR + k * 10 * MINUTE, 2 * air + next(), 60, 20, NaN, NaN);
     }
     const time = truth.map((_, i) => i * HOUR - shiftMs);
     const y = truth.map((v) => v + (next() - 0.5) * noise);
@@ -98,6 +99,14 @@ describe('clock scan', () => {
     const { h, time, y } = make(5 * HOUR, 10, 4);
     const spiked = y.map((v, i) => (i % 31 === 0 ? 8 * v + 100 : v));
     expect(scanClock(time, spiked, [h], HOUR, 0, -Infinity)?.lagMs).toBe(5 * HOUR);
+  });
+  it('is not blinded by a day and a half of smoke, which outweighs all other days together', () => {
+    const { h, time, y } = make(5 * HOUR, 8, 1, 12);
+    expect(scanClock(time, y, [h], HOUR, 0, -Infinity)?.lagMs).toBe(5 * HOUR);
+    for (let seed = 1; seed <= 20; seed++) {
+      const right = make(0, 8, 10, 12, seed);
+      expect(scanClock(right.time, right.y, [right.h], HOUR, 0, -Infinity)).toBeNull();
+    }
   });
   it('leaves a right clock alone, and one it has too little evidence about', () => {
     const right = make(0, 20, 10);
