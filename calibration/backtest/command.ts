@@ -1,5 +1,6 @@
 /** `lamppost backtest`: the stage measured on anybody's data. */
-import { statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { HOUR, MINUTE, SECOND, DAY, parseTime } from '../../model/time.ts';
 import { InputError } from './csv.ts';
@@ -48,6 +49,7 @@ export async function runBacktest(args: string[]): Promise<number> {
       process.stdout.write(BACKTEST_HELP);
       return 0;
     }
+    checkOut(options.out, Object.values(options.files));
     const progress = progressLine();
     const size = fileSize(options.files.readings);
     let bytes = 0;
@@ -135,6 +137,29 @@ function readOptions(args: string[]) {
     lagMs: duration('reference-lag', 0),
     fitUntil: until,
   };
+}
+
+/** Before anything is computed. @throws UsageError, InputError */
+function checkOut(out: string, inputs: readonly string[]): void {
+  const folder = dirname(out);
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    throw new InputError(`${out}: cannot be written (${(cause as Error).message})`, { cause });
+  }
+  const same = realPath(out);
+  if (same !== '' && inputs.some((file) => realPath(file) === same)) {
+    throw new UsageError(`--out ${out} is one of the files to be read, and would be lost`);
+  }
+}
+
+/** '' = there is no such file. */
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return '';
+  }
 }
 
 function fileSize(file: string): number {

@@ -128,6 +128,7 @@ const CORRELATION = reason('correlation');
 const DRIFT = reason('drift');
 const DUPLICATE = reason('duplicate');
 const MOVED = reason('moved');
+const MISSING = reason('missing');
 /** For so long a reading says that its box has been moved [s]. */
 const MOVED_S = 24 * 3600;
 
@@ -494,6 +495,7 @@ export function createQc(): Qc {
       spatial(draft, answer);
       overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
       if (moved.size > 0) sayMoved(reading, draft);
+      sayMissing(draft);
       return checked(reading, draft);
     });
   }
@@ -526,6 +528,15 @@ export function createQc(): Qc {
     else if (siteClass !== '') a.reasons |= reason(siteClass);
     else if (beside.isIndoor(thingNum)) a.reasons |= INDOOR;
     if (nightly.drifting(site)) a.reasons |= DRIFT;
+  }
+
+  /** What was not measured is neither good nor bad. */
+  function sayMissing({ values: all, a, b }: Draft): void {
+    for (const [i, v] of all.entries()) {
+      if (!Number.isNaN(v.raw) || (i === a && b >= 0)) continue;
+      v.flag = FLAG.missing;
+      v.reasons = MISSING;
+    }
   }
 
   /** A remark on all that a box sends on its first day at a new place. */

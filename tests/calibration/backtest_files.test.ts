@@ -90,6 +90,21 @@ describe('lamppost backtest on files', () => {
     expect(said.join('')).toContain('boxes.csv, line 2, column lat');
     expect(said.join('')).toContain('boxes.csv, line 3, column box');
   });
+  it('what was not measured is missing (9), whatever stands for it', async () => {
+    const cells = ['', 'NaN', 'n/a', 'inf'];
+    const rows = cells.map((v, i) => `A,2026-01-01T0${i}:00:00Z,${v},20,60\n`).join('');
+    expect(await run({ readings: `box,time,pm25,temperature,humidity\n${rows}` })).toBe(0);
+    const lines = readFileSync(join(dir, 'out.csv'), 'utf8').trim().split('\n').slice(1);
+    expect(lines.map((line) => line.split(',').slice(2).join(','))).toEqual(cells.map(() => ',,,,9,pm25.missing,,'));
+  });
+  it('does not write over what it reads, nor computes what it cannot write', async () => {
+    const readings = put('readings.csv', READINGS);
+    const args = ['--boxes', put('boxes.csv', BOXES), '--readings', readings, '--out'];
+    expect(await runBacktest([...args, join(dir, '.', 'readings.csv')])).toBe(2);
+    expect(readFileSync(readings, 'utf8')).toBe(READINGS);
+    expect(await runBacktest([...args, join(dir, 'no', 'folder', 'out.csv')])).toBe(1);
+    expect(said.join('')).toContain('cannot be written');
+  });
   it('wrong use is 2, a missing file 1', async () => {
     expect(await runBacktest(['--boxes', 'x'])).toBe(2);
     expect(await runBacktest(['--nonsense'])).toBe(2);

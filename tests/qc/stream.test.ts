@@ -118,10 +118,11 @@ describe('any input', () => {
           for (const [i, r] of out.entries()) {
             expect(r.values.map((v) => v.raw)).toEqual(readings[i]?.values.map((v) => v.raw));
             for (const v of r.values) {
-              expect([1, 2, 3, 4]).toContain(v.flag);
+              expect([1, 2, 3, 4, 9]).toContain(v.flag);
               expect(Number.isInteger(v.reasons)).toBe(true);
               // PM2.5 may be saved by a second channel; everything else stands alone.
-              if (!Number.isFinite(v.raw) && v.property !== 'pm25') expect(v.flag).toBe(4);
+              if (Number.isNaN(v.raw) && v.property !== 'pm25') expect(v.flag).toBe(9);
+              else if (!Number.isFinite(v.raw) && v.property !== 'pm25') expect(v.flag).toBe(4);
             }
           }
         }
