@@ -48,15 +48,23 @@ export function deadChipTest(temperature: number, humidity: number): Flag {
 /** Next to nothing: 0, or less than a twentieth of what is around (a dying fan lets single particles through). */
 export const isNearZero = (x: number, around: number): boolean => x < 0.5 || x <= 0.05 * around;
 
+const LONE_ZERO = { usual: 8, suspectS: 3 * 3600, failS: 12 * 3600 };
+
 /**
  * Particle matter next to nothing while the air around is not clean: suspect at once, fail after an hour (calibration note §8.1 S2): a dead
  * fan or laser.
  * @param lowS how long the value has been so [s]
  * @param around what neighbours or the second channel say [µg/m³], NaN = not known
+ * @param equalS how long it has been one and the same number [s]
+ * @param usual median of the box's own last weeks [µg/m³], NaN = not known
  */
-export function stuckZeroTest(x: number, lowS: number, around: number): Flag {
+export function stuckZeroTest(x: number, lowS: number, around: number, equalS = 0, usual = Number.NaN): Flag {
   if (!isNearZero(x, around)) return FLAG.good;
-  if (Number.isNaN(around)) return FLAG.notEvaluated;
+  if (Number.isNaN(around)) {
+    // A lone box whose air is never that clean: rain washes air to little, hardly ever to the same nothing for hours.
+    if (!(usual >= LONE_ZERO.usual) || equalS <= LONE_ZERO.suspectS) return FLAG.notEvaluated;
+    return equalS > LONE_ZERO.failS ? FLAG.fail : FLAG.suspect;
+  }
   if (around <= 5) return FLAG.good;
   return lowS > 3600 ? FLAG.fail : FLAG.suspect;
 }

@@ -14,6 +14,9 @@ import { deadChipTest, saturatedTest, sentinelTest, stuckZeroTest } from './sent
 import { spikeTest } from './spike.ts';
 import { dryBiasTest, outlierTest, quietTest } from './usual.ts';
 
+/** So many hours make a median of the box's own. */
+const LONE_HOURS = 72;
+
 /** All that is known when a value is tested. One object is reused; tests read it and keep nothing. NaN = not known. */
 export interface ValueContext {
   x: number;
@@ -85,7 +88,7 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     reason: 'stuck_zero',
     for: PARTICLES,
     kind: 'history',
-    test: (c) => stuckZeroTest(c.x, c.lowS, c.around),
+    test: (c) => stuckZeroTest(c.x, c.lowS, c.around, c.equalS, c.usualHours >= LONE_HOURS ? c.median : Number.NaN),
   },
   {
     id: 'S2',

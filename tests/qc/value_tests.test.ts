@@ -62,6 +62,18 @@ describe('stuckZeroTest', () => {
     [1, 2 * H, 30, 4],
     [2, 2 * H, 30, 1],
   ])('%d µg/m³ for %d s beside %d → %d', (x, s, around, flag) => expect(stuckZeroTest(x, s, around)).toBe(flag));
+  it.each([
+    [0, 2, 20, 2],
+    [0, 4, 20, 3],
+    [0, 13, 20, 4],
+    [0, 40, 6, 2],
+    [0, 40, NaN, 2],
+  ])('%d µg/m³ for %d h alone, usually %d → %d', (x, hours, usual, flag) =>
+    expect(stuckZeroTest(x, hours * 3600, NaN, hours * 3600, usual)).toBe(flag),
+  );
+  it('alone, a little that moves is no dead laser', () => {
+    expect(stuckZeroTest(0.3, 40 * 3600, NaN, 600, 20)).toBe(2);
+  });
 });
 
 describe('saturatedTest', () => {
