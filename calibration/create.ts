@@ -4,6 +4,8 @@
 import { Correction, type CorrectionOptions, type CorrectionState } from './correction/correction.ts';
 import { createQc, type QcState } from './qc/qc.ts';
 import { Quantities, type QuantitiesState } from './quantities/quantities.ts';
+import type { CheckedReading } from '../model/observation.ts';
+import { withOwn, withStandIn } from './stand_in.ts';
 import { decodeParts, encodeParts } from './snapshot.ts';
 import type { CalibrationStage } from './stage.ts';
 
@@ -29,7 +31,10 @@ export function createStage(options: StageOptions = {}): CalibrationStage {
     },
     setColocations: (pairs) => correction.setColocations(pairs),
     check: (readings) => qc.check(readings),
-    correct: (readings) => quantities.correct(correction.correct(readings)),
+    correct: (readings) => {
+      const seen = correction.correct(readings.map(withStandIn));
+      return quantities.correct(seen.map((s, i) => withOwn(s, readings[i] as CheckedReading)));
+    },
     reference: (values) => {
       qc.reference(values);
       correction.reference(values);

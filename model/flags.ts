@@ -67,7 +67,12 @@ export const REASONS = [
   },
   { code: 'duplicate', bit: 17, zh: '同一時間的重複紀錄', en: 'a second record of the same moment' },
   { code: 'single_channel', bit: 18, zh: '只用一個量測通道', en: 'only one measuring channel was used' },
-  { code: 'imputed', bit: 19, zh: '以鄰近測點的值補入', en: 'filled in from neighbours' },
+  {
+    code: 'imputed',
+    bit: 19,
+    zh: '校正所需的濕度取自鄰近測點',
+    en: 'the humidity that its correction needs was taken from the boxes around',
+  },
   { code: 'no_model', bit: 20, zh: '尚無可用的校正模式', en: 'no correction model applies yet' },
   { code: 'input', bit: 21, zh: '校正所需的輸入不可用', en: 'an input the correction needs is not usable' },
   {

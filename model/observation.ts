@@ -41,6 +41,8 @@ export interface CheckedValue extends RawValue {
 export interface CheckedReading extends Omit<RawReading, 'stage' | 'values'> {
   readonly stage: 'checked';
   readonly values: readonly CheckedValue[];
+  /** What the live chips of the boxes around say [°C, %], where the box's own humidity cannot be believed. */
+  readonly around?: { readonly temperature: number; readonly humidity: number };
 }
 
 /** Correction levels of the calibration note §8.2; `+` = the box's own station took part in the current field. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { datastreamId } from '../../model/datastream.ts';
-import { FLAG, REASONS } from '../../model/flags.ts';
+import { FLAG, reason, REASONS } from '../../model/flags.ts';
 import type { PropertyKey } from '../../model/properties.ts';
 import { DAY, formatTime, SECOND, type EpochMs } from '../../model/time.ts';
 import type { App, Context } from '../context.ts';
@@ -17,7 +17,11 @@ import { thingAt } from './boxes.ts';
 
 const source = z
   .strictObject({
-    source: z.enum(['box', 'none']).describe('none: not measured, or not believed; the correction did without'),
+    source: z
+      .enum(['box', 'around', 'none'])
+      .describe(
+        'around: the boxes around stood in; none: not measured, or not believed, and the correction did without',
+      ),
     value: z.number().nullable(),
     flag: z.number().int().nullable(),
   })
@@ -66,6 +70,7 @@ const USABLE = {
   temperature: (v: number) => v > -45 && v < 70,
 } as const;
 
+const IMPUTED = reason('imputed');
 const numberOr = (v: number | undefined): number | null => (v !== undefined && Number.isFinite(v) ? v : null);
 const texts = (v: unknown): string[] => (Array.isArray(v) ? v.filter((s) => typeof s === 'string') : []);
 
@@ -110,7 +115,8 @@ export function provenanceRoutes(app: App, context: Context): void {
         if (key !== 'pm25') return null;
         const found = await beside(property);
         const used = found !== null && found.flag <= FLAG.notEvaluated && USABLE[property](found.value);
-        return { source: used ? 'box' : 'none', value: numberOr(found?.value), flag: found?.flag ?? null };
+        const lent = property === 'humidity' && (row.reasons & IMPUTED) !== 0;
+        return { source: lent ? 'around' : used ? 'box' : 'none', value: numberOr(found?.value), flag: found?.flag ?? null }; // prettier-ignore
       };
       const card = row.model === '' ? null : ((await context.options.modelCard?.(row.model)) ?? null);
       const told = observationOf(key, 'corrected', row);

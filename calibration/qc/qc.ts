@@ -496,7 +496,7 @@ export function createQc(): Qc {
       overDays(reading, draft, entries[k] as SliceEntry, answer, before[k] as number);
       if (moved.size > 0) sayMoved(reading, draft);
       sayMissing(draft);
-      return checked(reading, draft);
+      return checked(reading, draft, around(draft));
     });
   }
 
@@ -599,7 +599,7 @@ export function createQc(): Qc {
     weather.site = sites.get(reading.thingNum);
     weather.temperature = weather.humidity = Number.NaN;
     if (weather.site === 0) return;
-    if (Number.isNaN(values[TEMPERATURE]) && Number.isNaN(values[HUMIDITY])) return;
+    if (Number.isNaN(values[TEMPERATURE]) && Number.isNaN(values[HUMIDITY]) && Number.isNaN(values[PM25])) return;
     const t = Math.floor(reading.phenomenonTime / 1000);
     const tile = tiles.tileOf(weather.site, t);
     if (!tile) return;
@@ -608,21 +608,32 @@ export function createQc(): Qc {
     weather.humidity = tile.humidity;
   }
 
-  const checked = (reading: RawReading, draft: Draft): CheckedReading => ({
-    stage: 'checked',
-    thing: reading.thing,
-    thingNum: reading.thingNum,
-    phenomenonTime: reading.phenomenonTime,
-    resultTime: reading.resultTime,
-    clock: reading.clock,
-    seq: reading.seq,
-    values: draft.values.map((v): CheckedValue => ({
-      property: v.property,
-      raw: v.raw,
-      flag: v.flag,
-      reasons: v.reasons,
-    })),
-  });
+  /** What stands in for the box's own humidity where that says nothing; `aimWeather` has looked around. */
+  function around(draft: Draft): CheckedReading['around'] {
+    if (draft.a < 0 || Number.isNaN(weather.humidity) || Number.isNaN(weather.temperature)) return undefined;
+    const own = draft.values.find((v) => v.property === 'humidity');
+    if (own && own.flag <= FLAG.notEvaluated) return undefined;
+    return { temperature: weather.temperature, humidity: weather.humidity };
+  }
+
+  function checked(reading: RawReading, draft: Draft, near?: CheckedReading['around']): CheckedReading {
+    const out: CheckedReading = {
+      stage: 'checked',
+      thing: reading.thing,
+      thingNum: reading.thingNum,
+      phenomenonTime: reading.phenomenonTime,
+      resultTime: reading.resultTime,
+      clock: reading.clock,
+      seq: reading.seq,
+      values: draft.values.map((v): CheckedValue => ({
+        property: v.property,
+        raw: v.raw,
+        flag: v.flag,
+        reasons: v.reasons,
+      })),
+    };
+    return near ? { ...out, around: near } : out;
+  }
 
   function duplicate(reading: RawReading): CheckedReading {
     const draft = instant(reading);

@@ -23,6 +23,18 @@ beforeAll(async () => {
       { num, property: 'humidity', time: then, raw: 94 },
       { num, property: 'temperature', time: then, raw: -127, flag: 4, reasons: reason('sentinel') },
       { num, time: before, raw: 400, flag: 4, reasons: reason('spatial') },
+      {
+        num,
+        time: before - 60_000,
+        raw: 30,
+        corrected: 16,
+        lo90: 10,
+        hi90: 22,
+        reasons: reason('imputed'),
+        level: 3,
+        model,
+      },
+      { num, property: 'humidity', time: before - 60_000, raw: 100, flag: 3, reasons: reason('saturated') },
     ]),
     [],
     0,
@@ -72,8 +84,14 @@ test('a refused value has no model and says why; a time without a reading is 404
     qc: { flag: 4, reasons: [{ reason: 'pm25.spatial' }], version: null },
     inputs: { humidity: { source: 'none', value: null, flag: null }, references: [] },
   });
-  expect((await w.get(`/api/v1/boxes/${id}/provenance?time=2026-11-21T11:57:00Z`)).status).toBe(404);
+  expect((await w.get(`/api/v1/boxes/${id}/provenance?time=2026-11-21T11:56:00Z`)).status).toBe(404);
   expect(await w.json(`/api/v1/boxes/${id}/provenance?property=humidity`)).toMatchObject({ raw: 94, inputs: { humidity: null } }); // prettier-ignore
+});
+
+test('says when the boxes around lent their humidity', async () => {
+  expect(await w.json(`/api/v1/boxes/${id}/provenance?time=2026-11-21T11:57:00Z`)).toMatchObject({
+    inputs: { humidity: { source: 'around', value: 100, flag: 3 }, temperature: { source: 'none', value: null } },
+  });
 });
 
 test('an edition names the code and the time of its run', async () => {
