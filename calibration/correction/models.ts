@@ -22,7 +22,7 @@ export interface ModelCard {
   readonly scale: number;
   /** Errors of answers given before the reference was known [µg/m³], where there are any. */
   readonly live: Readonly<Record<string, number>>;
-  /** Errors at each station by the solution that has not seen that station [µg/m³], beside raw values; null = one station only. */
+  /** Errors by solutions that have not seen the station, or with one station the days [µg/m³], beside raw values; null = too few of both. */
   readonly validation?: Validation | null;
   /** Covariates are held within these, and what boxes at each station would get if it were not there: with them the model can be put back. */
   readonly range?: Range;
@@ -31,12 +31,14 @@ export interface ModelCard {
 }
 
 export interface Validation {
+  /** What was left out in turn: stations, or blocks of days where there is one station. */
+  readonly kind: 'stations' | 'days';
   readonly pairs: number;
   readonly stations: number;
   readonly rmse: number;
   readonly bias: number;
   readonly raw: number;
-  /** Of the station where it does worst. */
+  /** Of the station, or the block of days, where it does worst. */
   readonly worst: number;
 }
 

@@ -89,7 +89,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       scale: rest.scale,
       live: {},
       guards: rest.guards,
-      validation,
+      validation: validation ?? errorsOnOtherDays(key, used, newest, correlated, settings),
       range,
       without,
     });
@@ -254,7 +254,7 @@ function enough(
   if (days >= OWN_MIN_DAYS && pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / m.step)) return true;
   if (beside.length === 0 || to - from < YOUNG_MS || pairs < YOUNG_PAIRS) return false;
   const e = errorsOnOtherDays(key, beside, newest, correlated, m.settings);
-  return e.model < 0.7 * e.raw;
+  return e !== null && e.rmse ** 2 < 0.7 * e.raw ** 2;
 }
 
 /** @returns the types of which what was learnt, was learnt under a wrong clock */

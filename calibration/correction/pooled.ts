@@ -234,6 +234,8 @@ function fitOnce(
   };
 }
 
+const tidy = (v: number): number => Math.round(v * 1000) / 1000;
+
 /** Every station by the solution that has not seen it, over the rows of the fit; weights only thin, they do not judge. */
 function validate(
   rows: Record<FeatureSet, Rows>,
@@ -262,9 +264,9 @@ function validate(
     station.squares += off * off;
   }
   if (n === 0) return null;
-  const tidy = (v: number): number => Math.round(v * 1000) / 1000;
   const worst = Math.max(...[...at.values()].map((s) => s.squares / s.n));
   return {
+    kind: 'stations',
     pairs: n,
     stations: at.size,
     rmse: tidy(Math.sqrt(squares / n)),
@@ -274,38 +276,60 @@ function validate(
   };
 }
 
-/** Mean squared errors on days that the fit has not seen, of the model and of raw values; NaN when there is nothing to judge by. */
+/** Days are left out by so many blocks at most. */
+const DAY_BLOCKS = 10;
+
+/** Errors on blocks of days that the fit has not seen, of the model and of raw values; null when there are fewer than two days, or no fit without them. */
 export function errorsOnOtherDays(
   pool: string,
   series: readonly Pairs[],
   now: EpochMs,
   correlated: number,
   settings: CorrectionSettings,
-): { model: number; raw: number } {
+): Validation | null {
   const dayOf = (time: EpochMs): number => Math.floor(time / DAY);
-  const without = (s: Pairs, day: number): Pairs => {
-    const kept = (_: number, i: number): boolean => dayOf(s.time[i] as number) !== day;
+  const days = [...new Set(series.flatMap((s) => s.time.map(dayOf)))].sort((a, b) => a - b);
+  const blocks = Math.min(DAY_BLOCKS, days.length);
+  if (blocks < 2) return null;
+  const blockOf = new Map(days.map((day, i) => [day, Math.floor((i * blocks) / days.length)]));
+  const without = (s: Pairs, block: number): Pairs => {
+    const kept = (_: number, i: number): boolean => blockOf.get(dayOf(s.time[i] as number)) !== block;
     const of = (column: readonly number[]): number[] => column.filter(kept);
     return { ...s, time: of(s.time), y: of(s.y), x: of(s.x), rh: of(s.rh), temp: of(s.temp) };
   };
-  const sums = { model: 0, raw: 0, n: 0 };
-  for (const day of new Set(series.flatMap((s) => s.time.map(dayOf)))) {
-    const others = series.map((s) => without(s, day));
+  const sums = { squares: 0, off: 0, raw: 0, n: 0, worst: 0 };
+  for (let block = 0; block < blocks; block++) {
+    const others = series.map((s) => without(s, block));
     const fit = fitOnce(pool, others, now, correlated, settings);
     if (!fit) continue;
+    let [n, squares] = [0, 0];
     for (const s of series) {
       for (const [i, time] of s.time.entries()) {
-        if (dayOf(time) !== day) continue;
+        if (blockOf.get(dayOf(time)) !== block) continue;
         const [x, y] = [s.x[i] as number, s.y[i] as number];
         const answer = applyBetas(fit.betas, fit.range, x, s.rh[i] as number, s.temp[i] as number);
         if (Number.isNaN(answer)) continue;
-        sums.model += (answer - y) ** 2;
+        squares += (answer - y) ** 2;
+        sums.off += answer - y;
         sums.raw += (x - y) ** 2;
-        sums.n++;
+        n++;
       }
     }
+    sums.squares += squares;
+    sums.n += n;
+    if (n > 0) sums.worst = Math.max(sums.worst, squares / n);
   }
-  return { model: sums.model / sums.n, raw: sums.raw / sums.n };
+  const { n } = sums;
+  if (n === 0) return null;
+  return {
+    kind: 'days',
+    pairs: n,
+    stations: new Set(series.filter((x) => x.time.length > 0).map((x) => x.station)).size,
+    rmse: tidy(Math.sqrt(sums.squares / n)),
+    bias: tidy(sums.off / n),
+    raw: tidy(Math.sqrt(sums.raw / n)),
+    worst: tidy(Math.sqrt(sums.worst)),
+  };
 }
 
 const sample = (v: number[]): number[] => {
