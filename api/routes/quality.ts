@@ -28,7 +28,10 @@ const quality = z.strictObject({
     .number()
     .nullable()
     .describe('Steady factor to its neighbours that only a wrong unit explains; null = none'),
-  drifting: z.boolean(),
+  driftSuspected: z.boolean().describe('Its nights move away from its neighbours (CUSUM)'),
+  drifting: z
+    .boolean()
+    .describe('The hours of the last week confirm it (Kolmogorov–Smirnov, p < 0.01, half a day counts as one)'),
   driftLog: z.number().nullable().describe('Present deviation at night against the first nights, logarithmic'),
   words: z.strictObject({ zh: z.string(), en: z.string() }),
 });
@@ -53,7 +56,16 @@ export function qualityWords(h: BoxHealth): { zh: string; en: string } {
     `only ${percent(h.completeness)} of last week's readings arrived`,
   );
   say(h.follows === FLAG.suspect || h.follows === FLAG.fail, '與鄰近測點不同步', 'it does not follow its neighbours');
-  say(h.drifting, '與鄰近測點的差距逐漸變大', 'it drifts away from its neighbours');
+  say(
+    h.drifting,
+    '與鄰近測點的差距逐漸變大（近一週各時段也證實）',
+    'it drifts away from its neighbours, and all hours of the last week confirm it',
+  );
+  say(
+    h.driftSuspected && !h.drifting,
+    '夜間與鄰近測點的差距變大，近一週各時段尚未證實',
+    'at night it moves away from its neighbours, which the hours of the last week do not confirm so far',
+  );
   const factor = h.scaleFactor ?? 1;
   say(
     h.scaleFactor !== null,

@@ -1,10 +1,11 @@
 /**
  * What a box shows over days, judged once a night: does it follow its neighbours (N1), what kind of place does it hang in (N2), does it
- * drift (N3), and how healthy is it. Running sums of about 130 bytes a box instead of windows: an average "over 14 days" forgets with that time
+ * drift (N3), and how healthy is it. Running sums of about 170 bytes a box instead of windows: an average "over 14 days" forgets with that time
  * constant. Inputs are the spatial test's answers; a box without neighbours has no verdict here.
  */
 import { FLAG, type Flag } from '../../model/flags.ts';
 import { type PoolState, RecordPool } from './pool.ts';
+import { binsLaid, forgetSecond, layBins, SECOND_WORDS, secondConfirms, takeSecond } from './second_opinion.ts';
 import { SCALE_WORDS, scaleFactor, watchScale } from './scale.ts';
 
 export const NIGHTLY = {
@@ -63,6 +64,8 @@ export interface BoxHealth {
   readonly siteClass: SiteClass;
   /** The factor by which the box steadily differs from its neighbours, when none but a wrong unit explains it; null = none. */
   readonly scaleFactor: number | null;
+  /** The nights suspect a drift; `drifting` when the hours of the last week confirm it. */
+  readonly driftSuspected: boolean;
   readonly drifting: boolean;
   /** Present deviation from the neighbours at night against the first nights, log units; null = too few nights. */
   readonly driftLog: number | null;
@@ -108,9 +111,13 @@ const N = {
   origin: 29,
   /** SCALE_WORDS fields of scale.ts. */
   scale: 30,
+  /** 1 when the hours of the last week confirm what the nights suspect. */
+  confirmed: 30 + SCALE_WORDS,
+  /** SECOND_WORDS fields of second_opinion.ts. */
+  second: 31 + SCALE_WORDS,
 } as const;
 const ORIGIN = 16;
-const WORDS = 30 + SCALE_WORDS;
+const WORDS = 31 + SCALE_WORDS + SECOND_WORDS;
 const DAY_S = 86_400;
 const MAX_STEP_S = 7200;
 const CLASSES: readonly SiteClass[] = ['', 'indoor', 'near_source'];
@@ -147,6 +154,8 @@ export class Nightly {
       // In another unit it says nothing of its place or its health; what the change has brought in is forgotten.
       if (!wrongUnit) {
         f.fill(0, at, at + N.scale);
+        f[at + N.confirmed] = 0;
+        forgetSecond(this.pool.u32(site), at + N.second);
         f[at + N.flagged] = f[at + N.complete] = 1;
       }
       return;
@@ -184,6 +193,11 @@ export class Nightly {
     const heard = input.intervalS > 0 ? Math.min(1, (1.5 * input.intervalS) / Math.max(input.gapS, 1)) : 1;
     const silent = Math.min(1, Math.max(step, input.gapS) / DAY_S / Math.max(Math.min(7, age), step / DAY_S));
     f[at + N.complete] = (f[at + N.complete] as number) + silent * (heard - (f[at + N.complete] as number));
+    const second = at + N.second;
+    if (binsLaid(f, second))
+      takeSecond(f, this.pool.u32(site), second, deviation, (f[at + N.nights] as number) < NIGHTLY.baselineNights);
+    else if (age >= 1)
+      layBins(f, this.pool.u32(site), second, (f[at + N.meanBox] as number) - (f[at + N.meanField] as number));
     if (input.solarHour < 5 && Math.abs(deviation) < 2) {
       f[at + N.nightSum] = (f[at + N.nightSum] as number) + deviation;
       f[at + N.nightCount] = (f[at + N.nightCount] as number) + 1;
@@ -198,7 +212,7 @@ export class Nightly {
     if (f[at + N.days] === 0) return;
     f[at + N.follows] = this.#follows(f, at);
     f[at + N.siteClass] = this.#classOf(f, at);
-    this.#drift(f, at);
+    this.#drift(f, this.pool.u32(site), at);
   }
 
   #correlation(f: Float32Array, at: number): number {
@@ -232,7 +246,7 @@ export class Nightly {
     return score(0) > NIGHTLY.classLimit || damped ? 1 : 0;
   }
 
-  #drift(f: Float32Array, at: number): void {
+  #drift(f: Float32Array, u: Uint32Array, at: number): void {
     const count = f[at + N.nightCount] as number;
     const mean = (f[at + N.nightSum] as number) / count;
     f[at + N.nightSum] = f[at + N.nightCount] = 0;
@@ -240,6 +254,7 @@ export class Nightly {
     f[at + N.lastNight] = mean;
     const nights = (f[at + N.nights] as number) + 1;
     f[at + N.nights] = nights;
+    const second = binsLaid(f, at + N.second) && secondConfirms(u, at + N.second, NIGHTLY.baselineNights, nights - NIGHTLY.baselineNights); // prettier-ignore
     const baseline = f[at + N.baseline] as number;
     const off = mean - baseline;
     const origin = f[at + N.origin] as number;
@@ -247,7 +262,10 @@ export class Nightly {
       const step = Math.max(-NIGHTLY.followMost, Math.min(NIGHTLY.followMost, off));
       f[at + N.baseline] = baseline + NIGHTLY.followWeight * step;
       // Cleaned, or the fan replaced: it begins anew.
-      if (Math.abs(baseline - (origin - ORIGIN)) < NIGHTLY.followEnds) f[at + N.origin] = f[at + N.nights] = 0;
+      if (Math.abs(baseline - (origin - ORIGIN)) < NIGHTLY.followEnds) {
+        f[at + N.origin] = f[at + N.nights] = 0;
+        forgetSecond(u, at + N.second);
+      }
       return;
     }
     if (nights <= NIGHTLY.baselineNights) {
@@ -266,6 +284,7 @@ export class Nightly {
     const alarm = (f[at + N.up] as number) > NIGHTLY.cusumAlarm || (f[at + N.down] as number) > NIGHTLY.cusumAlarm;
     f[at + N.clean] = Math.abs(z) < 1 ? (f[at + N.clean] as number) + 1 : 0;
     if (alarm && Math.abs(off) > NIGHTLY.driftMin) f[at + N.drifting] = 1;
+    if (second && f[at + N.drifting] === 1) f[at + N.confirmed] = 1;
     if (f[at + N.drifting] === 1) {
       const open = (f[at + N.open] as number) + 1;
       f[at + N.open] = open;
@@ -278,6 +297,8 @@ export class Nightly {
         const here = baseline + (f[at + N.standing] as number);
         for (const field of [N.nights, N.baseline, N.sigma, N.up, N.down, N.clean, N.open, N.drifting, N.standing])
           f[at + field] = 0;
+        f[at + N.confirmed] = 0;
+        forgetSecond(u, at + N.second);
         if (sure) {
           f[at + N.origin] = baseline + ORIGIN;
           f[at + N.baseline] = here;
@@ -286,7 +307,7 @@ export class Nightly {
       }
     } else f[at + N.open] = f[at + N.standing] = 0;
     if ((f[at + N.clean] as number) >= NIGHTLY.cleanNights) {
-      f[at + N.drifting] = f[at + N.standing] = 0;
+      f[at + N.drifting] = f[at + N.standing] = f[at + N.confirmed] = 0;
       f[at + N.up] = f[at + N.down] = 0;
     }
     if (f[at + N.drifting] === 0)
@@ -325,8 +346,9 @@ export class Nightly {
       ? Number.NaN
       : scaleFactor(this.pool.f32(site), this.pool.offset(site) + N.scale);
   }
+  /** A drift that the nights suspect and the hours of the last week confirm. */
   drifting(site: number): boolean {
-    return site <= this.pool.count && site !== 0 && this.#read(site, N.drifting) === 1;
+    return site <= this.pool.count && site !== 0 && this.#read(site, N.confirmed) === 1;
   }
 
   #read(site: number, field: number): number {
@@ -353,6 +375,7 @@ export class Nightly {
       attenuation: known ? Math.sqrt((f[at + N.varBox] as number) / (f[at + N.varField] as number)) : null,
       siteClass: this.siteClass(site),
       scaleFactor: Number.isNaN(this.scale(site)) ? null : this.scale(site),
+      driftSuspected: f[at + N.drifting] === 1,
       drifting,
       driftLog:
         (f[at + N.nights] as number) > NIGHTLY.baselineNights

@@ -59,7 +59,7 @@ export interface Qc {
   restore(bytes: Uint8Array): void;
 }
 
-const SNAPSHOT_VERSION = 6;
+const SNAPSHOT_VERSION = 7;
 /** A value counts as unchanged over a silence of at most this [s]. */
 const MAX_RUN_GAP_S = 6 * 3600;
 /** Weight of a new step in the running mean of steps. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { BoxHealth } from '../../calibration/stage.ts';
+import { qualityWords } from '../../api/routes/quality.ts';
 import { world, type World } from './server.ts';
 
 const judged: BoxHealth = {
@@ -10,6 +11,7 @@ const judged: BoxHealth = {
   attenuation: 0.3,
   siteClass: 'indoor',
   scaleFactor: null,
+  driftSuspected: true,
   drifting: true,
   driftLog: -0.4,
   follows: 1,
@@ -32,8 +34,8 @@ it('says how well a box does, in numbers and in words of both languages', async 
     id: w.ids.school,
     ...shown,
     words: {
-      zh: '健康度 61（滿分 100）；近一週 25 % 的讀數被標記；近一週只收到 50 % 的讀數；與鄰近測點的差距逐漸變大；看來裝在室內。',
-      en: "Health 61 of 100; 25 % of last week's readings were flagged; only 50 % of last week's readings arrived; it drifts away from its neighbours; it seems to hang indoors.",
+      zh: '健康度 61（滿分 100）；近一週 25 % 的讀數被標記；近一週只收到 50 % 的讀數；與鄰近測點的差距逐漸變大（近一週各時段也證實）；看來裝在室內。',
+      en: "Health 61 of 100; 25 % of last week's readings were flagged; only 50 % of last week's readings arrived; it drifts away from its neighbours, and all hours of the last week confirm it; it seems to hang indoors.",
     },
   });
 });
@@ -69,4 +71,10 @@ it('tells of all judged boxes of an area at once; stations and boxes that no nig
   expect(await w.json('/api/v1/quality?bbox=0,0,1,1')).toEqual({ items: [], next: null });
   for (const query of ['', '?bbox=here', '?bbox=1,2,3'])
     expect((await w.get(`/api/v1/quality${query}`)).status, query).toBe(400);
+});
+
+it('says when only the nights suspect a drift', () => {
+  const { zh, en } = qualityWords({ ...judged, drifting: false });
+  expect(zh).toContain('尚未證實');
+  expect(en).toContain('do not confirm so far');
 });
