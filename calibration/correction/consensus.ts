@@ -93,17 +93,14 @@ function follow(own: Gain, gap: number, time: EpochMs, maxAgeMs: number): void {
   own.n = Math.min(ENOUGH, own.n + weight);
 }
 
-/** Updates the ratio with this reading and returns the answer without the box's part of it. */
-export function consent(
-  own: Gain,
-  y: number,
-  time: EpochMs,
-  around: readonly Around[],
-  maxAgeMs: number,
-  numbers: ConsensusNumbers,
-  drifting = false,
-): { y: number; left: number } {
-  const log = logOf(y);
+/** What the boxes around say now: weighted mean of their logs, its weight (0 = nothing), variance of places among them. */
+interface Heard {
+  readonly mean: number;
+  readonly total: number;
+  readonly place: number;
+}
+
+function hear(time: EpochMs, around: readonly Around[], maxAgeMs: number, numbers: ConsensusNumbers): Heard {
   const logs: number[] = [];
   const weights: number[] = [];
   let places = 0;
@@ -117,24 +114,63 @@ export function consent(
     weights.push(weight);
     places += weight * place;
   }
+  if (logs.length === 0) return { mean: NaN, total: 0, place: 0 };
+  const middle = median(logs);
   let total = 0;
-  if (logs.length > 0) {
-    const middle = median(logs);
-    let sum = 0;
-    logs.forEach((l, i) => {
-      const w = weights[i] as number;
-      total += w;
-      // One sick neighbour must not pull.
-      sum += w * Math.min(middle + 0.5, Math.max(middle - 0.5, l));
-    });
-    follow(own, log - sum / total, time, maxAgeMs);
-  }
+  let sum = 0;
+  logs.forEach((l, i) => {
+    const w = weights[i] as number;
+    total += w;
+    // One sick neighbour must not pull.
+    sum += w * Math.min(middle + 0.5, Math.max(middle - 0.5, l));
+  });
+  return { mean: sum / total, total, place: places / total };
+}
+
+export interface Consented {
+  readonly y: number;
+  /** Standard deviation of log of what of the box's own gain is still not known. */
+  readonly left: number;
+}
+
+/** Updates the ratio with this reading and returns the answer without the box's part of it. */
+export function consent(
+  own: Gain,
+  y: number,
+  time: EpochMs,
+  around: readonly Around[],
+  maxAgeMs: number,
+  numbers: ConsensusNumbers,
+  drifting = false,
+): Consented {
+  const heard = hear(time, around, maxAgeMs, numbers);
+  const log = logOf(y);
+  if (heard.total > 0) follow(own, log - heard.mean, time, maxAgeMs);
   own.log = log;
   own.time = time;
+  return without(own, y, heard, numbers, drifting);
+}
+
+/** The same by what is known of the box so far; nothing is learnt. */
+export const consented = (
+  own: Gain,
+  y: number,
+  time: EpochMs,
+  around: readonly Around[],
+  maxAgeMs: number,
+  numbers: ConsensusNumbers,
+): Consented => without(own, y, hear(time, around, maxAgeMs, numbers), numbers, false);
+
+function without(
+  own: Gain,
+  y: number,
+  { total, place }: Heard,
+  numbers: ConsensusNumbers,
+  drifting: boolean,
+): Consented {
   // Places do not drift.
   const box = numbers.boxVariance + (drifting ? DRIFTED : 0);
   if (total === 0 || own.n < CORRELATED) return { y, left: Math.sqrt(box) };
-  const place = places / total;
   // Boxes on one spot see the same air: what differs from hour to hour grows with the distance as the places do.
   const noise = (numbers.noiseVariance * CORRELATED * (0.1 + (0.9 * place) / numbers.placeVariance)) / own.n;
   const share = box / (box + place + 1 / total + noise);

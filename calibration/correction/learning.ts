@@ -2,7 +2,7 @@
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
-import { consensusOf, consent, logOf, newGain } from './consensus.ts';
+import { consensusOf, consent, consented, logOf, newGain } from './consensus.ts';
 import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
 import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
@@ -12,6 +12,7 @@ import { baseBefore } from './levels.ts';
 import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
+import { BESIDE_KM } from './settings.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { addToTrial } from './trial.ts';
 import { intervalForNewPlace, keep, newScores } from './places.ts';
@@ -94,6 +95,9 @@ export function learnFrom(
   }
 }
 
+/** References come late: by then the boxes around have said more. Their last words count if they are of so long ago [ms]. */
+const heardFor = (m: Memory): number => 3 * Math.max(2 * m.step, HOUR);
+
 /** Keeps the scores of what a box at this place would be told if it had no station. */
 function judgeAlone(
   m: Memory,
@@ -110,7 +114,9 @@ function judgeAlone(
   let l4 = shifted;
   let left = Math.sqrt(numbers.boxVariance);
   if (m.settings.consensus) {
-    ({ y: l4, left } = consent(series.alone, shifted, time, m.around(state), 3 * Math.max(2 * m.step, HOUR), numbers));
+    // A box that has the same station says what the station says.
+    const strangers = m.around(state).filter((a) => !(a.gain.anchored && a.km <= BESIDE_KM));
+    ({ y: l4, left } = consent(series.alone, shifted, time + m.s.delay, strangers, heardFor(m), numbers));
   }
   const l3 = alone + (l4 - shifted);
   if (km < 20) keep(series.scores.L4, (y - l4) / startScale('L4', l4, km, left), l4);
@@ -145,8 +151,7 @@ function judgeBeside(
   let told = base + field * besideSlope(pool) * (KNEE + Math.max(0, base));
   let left = Math.sqrt(numbers.boxVariance);
   if (m.settings.consensus) {
-    const maxAge = 3 * Math.max(2 * m.step, HOUR);
-    ({ y: told, left } = consent(series.neighbour.gain, told, time, m.around(state), maxAge, numbers));
+    ({ y: told, left } = consent(series.neighbour.gain, told, time + m.s.delay, m.around(state), heardFor(m), numbers));
   }
   keep(series.neighbour.scores, (y - told) / startScale('L4', told, 0, left), told);
 }
@@ -163,16 +168,23 @@ export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochM
   const betas = pooled.without[series.station] ?? pooled.betas;
   const field = fieldWithout(m, series, asOf, time);
   const km = field?.nearestKm ?? Infinity;
-  const left = Math.sqrt(pool.spread.box);
+  const numbers = consensusOf(pool.spread);
+  const bare = Math.sqrt(numbers.boxVariance);
   for (const id of series.boxes.slice(0, JUDGED)) {
     const box = m.s.boxes.get(id);
-    const one = box?.history && !box.indoor ? stepMean(box.history, time, m.step) : null;
+    if (!box?.history || box.indoor) continue;
+    const one = stepMean(box.history, time, m.step);
     if (!one) continue;
     const alone = applyBetas(betas, pooled.range, one.x, one.rh, one.temp);
     if (Number.isNaN(alone)) continue;
-    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, left), alone);
+    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, bare), alone);
     if (!field || km >= 20) continue;
-    const moved = alone + field.value * fieldSlope(pool) * (KNEE + Math.max(0, alone));
+    let moved = alone + field.value * fieldSlope(pool) * (KNEE + Math.max(0, alone));
+    let left = bare;
+    // As it is answered: without what the boxes around have shown to be the box's own.
+    if (m.settings.consensus) {
+      ({ y: moved, left } = consented(box.gain, moved, time + m.s.delay, m.around(box), heardFor(m), numbers));
+    }
     keep(series.scores.L4, (y - moved) / startScale('L4', moved, km, left), moved);
   }
 }

@@ -1,0 +1,67 @@
+/** What a box beside a station would be told without it: its neighbours have a say in that, however late the reference comes. */
+import { describe, expect, it } from 'vitest';
+import { Correction } from '../../calibration/correction/correction.ts';
+import type { Series, State } from '../../calibration/correction/memory.ts';
+import { FLAG } from '../../model/flags.ts';
+import type { CheckedReading } from '../../model/observation.ts';
+import { DAY, HOUR } from '../../model/time.ts';
+import { random, START } from './small_city.ts';
+
+/** Two stations a few km apart; a box beside each, the first of which shows half as much again, and six others around. */
+function series(lagHours: number, twin = false): Series {
+  const next = random(7);
+  const correction = new Correction({ lagMs: lagHours * HOUR });
+  const place = (i: number) => ({ lat: 24 + 0.01 * (i % 3), lon: 120.6 + 0.012 * Math.floor(i / 3) });
+  const id = (i: number): string => `b${i}`;
+  const gains = [1.5, 1, 1, 1, 1, 1, 1, 1, 1.5];
+  const boxes = gains.length - (twin ? 0 : 1);
+  for (let i = 0; i < boxes; i++) {
+    correction.setBox({ id: id(i), num: i + 1, ...place(i === 8 ? 0 : i), sensor: 'PMS5003', field: '', trusted: true, exposure: 'outdoor' }); // prettier-ignore
+  }
+  for (const i of [0, 1]) correction.setStation({ id: `s${i}`, num: 100 + i, ...place(i) });
+  correction.setColocations([0, 1, ...(twin ? [8] : [])].map((i) => ({ box: id(i), station: `s${i % 8}` })));
+  const air: number[] = [];
+  for (let h = 0; h < 8 * 24; h++) {
+    air.push(20 + 8 * Math.sin(h / 9) + 2 * next());
+    const t = START + h * HOUR;
+    const known = h - 1 - lagHours;
+    if (known >= 0) {
+      correction.reference([0, 1].map((i) => ({ station: `s${i}`, time: START + known * HOUR, pm25: (air[known] as number) + next() }))); // prettier-ignore
+    }
+    correction.advance(t);
+    correction.correct(
+      Array.from({ length: boxes }, (_, i): CheckedReading => ({
+        stage: 'checked',
+        thing: id(i),
+        thingNum: i + 1,
+        phenomenonTime: t,
+        resultTime: t,
+        clock: 'box',
+        seq: 0,
+        values: [
+          {
+            property: 'pm25',
+            raw: 1.6 * (gains[i] as number) * (air[h] as number) + next(),
+            flag: FLAG.good,
+            reasons: 0,
+          },
+          { property: 'humidity', raw: 60, flag: FLAG.good, reasons: 0 },
+          { property: 'temperature', raw: 22, flag: FLAG.good, reasons: 0 },
+        ],
+      })),
+    );
+  }
+  return (correction.state().state as State).series.find((s) => s.boxes[0] === 'b0') as Series;
+}
+
+describe('a box judged as if it had no station', () => {
+  it.each([0, 1, 2])('is held against its neighbours, reference %i h late', (lag) => {
+    expect(series(lag).alone.ratio).toBeGreaterThan(0.2);
+  });
+  it('does not hear of its station through another box beside it', () => {
+    expect(series(1, true).alone.ratio).toBeGreaterThan(0.8 * series(1).alone.ratio);
+  });
+  it('keeps a score for each pair', () => {
+    expect(series(1).scores.L4.values.length).toBeGreaterThan((4 * DAY) / HOUR);
+  });
+});
