@@ -15,7 +15,7 @@ import type { StationState } from './reference.ts';
 import { BESIDE_KM } from './settings.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { addToTrial } from './trial.ts';
-import { intervalForNewPlace, keep, newScores } from './places.ts';
+import { intervalForNewPlace, keep, newScores, SAME_PLACE } from './places.ts';
 import { lean, newQuantiles, POOL_SCORES, startScale, stir, tilted, track, trackStep } from './uncertainty.ts';
 
 /** What the pair says about forecasts, levels and intervals, each judged only by what was known before it. */
@@ -200,7 +200,7 @@ export function settlePlaces(m: Memory): void {
       if (places.length > 0) pool.places[level] = intervalForNewPlace(places);
     }
     const beside = list.flatMap((s) => s.neighbour?.scores ?? []).filter((s) => s.values.length >= 24);
-    if (beside.length > 0) pool.places.beside = intervalForNewPlace(beside);
+    if (beside.length > 0) pool.places.beside = intervalForNewPlace(beside, SAME_PLACE);
   }
 }
 

@@ -6,7 +6,7 @@ import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
 import { isReference, isStuck } from '../../calibration/correction/reference.ts';
 import { krige } from '../../calibration/correction/spatial.ts';
-import { intervalForNewPlace, keep, newScores } from '../../calibration/correction/places.ts';
+import { intervalForNewPlace, keep, newScores, SAME_PLACE } from '../../calibration/correction/places.ts';
 import {
   lean,
   newQuantiles,
@@ -199,6 +199,16 @@ describe('intervals for a place that has not been seen', () => {
       // Three say little of how places differ: rather too wide than too narrow.
       expect(hits / n).toBeLessThan(known < 5 ? 0.96 : 0.93);
     }
+  });
+  const hours = (persistent: number): ReturnType<typeof newScores> => {
+    const next = random(9);
+    const s = newScores();
+    for (let i = 0; i < 300; i++) keep(s, persistent + 2 * (next() - 0.5), 10);
+    return s;
+  };
+  it('are narrower for a box beside a station: only its gain is its own', () => {
+    const two = [hours(0.1), hours(-0.1)];
+    expect(intervalForNewPlace(two, SAME_PLACE).high).toBeLessThan(0.85 * intervalForNewPlace(two).high);
   });
 });
 
