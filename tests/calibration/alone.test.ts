@@ -2,10 +2,26 @@
 import { describe, expect, it } from 'vitest';
 import { Correction } from '../../calibration/correction/correction.ts';
 import type { Series, State } from '../../calibration/correction/memory.ts';
+import { startScale } from '../../calibration/correction/uncertainty.ts';
 import { FLAG } from '../../model/flags.ts';
 import type { CheckedReading } from '../../model/observation.ts';
 import { DAY, HOUR } from '../../model/time.ts';
 import { random, START } from './small_city.ts';
+
+const checked = (thing: string, thingNum: number, time: number, pm25: number): CheckedReading => ({
+  stage: 'checked',
+  thing,
+  thingNum,
+  phenomenonTime: time,
+  resultTime: time,
+  clock: 'box',
+  seq: 0,
+  values: [
+    { property: 'pm25', raw: pm25, flag: FLAG.good, reasons: 0 },
+    { property: 'humidity', raw: 60, flag: FLAG.good, reasons: 0 },
+    { property: 'temperature', raw: 22, flag: FLAG.good, reasons: 0 },
+  ],
+});
 
 /** Two stations a few km apart; a box beside each, the first of which shows half as much again, and six others around. */
 function series(lagHours: number, twin = false): Series {
@@ -30,25 +46,9 @@ function series(lagHours: number, twin = false): Series {
     }
     correction.advance(t);
     correction.correct(
-      Array.from({ length: boxes }, (_, i): CheckedReading => ({
-        stage: 'checked',
-        thing: id(i),
-        thingNum: i + 1,
-        phenomenonTime: t,
-        resultTime: t,
-        clock: 'box',
-        seq: 0,
-        values: [
-          {
-            property: 'pm25',
-            raw: 1.6 * (gains[i] as number) * (air[h] as number) + next(),
-            flag: FLAG.good,
-            reasons: 0,
-          },
-          { property: 'humidity', raw: 60, flag: FLAG.good, reasons: 0 },
-          { property: 'temperature', raw: 22, flag: FLAG.good, reasons: 0 },
-        ],
-      })),
+      Array.from({ length: boxes }, (_, i) =>
+        checked(id(i), i + 1, t, 1.6 * (gains[i] as number) * (air[h] as number) + next()),
+      ),
     );
   }
   return (correction.state().state as State).series.find((s) => s.boxes[0] === 'b0') as Series;
@@ -63,5 +63,18 @@ describe('a box judged as if it had no station', () => {
   });
   it('keeps a score for each pair', () => {
     expect(series(1).scores.L4.values.length).toBeGreaterThan((4 * DAY) / HOUR);
+  });
+});
+
+describe('a box where there is no station', () => {
+  it('has an interval a tenth narrower than the literature would have it', () => {
+    const correction = new Correction();
+    correction.setBox({ id: 'b0', num: 1, lat: 24, lon: 120, sensor: 'PMS5003', field: '', trusted: true, exposure: 'outdoor' }); // prettier-ignore
+    const reading = checked('b0', 1, START, 60);
+    const value = correction.correct([reading])[0]?.values[0];
+    const y = value?.corrected as number;
+    const half = ((value?.hi90 as number) - (value?.lo90 as number)) / 2;
+    expect(value?.level).toBe('L2');
+    expect(half / startScale('L2', y, Infinity, Math.sqrt(0.02))).toBeCloseTo(1.48, 1);
   });
 });
