@@ -8,6 +8,7 @@
  */
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { median } from './linear.ts';
+import { BESIDE_KM } from './settings.ts';
 
 /** Persistent ratio of a box to those around it; constant size. */
 export interface Gain {
@@ -92,6 +93,10 @@ function follow(own: Gain, gap: number, time: EpochMs, maxAgeMs: number): void {
   own.ratio += rate * (Math.min(MAX_RATIO, Math.max(-MAX_RATIO, gap)) - own.ratio);
   own.n = Math.min(ENOUGH, own.n + weight);
 }
+
+/** For a box judged without its station: boxes beside the same one say what the station says. */
+export const strangersAmong = (around: readonly Around[]): Around[] =>
+  around.filter((a) => !(a.gain.anchored && a.km <= BESIDE_KM));
 
 /** What the boxes around say now: weighted mean of their logs, its weight (0 = nothing), variance of places among them. */
 interface Heard {

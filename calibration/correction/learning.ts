@@ -2,7 +2,7 @@
 import { HOUR, type EpochMs } from '../../model/time.ts';
 import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
-import { consensusOf, consent, consented, logOf, newGain } from './consensus.ts';
+import { consensusOf, consent, consented, logOf, newGain, strangersAmong } from './consensus.ts';
 import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
 import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
@@ -12,7 +12,6 @@ import { baseBefore } from './levels.ts';
 import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
-import { BESIDE_KM } from './settings.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { addToTrial } from './trial.ts';
 import { intervalForNewPlace, keep, newScores, SAME_PLACE } from './places.ts';
@@ -114,8 +113,7 @@ function judgeAlone(
   let l4 = shifted;
   let left = Math.sqrt(numbers.boxVariance);
   if (m.settings.consensus) {
-    // A box that has the same station says what the station says.
-    const strangers = m.around(state).filter((a) => !(a.gain.anchored && a.km <= BESIDE_KM));
+    const strangers = strangersAmong(m.around(state));
     ({ y: l4, left } = consent(series.alone, shifted, time + m.s.delay, strangers, heardFor(m), numbers));
   }
   const l3 = alone + (l4 - shifted);
