@@ -3,6 +3,7 @@
  * clock may turn out to be wrong. Only boxes that stand near a station have one.
  */
 import type { EpochMs } from '../../model/time.ts';
+import { median } from './linear.ts';
 
 export interface History {
   readonly binMs: number;
@@ -165,4 +166,17 @@ export function stepMean(h: History, from: EpochMs, stepMs: number): StepMean | 
     rh: rhWeight >= 0.5 * weight ? rh / rhWeight : NaN,
     temp: tempWeight >= 0.5 * weight ? temp / tempWeight : NaN,
   };
+}
+
+/** The middle of what several boxes showed, from four on without those far from the others. */
+export function middleOf(means: readonly StepMean[]): StepMean {
+  const logs = means.map((k) => Math.log(k.x + 3));
+  const mid = median(logs);
+  const mad = Math.max(0.15, 1.4826 * median(logs.map((l) => Math.abs(l - mid))));
+  const kept = means.length < 4 ? means : means.filter((_, i) => Math.abs((logs[i] as number) - mid) < 3.5 * mad);
+  const of = (v: number[]): number => {
+    const given = v.filter((z) => !Number.isNaN(z));
+    return given.length === 0 ? NaN : median(given);
+  };
+  return { x: median(kept.map((k) => k.x)), rh: of(kept.map((k) => k.rh)), temp: of(kept.map((k) => k.temp)) };
 }

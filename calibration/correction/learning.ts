@@ -7,8 +7,8 @@ import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
 import { lowerBound, stepMean, type StepMean } from './history.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
-import { applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationStep } from './network.ts';
 import { baseBefore } from './levels.ts';
+import { airAt, applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationBoxes, type StationStep } from './network.ts'; // prettier-ignore
 import { applyBetas, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
@@ -202,19 +202,15 @@ export function settlePlaces(m: Memory): void {
   }
 }
 
-export function stepNetwork(
-  m: Memory,
-  key: string,
-  time: EpochMs,
-  stations: ReadonlyMap<string, { x: number; y: number; own: boolean; mean: StepMean }>,
-): void {
+export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: ReadonlyMap<string, StationBoxes>): void {
   const pool = m.pool(key);
   const on = pool.pooled ? 'pooled' : 'raw';
   const steps: StationStep[] = [];
   for (const [name, at] of stations) {
     const spot = m.s.stations.get(name) as StationState;
     const pooled = pool.pooled;
-    const x = pooled ? applyBetas(pooled.betas, pooled.range, at.mean.x, at.mean.rh, at.mean.temp) : at.x;
+    const mean = airAt(at, pool.spread);
+    const x = pooled ? applyBetas(pooled.betas, pooled.range, mean.x, mean.rh, mean.temp) : mean.x;
     if (!Number.isNaN(x)) steps.push({ station: name, spot: { lat: spot.lat, lon: spot.lon }, x, y: at.y, weight: 1 });
   }
   if (steps.length < MIN_STATIONS) {

@@ -3,6 +3,8 @@
  * at each station, kriged. A model of another day transfers badly; the hourly refresh is what wins (calibration note §2.4).
  */
 import type { EpochMs } from '../../model/time.ts';
+import { logOf, shifted } from './consensus.ts';
+import { middleOf, type StepMean } from './history.ts';
 import { fitRobust, newRows } from './linear.ts';
 import { krige, type SpatialEstimate, type Spot } from './spatial.ts';
 import type { CorrectionSettings } from './settings.ts';
@@ -15,6 +17,39 @@ export interface StationStep {
   readonly y: number;
   /** 1 = this step; less for earlier ones. */
   readonly weight: number;
+}
+
+/** What the boxes of one type at a station showed in a step: those beside it, and those around it (all, or two and more). */
+export interface StationBoxes {
+  readonly y: number;
+  readonly beside: StepMean[];
+  readonly near: StepMean[];
+}
+
+/** A median of normal values is as good as a mean of so many fewer. */
+const MEDIAN = Math.PI / 2;
+
+/**
+ * What boxes showed of the air at a station. One beside it has a gain of its own, many around it have other places: they count by the
+ * variance of each (log), as the night has found it for the type.
+ */
+export function airAt(
+  { beside, near }: StationBoxes,
+  spread: { readonly box: number; readonly place: number },
+): StepMean {
+  if (beside.length === 0) return middleOf(near);
+  const own = middleOf(beside);
+  if (near.length === 0) return own;
+  const around = middleOf(near);
+  const few = beside.length / spread.box;
+  const share = few / (few + near.length / (MEDIAN * (spread.box + spread.place)));
+  const of = (a: number, b: number): number =>
+    Number.isNaN(a) ? b : Number.isNaN(b) ? a : share * a + (1 - share) * b;
+  return {
+    x: Math.max(0, shifted(around.x, share * (logOf(own.x) - logOf(around.x)))),
+    rh: of(own.rh, around.rh),
+    temp: of(own.temp, around.temp),
+  };
 }
 
 export interface Network {
@@ -30,7 +65,10 @@ export interface Network {
 }
 
 export const MIN_STATIONS = 8;
-const OFFSET = 2;
+/** Added before a logarithm is taken of what is left at a station: noise of stations in clean air is no ratio [µg/m³]. */
+const OFFSET = 5;
+/** The same where means are held against each other [µg/m³]. */
+const FLOOR = 2;
 const MAX_LOG_RATIO = Math.LN2;
 
 const line = (n: { intercept: number; slope: number }, x: number): number => Math.max(1, n.intercept + n.slope * x);
@@ -66,11 +104,11 @@ export function fitNetwork(
   let expected = 0;
   for (const s of steps) {
     if (s.station === without) continue;
-    observed += s.weight * (Math.max(0, s.y) + OFFSET);
-    expected += s.weight * (line({ intercept: bare, slope: steep }, s.x) + OFFSET);
+    observed += s.weight * (Math.max(0, s.y) + FLOOR);
+    expected += s.weight * (line({ intercept: bare, slope: steep }, s.x) + FLOOR);
   }
   const smear = Math.min(1.15, Math.max(0.9, observed / expected));
-  const intercept = smear * (bare + OFFSET) - OFFSET;
+  const intercept = smear * (bare + FLOOR) - FLOOR;
   const slope = smear * steep;
   const now = steps.filter((s) => s.weight === 1 && s.station !== without);
   return {

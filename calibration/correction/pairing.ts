@@ -2,11 +2,11 @@
 import type { EpochMs } from '../../model/time.ts';
 import { townOf, undrifted } from './common_drift.ts';
 import { refreshField } from './field.ts';
-import { stepMean, type StepMean } from './history.ts';
+import { middleOf, stepMean, type StepMean } from './history.ts';
 import { learnFrom, learnNear, settlePlaces, stepNetwork } from './learning.ts';
 import { baseOf } from './levels.ts';
-import { median } from './linear.ts';
 import { KNEE, residualOf, type BoxState, type Memory, type Series } from './memory.ts';
+import type { StationBoxes } from './network.ts';
 import type { StationState } from './reference.ts';
 import { follow, relearn } from './short_term.ts';
 
@@ -47,29 +47,21 @@ export function takeIn(m: Memory, now: EpochMs): void {
   settlePlaces(m);
 }
 
-function pairOf(m: Memory, series: Series, time: EpochMs): StepMean | null {
-  if (series.kind === 'own') {
-    if (time < series.from || time >= series.to) return null;
-    const h = m.s.boxes.get(series.boxes[0] as string)?.history;
-    return h ? stepMean(h, time, m.step) : null;
-  }
+/** What the boxes of a series showed in a step. */
+function meansOf(m: Memory, series: Series, time: EpochMs): StepMean[] {
+  if (series.kind === 'own' && (time < series.from || time >= series.to)) return [];
   const means: StepMean[] = [];
   for (const id of series.boxes) {
     const box = m.s.boxes.get(id);
-    const h = box?.indoor ? null : box?.history;
+    const h = series.kind === 'near' && box?.indoor ? null : box?.history;
     const mean = h ? stepMean(h, time, m.step) : null;
-    if (mean && mean.x > 0) means.push(mean);
+    if (mean && (series.kind === 'own' || mean.x > 0)) means.push(mean);
   }
-  if (means.length < 2) return null;
-  const logs = means.map((k) => Math.log(k.x + 3));
-  const mid = median(logs);
-  const mad = Math.max(0.15, 1.4826 * median(logs.map((l) => Math.abs(l - mid))));
-  const kept = means.length < 4 ? means : means.filter((_, i) => Math.abs((logs[i] as number) - mid) < 3.5 * mad);
-  const of = (v: number[]): number => {
-    const given = v.filter((z) => !Number.isNaN(z));
-    return given.length === 0 ? NaN : median(given);
-  };
-  return { x: median(kept.map((k) => k.x)), rh: of(kept.map((k) => k.rh)), temp: of(kept.map((k) => k.temp)) };
+  return means;
+}
+
+function pairOf(series: Series, means: readonly StepMean[]): StepMean | null {
+  return series.kind === 'own' ? (means[0] ?? null) : means.length < 2 ? null : middleOf(means);
 }
 
 function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
@@ -79,11 +71,12 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
   const beside = new Set(ownSeries.map((s) => s.pool));
   const atStation = Map.groupBy(ownSeries, (s) => `${s.pool}\n${s.station}`);
   const asOf = time - m.s.delay;
-  const dense = new Map<string, Map<string, { x: number; y: number; own: boolean; mean: StepMean }>>();
+  const dense = new Map<string, Map<string, StationBoxes>>();
   for (const series of m.s.series) {
     const y = reference.get(series.station);
     if (y === undefined) continue;
-    const mean = pairOf(m, series, time);
+    const means = meansOf(m, series, time);
+    const mean = pairOf(series, means);
     if (!mean) continue;
     if (series.time.length > 0 && time <= (series.time.at(-1) as number)) continue;
     const pool = m.pool(series.pool);
@@ -106,12 +99,11 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
     if (pool.doubted.includes(series.station)) continue;
     let byStation = dense.get(series.pool);
     if (!byStation) dense.set(series.pool, (byStation = new Map()));
-    const there = byStation.get(series.station);
-    if (!there || (series.kind === 'own' && !there.own)) {
-      const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
-      const sensed = gone === 0 ? mean : { ...mean, x: undrifted(x, gone) };
-      byStation.set(series.station, { x: sensed.x, y, own: series.kind === 'own', mean: sensed });
-    }
+    let there = byStation.get(series.station);
+    if (!there) byStation.set(series.station, (there = { y, beside: [], near: [] }));
+    const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
+    const sensed = gone === 0 ? means : means.map((v) => ({ ...v, x: undrifted(v.x, gone) }));
+    there[series.kind === 'own' ? 'beside' : 'near'].push(...sensed);
     if (Number.isNaN(base.y)) continue;
     const residual = residualOf(y, base.y);
     pending.push({ series, residual, base: base.y });
