@@ -4,14 +4,15 @@ import { scanClock } from './clock.ts';
 import { townOf, watchTowns } from './common_drift.ts';
 import { decide } from './contest.ts';
 import { forget, lowerBound, type History } from './history.ts';
+import { ended } from './levels.ts';
 import { median } from './linear.ts';
 import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
-import { carryOwn, fitOwn } from './own.ts';
+import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { takeIn } from './pairing.ts';
 import { errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
-import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS } from './settings.ts';
+import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
 import { logOf, PRIOR_SPREAD } from './consensus.ts';
 import { spotDistance } from './spatial.ts';
 import { newLearning, newOwnLearning } from './short_term.ts';
@@ -110,12 +111,18 @@ export function fitNight(m: Memory, now: EpochMs): void {
     pool.spread = spreads(m, own, now);
     pool.common = common(m, own, pool.spread);
     watchTowns(m, key, pool);
+    const fit = (x: Series, by: CorrectionSettings): OwnModel | null => fitOwn({ ...x, weight: 1 }, pooled, correlated, by); // prettier-ignore
+    // Once a co-location has ended, its last weeks count for no more than its first ones.
+    const lasting = (was: OwnModel, x: Series): OwnModel => {
+      if (was.whole || !ended(m, x, now)) return was;
+      return { ...(fit(x, { ...settings, ownHalfLifeMs: settings.endedPairHalfLifeMs }) ?? was), whole: true };
+    };
     for (const x of own) {
       if (pool.doubted.includes(x.station)) continue;
       const model =
         silent === 0 && x.own && x.own.to === x.time.at(-1)
-          ? carryOwn(x.own, pooled, now, settings)
-          : fitOwn({ ...x, weight: 1 }, pooled, correlated, settings);
+          ? carryOwn(lasting(x.own, x), pooled, now, settings)
+          : fit(x, settings);
       if (!model) continue;
       const e = x.errors;
       const ownCard = nameModel({

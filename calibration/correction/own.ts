@@ -12,6 +12,10 @@ export interface OwnModel {
   readonly betas: Betas;
   /** Difference to the pooled model of the time of the fit. */
   readonly deltas: Betas;
+  /** Means of the features in the window; not in states of earlier versions. */
+  readonly means?: Betas;
+  /** Fitted after the end of the co-location. */
+  readonly whole?: boolean;
   readonly pairs: number;
   readonly days: number;
   readonly from: EpochMs;
@@ -35,6 +39,7 @@ export function fitOwn(
   const newest = pairs.time[n - 1] as number;
   const betas: Betas = {};
   const deltas: Betas = {};
+  const middles: Betas = {};
   const days = new Set<number>();
   let scale = pooled.scale;
   for (const t of pairs.time) days.add(Math.floor(t / 86_400_000));
@@ -80,6 +85,7 @@ export function fitOwn(
     const delta = fit.beta.slice();
     for (let k = 1; k < p; k++) delta[0] = (delta[0] as number) - (fit.beta[k] as number) * (means[k] as number);
     deltas[set] = delta;
+    middles[set] = [1, ...means.slice(1)];
     betas[set] = base.map((b, k) => b + (delta[k] as number));
     scale = fit.scale;
   }
@@ -87,6 +93,7 @@ export function fitOwn(
   return {
     betas,
     deltas,
+    means: middles,
     pairs: n,
     days: days.size,
     from: pairs.time[0] as number,
@@ -97,15 +104,25 @@ export function fitOwn(
 
 /**
  * A co-location that has ended: its difference to the pooled model of its own time is put on the pooled model of today, so that the
- * season goes on, and fades slowly as boxes age.
+ * season goes on, and fades slowly as boxes age. What it says of the mean of its days lasts longer than what it says of how the box
+ * follows level, humidity and temperature: that was learnt in one season.
  */
 export function carryOwn(own: OwnModel, pooled: PooledModel, now: EpochMs, settings: CorrectionSettings): OwnModel {
-  const faded = 0.5 ** (Math.max(0, now - own.to) / settings.endedHalfLifeMs);
+  const age = Math.max(0, now - own.to);
+  const faded = 0.5 ** (age / settings.endedHalfLifeMs);
+  const slopes = 0.5 ** (age / settings.endedSlopesHalfLifeMs);
   const betas: Betas = {};
   for (const set of SETS) {
     const base = pooled.betas[set];
     const delta = own.deltas[set];
-    if (base && delta) betas[set] = base.map((b, k) => b + faded * (delta[k] ?? 0));
+    if (!base || !delta) continue;
+    const means = own.means?.[set] ?? [1];
+    const left = delta.map((d, k) => (k === 0 ? 0 : slopes * d));
+    left[0] = faded * dot(delta, 0, means);
+    for (let k = 1; k < Math.min(base.length, delta.length); k++) {
+      left[0] -= (left[k] as number) * (means[k] ?? 0);
+    }
+    betas[set] = base.map((b, k) => b + (left[k] ?? 0));
   }
   return { ...own, betas };
 }

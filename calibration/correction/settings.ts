@@ -8,8 +8,10 @@ export interface CorrectionSettings {
   readonly pooledHalfLifeMs: number;
   /** Half-life of a pair's weight in a box's own correction [ms]. */
   readonly ownHalfLifeMs: number;
-  /** Half-life of a whole co-location after it has ended [ms]. */
+  /** After a co-location has ended: half-life of its mean difference, and of its slopes [ms]; of its pairs among each other. */
   readonly endedHalfLifeMs: number;
+  readonly endedSlopesHalfLifeMs: number;
+  readonly endedPairHalfLifeMs: number;
   /** Prior standard deviations of a box's own coefficients around the pooled ones: intercept [µg/m³], slope, RH and T [per 10]. */
   readonly ownSpread: readonly [number, number, number, number];
   /** Hourly residuals are alike: this many count as one. */
@@ -33,7 +35,9 @@ export const SETTINGS: CorrectionSettings = {
   memoryMs: 180 * DAY,
   pooledHalfLifeMs: 25 * DAY,
   ownHalfLifeMs: 20 * DAY,
-  endedHalfLifeMs: 1000 * DAY,
+  endedHalfLifeMs: 700 * DAY,
+  endedSlopesHalfLifeMs: 400 * DAY,
+  endedPairHalfLifeMs: 120 * DAY,
   ownSpread: [2.5, 0.15, 0.3, 0.3],
   correlatedPairs: 6,
   shortTerm: 1,
