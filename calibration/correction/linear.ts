@@ -87,8 +87,19 @@ function thin(values: number[]): number[] {
   return stride <= 1 ? values : values.filter((_, i) => i % stride === 0);
 }
 
-/** Iteratively reweighted least squares with Huber's weights; `k` in robust standard deviations, Infinity = plain. */
-export function fitRobust(rows: Rows, prior: Prior, k: number, floor: number, rounds = 4): RobustFit | null {
+/**
+ * Iteratively reweighted least squares with Huber's weights; `k` in robust standard deviations, Infinity = plain.
+ *
+ * @param spreads by row, how many times as large as others its residual is expected to be; null = all alike
+ */
+export function fitRobust(
+  rows: Rows,
+  prior: Prior,
+  k: number,
+  floor: number,
+  rounds = 4,
+  spreads: ArrayLike<number> | null = null,
+): RobustFit | null {
   const { p, n } = rows;
   const weights = Float64Array.from(rows.w);
   let scale = Math.max(floor, 3);
@@ -99,7 +110,10 @@ export function fitRobust(rows: Rows, prior: Prior, k: number, floor: number, ro
     beta = solve(normal, prior, scale);
     if (!beta) return null;
     const residuals: number[] = [];
-    for (let i = 0; i < n; i++) residuals[i] = Math.abs((rows.y[i] as number) - dot(rows.x, i * p, beta));
+    for (let i = 0; i < n; i++) {
+      const off = Math.abs((rows.y[i] as number) - dot(rows.x, i * p, beta));
+      residuals[i] = spreads ? off / (spreads[i] as number) : off;
+    }
     scale = Math.max(floor, n > 0 ? 1.4826 * median(thin(residuals)) : floor);
     for (let i = 0; i < n; i++) {
       const r = (residuals[i] as number) / scale;

@@ -10,7 +10,7 @@ import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState
 import { nameModel } from './models.ts';
 import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { takeIn } from './pairing.ts';
-import { errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
+import { boundsGrow, errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
 import { logOf, PRIOR_SPREAD } from './consensus.ts';
@@ -111,7 +111,8 @@ export function fitNight(m: Memory, now: EpochMs): void {
     pool.spread = spreads(m, own, now);
     pool.common = common(m, own, pool.spread);
     watchTowns(m, key, pool);
-    const fit = (x: Series, by: CorrectionSettings): OwnModel | null => fitOwn({ ...x, weight: 1 }, pooled, correlated, by); // prettier-ignore
+    const fit = (x: Series, by: CorrectionSettings): OwnModel | null =>
+      fitOwn({ ...x, weight: 1 }, pooled, correlated, by, boundsGrow(key));
     // Once a co-location has ended, its last weeks count for no more than its first ones.
     const lasting = (was: OwnModel, x: Series): OwnModel => {
       if (was.whole || !ended(m, x, now)) return was;

@@ -27,11 +27,13 @@ const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 
 const MAX_ROWS = 1500;
 
+/** @param grow whether Huber's bounds grow with the concentration (`boundsGrow`) */
 export function fitOwn(
   pairs: Pairs,
   pooled: PooledModel,
   correlated: number,
   settings: CorrectionSettings,
+  grow = false,
 ): OwnModel | null {
   const n = pairs.time.length;
   if (n === 0) return null;
@@ -49,6 +51,7 @@ export function fitOwn(
     if (!base) continue;
     const p = featureCount(set, settings);
     const rows = newRows(p);
+    const spreads: number[] = [];
     const row = new Float64Array(p);
     const means = new Float64Array(p);
     let total = 0;
@@ -58,10 +61,8 @@ export function fitOwn(
       const richest = featureSet(rh, temp);
       if ((set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
       const x = pairs.x[i] as number;
-      const w =
-        stride *
-        (0.5 ** ((newest - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) *
-        varianceWeight(x, settings);
+      const even = varianceWeight(x, settings);
+      const w = stride * (0.5 ** ((newest - (pairs.time[i] as number)) / settings.ownHalfLifeMs) / correlated) * even;
       if (w * correlated < 0.002 * stride) continue;
       fillFeatures(row, 0, set, settings, x, rh, temp);
       for (let k = 0; k < p; k++) {
@@ -70,6 +71,7 @@ export function fitOwn(
       }
       rows.y.push((pairs.y[i] as number) - dot(row, 0, base));
       rows.w.push(w);
+      spreads.push(1 / Math.sqrt(even));
       rows.n++;
       total += w;
     }
@@ -80,7 +82,8 @@ export function fitOwn(
     }
     const spread = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
     if (settings.growth && set !== 'P') spread.push(0.15);
-    const fit = fitRobust(rows, { mean: spread.map(() => 0), spread }, settings.huber, 1, betas.PRT ? 1 : 3);
+    const prior = { mean: spread.map(() => 0), spread };
+    const fit = fitRobust(rows, prior, settings.huber, 1, betas.PRT ? 1 : 3, grow ? spreads : null);
     if (!fit) continue;
     const delta = fit.beta.slice();
     for (let k = 1; k < p; k++) delta[0] = (delta[0] as number) - (fit.beta[k] as number) * (means[k] as number);

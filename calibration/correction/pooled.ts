@@ -87,6 +87,12 @@ export function poolPrior(pool: string, set: FeatureSet, settings: CorrectionSet
 export const varianceWeight = (x: number, settings: CorrectionSettings): number =>
   Number.isFinite(settings.varianceKnee) ? 1 / (1 + Math.max(0, x) / settings.varianceKnee) ** 2 : 1;
 
+/**
+ * Whether Huber's bounds grow with the concentration as errors do. Fixed bounds take the dirty hours for odd ones and make the line too
+ * flat; only of Plantower, which bends in smoke, is that wanted (docs/methods.md).
+ */
+export const boundsGrow = (pool: string): boolean => !pool.startsWith('plantower');
+
 /** @param apart log-ratio of each station to those around it, where there are two or more */
 export function fitPooled(
   pool: string,
@@ -184,7 +190,14 @@ function fitOnce(
     if (r.n < 3 * r.p) continue;
     const prior = poolPrior(pool, set, settings);
     // The set in use gets all rounds; the ones for readings without humidity one.
-    const fit = fitRobust(r, prior, settings.huber, FLOOR, set === 'PRT' || !betas.PRT ? 4 : 1);
+    const rounds = set === 'PRT' || !betas.PRT ? 4 : 1;
+    const spreads = boundsGrow(pool)
+      ? Float64Array.from(
+          { length: r.n },
+          (_, i) => 1 / Math.sqrt(varianceWeight(r.x[i * r.p + 1] as number, settings)),
+        )
+      : null;
+    const fit = fitRobust(r, prior, settings.huber, FLOOR, rounds, spreads);
     if (!fit) continue;
     const slope = fit.beta[1] as number;
     if (slope < lowest || slope > highest) {

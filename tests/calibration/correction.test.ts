@@ -45,6 +45,22 @@ describe('regression', () => {
     const prior = fitRobust(newRows(2), { mean: [5, 0.5], spread: [1, 1] }, 2, 1);
     expect(prior?.beta).toEqual([expect.closeTo(5, 6), expect.closeTo(0.5, 6)]);
   });
+  it('keeps its slope where errors grow with the concentration and are skewed, when its bounds grow with them', () => {
+    const rows = newRows(2);
+    const spreads: number[] = [];
+    for (let i = 0; i < 400; i++) {
+      const x = i % 5 === 0 ? 150 + (i % 7) * 10 : 10 + (i % 11);
+      rows.x.push(1, x);
+      rows.y.push(2 * x * (Math.floor(i / 5) % 4 === 0 ? 1.6 : 0.8));
+      rows.w.push(1 / x ** 2);
+      spreads.push(x);
+      rows.n++;
+    }
+    const none = { mean: [0, 0], spread: [1000, 1000] };
+    const slope = (of: readonly number[] | null): number => fitRobust(rows, none, 2, 0.01, 12, of)?.beta[1] as number;
+    expect(slope(spreads)).toBeCloseTo(2, 1);
+    expect(slope(null)).toBeLessThan(1.85);
+  });
 });
 
 describe('means over a reference step', () => {
