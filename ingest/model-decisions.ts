@@ -80,8 +80,10 @@ function checked(folder: string, id: string): { pool: string; model: PutBackMode
 function putBackModel(folder: string, id: string): { pool: string; model: PutBackModel } | null {
   const card = readModelCard(folder, id) as (PutBackModel & { kind: string; subject: string }) | null;
   if (card?.kind !== 'pooled' || !card.range || !card.without) return null;
-  const { coefficients, range, without, scale, pairs, stations, guards, from, to } = card;
-  return { pool: card.subject, model: { id, coefficients, range, without, scale, pairs, stations, guards, from, to } };
+  const { coefficients, range, without, zones, between, scale, pairs, stations, guards, from, to } = card;
+  const inZones = zones ? { zones, ...(between === undefined ? {} : { between }) } : {};
+  const model = { id, coefficients, range, without, ...inZones, scale, pairs, stations, guards, from, to };
+  return { pool: card.subject, model };
 }
 
 /**

@@ -47,6 +47,8 @@ export interface World {
   readonly twins?: boolean;
   /** Pairs are found by distance instead of declared. */
   readonly found?: boolean;
+  /** Another place in the same network. */
+  readonly also?: World;
 }
 
 const START = Date.UTC(2025, 9, 6);
@@ -64,6 +66,18 @@ const OSLO_AIR = {
   centre: OSLO,
   weather: [2, 78],
   plumesPerDay: 1,
+} as const;
+
+/** 400 km from where the other worlds are. */
+const FAR: Position = moveKm({ lat: 24.147, lon: 120.674 }, 0, 400);
+export const DRY = { about: 'dry', weather: [18, 38], kappa: 0.02, gain: 1.1, gainSpread: 0.12 } as const;
+export const HUMID = {
+  about: 'humid',
+  weather: [27, 88],
+  kappa: 0.12,
+  gain: 1.7,
+  gainSpread: 0.12,
+  centre: FAR,
 } as const;
 
 export const WORLDS = {
@@ -187,6 +201,14 @@ export const WORLDS = {
   },
   daily: { about: 'daily means', days: 150, stepMs: DAY, intervalMs: DAY },
   twins: { about: 'two boxes on each place, every seventh row twice', twins: true, twice: 7 },
+  'two climates': { ...DRY, boxes: 20, also: { ...HUMID, boxes: 20 } },
+  'two climates, one station there': {
+    ...DRY,
+    boxes: 20,
+    also: { ...HUMID, boxes: 12, stations: 1, beside: 1 },
+  },
+  'two climates, no station there': { ...DRY, boxes: 20, also: { ...HUMID, boxes: 12, stations: 0, beside: 0 } },
+  'two places of one climate': { about: 'the same air twice', boxes: 20, also: { about: '', boxes: 20, centre: FAR } },
   'found pairs': { about: 'pairs found by distance', found: true },
 } as const satisfies Record<string, World>;
 
@@ -228,6 +250,57 @@ function placeNoise(seed: number, centre: Position): (p: Position) => number {
 }
 
 export function makeWorld(world: World, seed: number): MadeWorld {
+  if (!world.also) return makePlace(world, seed);
+  const { also, ...here } = world;
+  return together(makePlace(here, seed), makeWorld(also, seed + 1000));
+}
+
+/** Two places as one network; names of the second begin with `z`. */
+function together(a: MadeWorld, b: MadeWorld): MadeWorld {
+  const z = (id: string): string => `z${id}`;
+  const of = b.input;
+  const [r, q] = [a.input.readings, of.readings];
+  const column = (key: 'time' | 'pm25' | 'pm10' | 'pm1' | 'temperature' | 'humidity'): number[] => [
+    ...r[key],
+    ...q[key],
+  ];
+  const numbered = <T extends { readonly id: string }>(
+    list: readonly T[],
+    more: readonly T[],
+  ): (T & { num: number })[] =>
+    [...list, ...more.map((v) => ({ ...v, id: z(v.id) }))].map((v, i) => ({ ...v, num: i + 1 }));
+  return {
+    input: {
+      boxes: numbered(a.input.boxes, of.boxes),
+      stations: numbered(a.input.stations, of.stations),
+      readings: {
+        length: r.length + q.length,
+        boxes: [...r.boxes, ...q.boxes.map(z)],
+        box: [...r.box, ...[...q.box].map((at) => at + r.boxes.length)],
+        timeText: [...r.timeText, ...q.timeText],
+        pm25b: null,
+        time: column('time'),
+        pm25: column('pm25'),
+        pm10: column('pm10'),
+        pm1: column('pm1'),
+        temperature: column('temperature'),
+        humidity: column('humidity'),
+      },
+      reference: [...a.input.reference, ...of.reference.map((v) => ({ ...v, station: z(v.station) }))],
+      colocations: [
+        ...(a.input.colocations ?? []),
+        ...(of.colocations ?? []).map((c) => ({ ...c, box: z(c.box), station: z(c.station) })),
+      ],
+    },
+    stepMs: a.stepMs,
+    truth: [...a.truth, ...b.truth.map((t) => ({ ...t, box: z(t.box) }))],
+    beside: new Set([...a.beside, ...[...b.beside].map(z)]),
+    indoor: new Set([...a.indoor, ...[...b.indoor].map(z)]),
+    judgeFrom: Math.max(a.judgeFrom, b.judgeFrom),
+  };
+}
+
+function makePlace(world: World, seed: number): MadeWorld {
   const count = world.boxes ?? 30;
   const stationCount = world.stations ?? 4;
   const besideCount = world.beside ?? 3;

@@ -8,7 +8,7 @@ import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_dr
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
 import { besideSlope, fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
-import { baseBefore, baseOf, ended, isYoung, seriesAt } from './levels.ts';
+import { baseBefore, baseOf, betweenZones, ended, isYoung, networkFor, seriesAt, solutionFor } from './levels.ts';
 import { KNEE, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { applyNetwork, ratioAt, type Network } from './network.ts';
 import type { Residents } from './residents.ts';
@@ -127,15 +127,16 @@ function answerOf(
   let reasons = 0;
   let byNetwork = false;
   let left = Math.sqrt(consensusOf(pool?.spread ?? PRIOR_SPREAD).boxVariance);
-  const network = pool?.network;
-  if (network && level !== 'L5' && networkServes(m, pool, network, time)) {
+  const hour = pool && level !== 'L5' ? networkFor(m, state, pool) : undefined;
+  if (pool && hour && networkServes(m, pool, hour.network, time)) {
+    const { network } = hour;
     const input = network.on === 'raw' ? x : base.level === 'L3' ? base.y : NaN;
     if (!Number.isNaN(input)) {
       const field = networkField(m, state, network);
       y = applyNetwork(network, input, field.value, share(time - network.time, m.step));
       km = field.km;
       level = network.stations.includes(series?.station ?? '') ? 'L4+' : 'L4';
-      model = pool.networkId;
+      model = hour.id;
       byNetwork = true;
     }
   } else if (!Number.isNaN(y)) {
@@ -175,7 +176,8 @@ function answerOf(
     ));
     if (pool) y = shifted(y, pool.common);
   }
-  const range = pool?.pooled?.range;
+  if (!series) left = Math.hypot(left, Math.sqrt(betweenZones(m, state)));
+  const range = pool?.pooled && solutionFor(m, state, pool.pooled).range;
   if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
   // A correction that more than trebles a value is no correction (it would have stopped 66 of LASS's boxes, calibration note §2.3).
   if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD, byNetwork };

@@ -9,7 +9,7 @@ import { DAY, type EpochMs } from '../../model/time.ts';
 import { lowerBound, stepMean } from './history.ts';
 import { median } from './linear.ts';
 import type { Memory, NamedPooled, PoolState, Series } from './memory.ts';
-import { applyBetas } from './pooled.ts';
+import { applyBetas, solutionAt } from './pooled.ts';
 import { HISTORY_MS } from './settings.ts';
 import { spotDistance, type Spot } from './spatial.ts';
 
@@ -99,8 +99,9 @@ export function watchTowns(m: Memory, key: string, pool: PoolState): void {
 function offsets(pooled: NamedPooled, own: readonly Series[], after: EpochMs): Map<EpochMs, Map<string, number>> {
   const out = new Map<EpochMs, Map<string, number>>();
   for (const s of own) {
+    const { betas, range } = solutionAt(pooled, s.station);
     for (let i = lowerBound(s.time, after); i < s.time.length; i++) {
-      const y = applyBetas(pooled.betas, pooled.range, s.x[i] as number, s.rh[i] as number, s.temp[i] as number);
+      const y = applyBetas(betas, range, s.x[i] as number, s.rh[i] as number, s.temp[i] as number);
       if (Number.isNaN(y)) continue;
       const off = logOf(y) - logOf(s.y[i] as number);
       const time = s.time[i] as number;
@@ -125,6 +126,8 @@ function takeDays(
 ): void {
   const needed = Math.min(COMMON.pairs, DAY / m.step);
   const { until } = slides;
+  const { betas, range } = solutionAt(pooled, s.station);
+  const region = m.region(s.station);
   for (const [id, of] of Object.entries(slides.boxes)) {
     const box = m.s.boxes.get(id);
     if (!box?.history || box.indoor) continue;
@@ -134,14 +137,16 @@ function takeDays(
       if (time >= today) break;
       slides.until = Math.max(slides.until, time);
       const mean = stepMean(box.history, time, m.step);
-      const y = mean ? applyBetas(pooled.betas, pooled.range, mean.x, mean.rh, mean.temp) : NaN;
+      const y = mean ? applyBetas(betas, range, mean.x, mean.rh, mean.temp) : NaN;
       if (!Number.isNaN(y)) {
         const off = logOf(y) - logOf(s.y[i] as number);
         days.reference.push(off);
         const at = offAt.get(time);
         const beside = at?.get(s.station);
         if (beside !== undefined) days.here.push(off - beside);
-        const others = [...(at ?? [])].filter(([station]) => station !== s.station).map(([, v]) => v);
+        const others = [...(at ?? [])]
+          .filter(([station]) => station !== s.station && m.region(station) === region)
+          .map(([, v]) => v);
         if (others.length > 0) days.others.push(off - median(others));
       }
       const next = s.time[i + 1] ?? Infinity;

@@ -4,7 +4,7 @@
  */
 import { DAY, type EpochMs } from '../../model/time.ts';
 import type { PoolState } from './memory.ts';
-import { applyBetas, varianceWeight, type PooledModel } from './pooled.ts';
+import { applyBetas, solutionAt, varianceWeight, type PooledModel } from './pooled.ts';
 import type { CorrectionSettings } from './settings.ts';
 import { addToTrial } from './trial.ts';
 
@@ -23,8 +23,10 @@ const MUCH_BETTER = 0.97 ** 2;
 const SURE = 1.5;
 
 /** Its answer at this station, from the solution that has not seen the station where there is one. */
-const answer = (model: PooledModel, station: string, x: number, rh: number, temp: number): number =>
-  applyBetas(model.stations.length > 1 ? (model.without[station] ?? {}) : model.betas, model.range, x, rh, temp);
+function answer(model: PooledModel, station: string, x: number, rh: number, temp: number): number {
+  const { betas, range, without } = solutionAt(model, station);
+  return applyBetas(model.stations.length > 1 ? (without ?? {}) : betas, range, x, rh, temp);
+}
 
 export function compare(
   pool: PoolState,

@@ -25,8 +25,10 @@ import { takeIn } from './pairing.ts';
 import { isReference, isStuck, newStation } from './reference.ts';
 import { decideByHand, poolsInForce, type ModelDecision, type ModelTurn, type PoolInForce } from './succession.ts';
 import { stationVerdicts } from './verdicts.ts';
+import { BETWEEN } from './pooled.ts';
 import { Residents } from './residents.ts';
 import { newOwnLearning } from './short_term.ts';
+import { NO_ZONES } from './zones.ts';
 
 export type { CorrectionOptions } from './memory.ts';
 
@@ -160,6 +162,7 @@ export class Correction {
 function whole(s: State): State {
   s.turns ??= [];
   s.decided ??= [];
+  s.zones ??= NO_ZONES;
   for (const series of s.series) {
     series.ownShadow ??= null;
     series.slides ??= null;
@@ -167,6 +170,9 @@ function whole(s: State): State {
   }
   for (const pool of s.pools.values()) {
     pool.since ??= s.newest;
+    for (const model of [pool.pooled, pool.rival, pool.shadow?.model, pool.former?.model])
+      if (model) Object.assign(model, { zones: model.zones ?? [], between: model.between ?? BETWEEN.variance });
+    pool.networks ??= new Map();
     pool.shadow ??= null;
     pool.former ??= null;
     pool.putBack ??= false;

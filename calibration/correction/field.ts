@@ -9,7 +9,7 @@ import { krige, type Spot } from './spatial.ts';
 const PRIOR_FIELD = { slope: 0.7, strength: 0.5 };
 /** Of what a box beside a station is off by, the larger part is its own. */
 const PRIOR_BESIDE = { slope: 0.4, strength: 0.5 };
-/** How far the forecast of one station may be from the middle of all. */
+/** How far the forecast of one station may be from the middle of all in its zone. */
 const MAX_APART = 0.3;
 
 /** How much of the field still counts when it is older than it should be. */
@@ -47,13 +47,20 @@ function stationForecasts(m: Memory, poolKeyName: string, asOf: EpochMs, time: E
   const spots: Spot[] = [];
   const values: number[] = [];
   const stations: string[] = [];
-  const middle = median([...sums.values()].map((at) => at.sum / at.n));
+  const regions = Map.groupBy(sums, ([name]) => m.region(name));
+  const middles = new Map(
+    [...regions].map(([region, list]) => [
+      region,
+      { n: list.length, value: median(list.map(([, at]) => at.sum / at.n)) },
+    ]),
+  );
   for (const [name, at] of sums) {
     const station = m.s.stations.get(name) as StationState;
     spots.push({ lat: station.lat, lon: station.lon });
     // One station that lies must not move the boxes around it.
     const value = at.sum / at.n;
-    values.push(sums.size < 4 ? value : Math.min(middle + MAX_APART, Math.max(middle - MAX_APART, value)));
+    const middle = middles.get(m.region(name)) as { n: number; value: number };
+    values.push(middle.n < 4 ? value : Math.min(middle.value + MAX_APART, Math.max(middle.value - MAX_APART, value)));
     stations.push(name);
   }
   return { spots, values, stations };

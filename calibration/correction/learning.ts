@@ -9,12 +9,13 @@ import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, ty
 import { nameModel } from './models.ts';
 import { baseBefore } from './levels.ts';
 import { airAt, applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationBoxes, type StationStep } from './network.ts'; // prettier-ignore
-import { applyBetas, varianceWeight } from './pooled.ts';
+import { applyBetas, solutionAt, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { addToTrial } from './trial.ts';
 import { intervalForNewPlace, keep, newScores, SAME_PLACE } from './places.ts';
+import { isOneZone } from './zones.ts';
 import { lean, newQuantiles, POOL_SCORES, startScale, stir, tilted, track, trackStep } from './uncertainty.ts';
 
 /** What the pair says about forecasts, levels and intervals, each judged only by what was known before it. */
@@ -39,10 +40,10 @@ export function learnFrom(
   if (withOwn) learn(pool.ownLearning, withOwn, residual, time, 1);
   compare(pool, m.settings, series.station, time, y, x, rh, temp, m.step);
   // As if the box had no station: the pooled model that has not seen it, and the field of the others.
-  const pooled = pool.pooled;
+  const pooled = pool.pooled && solutionAt(pool.pooled, series.station);
   let alone = NaN;
   if (pooled) {
-    alone = applyBetas(pooled.without[series.station] ?? {}, pooled.range, x, rh, temp);
+    alone = applyBetas(pooled.without ?? {}, pooled.range, x, rh, temp);
     if (Number.isNaN(alone) && state.plantower && !Number.isNaN(rh)) alone = barkjohn2021(x, Math.min(rh, 95));
   }
   if (!Number.isNaN(alone)) {
@@ -72,7 +73,9 @@ export function learnFrom(
       const weight = varianceWeight(x, m.settings);
       addToTrial(shadow, time, m.step, weight * (own - y) ** 2, weight * (later - y) ** 2);
     }
-    pool.quiet.field += SPEED * ((shifted - y) ** 2 - pool.quiet.field);
+    // Against the regression of the hour, where there can be one.
+    if (isOneZone(m.s.zones) || pool.networks.has(m.region(series.station)))
+      pool.quiet.field += SPEED * ((shifted - y) ** 2 - pool.quiet.field);
   }
   if (others.length > 0) judgeBeside(m, series, state, time, asOf, y, mean, others);
   // What was really answered.
@@ -134,7 +137,8 @@ function judgeBeside(
 ): void {
   const pool = m.pool(series.pool);
   if (!pool.pooled) return;
-  const base = applyBetas(pool.pooled.betas, pool.pooled.range, x, rh, temp);
+  const { betas, range } = solutionAt(pool.pooled, series.station);
+  const base = applyBetas(betas, range, x, rh, temp);
   const forecasts = others.flatMap((o) => {
     const f = featuresAt(o.short, asOf, time);
     return f ? [forecast(pool.learning, f)] : [];
@@ -161,9 +165,8 @@ const JUDGED = 4;
 export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochMs, y: number, mean: StepMean): void {
   const pool = m.pool(series.pool);
   compare(pool, m.settings, series.station, time, y, mean.x, mean.rh, mean.temp, m.step);
-  const { pooled } = pool;
-  if (!pooled) return;
-  const betas = pooled.without[series.station] ?? pooled.betas;
+  if (!pool.pooled) return;
+  const { betas, range, without } = solutionAt(pool.pooled, series.station);
   const field = fieldWithout(m, series, asOf, time);
   const km = field?.nearestKm ?? Infinity;
   const numbers = consensusOf(pool.spread);
@@ -173,7 +176,7 @@ export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochM
     if (!box?.history || box.indoor) continue;
     const one = stepMean(box.history, time, m.step);
     if (!one) continue;
-    const alone = applyBetas(betas, pooled.range, one.x, one.rh, one.temp);
+    const alone = applyBetas(without ?? betas, range, one.x, one.rh, one.temp);
     if (Number.isNaN(alone)) continue;
     keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, bare), alone);
     if (!field || km >= 20) continue;
@@ -202,19 +205,27 @@ export function settlePlaces(m: Memory): void {
   }
 }
 
-export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: ReadonlyMap<string, StationBoxes>): void {
+type AtStations = ReadonlyMap<string, StationBoxes>;
+
+/** The regression of this hour, of each zone by itself. */
+export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: AtStations): void {
+  for (const [zone, list] of Map.groupBy(stations, ([name]) => m.region(name)))
+    stepZone(m, key, time, zone, new Map(list));
+}
+
+function stepZone(m: Memory, key: string, time: EpochMs, zone: string, stations: AtStations): void {
   const pool = m.pool(key);
   const on = pool.pooled ? 'pooled' : 'raw';
   const steps: StationStep[] = [];
   for (const [name, at] of stations) {
     const spot = m.s.stations.get(name) as StationState;
-    const pooled = pool.pooled;
+    const here = pool.pooled && solutionAt(pool.pooled, name);
     const mean = airAt(at, pool.spread);
-    const x = pooled ? applyBetas(pooled.betas, pooled.range, mean.x, mean.rh, mean.temp) : mean.x;
+    const x = here ? applyBetas(here.betas, here.range, mean.x, mean.rh, mean.temp) : mean.x;
     if (!Number.isNaN(x)) steps.push({ station: name, spot: { lat: spot.lat, lon: spot.lon }, x, y: at.y, weight: 1 });
   }
   if (steps.length < MIN_STATIONS) {
-    pool.network = null;
+    pool.networks.delete(zone);
     return;
   }
   const network = fitNetwork(steps, time, on, key);
@@ -230,13 +241,14 @@ export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: Rea
     if (!without) continue;
     const station = m.s.stations.get(series.station) as StationState;
     const ratio = ratioAt(without, station, m.settings);
+    const here = pool.pooled && solutionAt(pool.pooled, series.station);
     const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
     for (const id of series.boxes) {
       const h = m.s.boxes.get(id)?.history;
       const found = h && stepMean(h, time, m.step);
       if (!found) continue;
       const mean = gone === 0 ? found : { ...found, x: undrifted(found.x, gone) };
-      const x = pool.pooled ? applyBetas(pool.pooled.betas, pool.pooled.range, mean.x, mean.rh, mean.temp) : mean.x;
+      const x = here ? applyBetas(here.betas, here.range, mean.x, mean.rh, mean.temp) : mean.x;
       if (Number.isNaN(x)) continue;
       const y = applyNetwork(without, x, ratio.value, 1);
       if (y > 3 * mean.x + 20) continue;
@@ -246,7 +258,6 @@ export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: Rea
     if (series.kind === 'own') pool.quiet.n++;
   }
   trackStep(quantiles, scores);
-  pool.network = network;
   const card = nameModel({
     kind: 'network',
     subject: key,
@@ -260,6 +271,6 @@ export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: Rea
     live: {},
     guards: [],
   });
-  pool.networkId = card.id;
+  pool.networks.set(zone, { network, id: card.id });
   m.s.cards.push(card);
 }

@@ -2,11 +2,13 @@
 import type { CorrectionLevel } from '../../model/observation.ts';
 import { DAY, type EpochMs } from '../../model/time.ts';
 import { stepMean } from './history.ts';
-import type { BoxState, Memory, Series } from './memory.ts';
+import type { BoxState, Memory, NamedPooled, PoolState, Series } from './memory.ts';
+import type { Network } from './network.ts';
 import type { OwnModel } from './own.ts';
-import { applyBetas } from './pooled.ts';
+import { applyBetas, solutionIn, type Solution } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import { OWN_MIN_DAYS, OWN_MIN_PAIRS } from './settings.ts';
+import { isOneZone, NOWHERE } from './zones.ts';
 
 const PUBLISHED = 'barkjohn-2021';
 
@@ -32,17 +34,46 @@ export function baseOf(m: Memory, state: BoxState, series: Series | null, x: num
   const pool = m.s.pools.get(state.pool);
   const pooled = pool?.pooled;
   if (series?.own && pooled && ownServes(m, series)) {
-    const y = applyBetas(series.own.betas, pooled.range, x, rh, temp);
+    const y = applyBetas(series.own.betas, solutionFor(m, state, pooled).range, x, rh, temp);
     if (!Number.isNaN(y)) return { y, level: 'L5', model: series.own.id };
   }
   if (pooled) {
-    const y = applyBetas(pooled.betas, pooled.range, x, rh, temp);
-    if (!Number.isNaN(y)) return { y, level: 'L3', model: pooled.id };
+    const { betas, range, id } = solutionFor(m, state, pooled);
+    const y = applyBetas(betas, range, x, rh, temp);
+    if (!Number.isNaN(y)) return { y, level: 'L3', model: id };
   }
   if (state.plantower && !Number.isNaN(rh)) {
     return { y: barkjohn2021(x, Math.min(rh, 95)), level: 'L2', model: PUBLISHED };
   }
   return { y: NaN, level: '', model: '' };
+}
+
+/** The pooled model as it stands where the box is. */
+export const solutionFor = (m: Memory, state: BoxState, pooled: NamedPooled): Solution & { readonly id: string } =>
+  pooled.zones.length === 0 ? pooled : solutionIn(pooled, zoneOfBox(m, state));
+
+/** Climate zone of a box; of one without a place that of its station, null = none. */
+function zoneOfBox(m: Memory, { box, own }: BoxState): string | null {
+  if (box.lat !== null && box.lon !== null) return m.zoneMap.at(box.lat, box.lon);
+  const series = own.length > 0 ? m.s.series[own.at(-1) as number] : undefined;
+  return m.s.zones.of.get(series?.station ?? '') ?? NOWHERE;
+}
+
+/** Variance of log of what is not known where no station has shown what the air does to a sensor; 0 within a zone. */
+export function betweenZones(m: Memory, state: BoxState): number {
+  const pooled = m.s.pools.get(state.pool)?.pooled;
+  const { lat, lon } = state.box;
+  if (!pooled || lat === null || lon === null || m.s.zones.stations.length === 0) return 0;
+  const zone = m.zoneMap.at(lat, lon);
+  const known = zone !== null && (pooled.zones.length === 0 || pooled.zones.some((z) => z.zone === zone));
+  return known ? 0 : pooled.between;
+}
+
+/** The regression of the hour in the zone of the box. */
+export function networkFor(m: Memory, state: BoxState, pool: PoolState): { network: Network; id: string } | undefined {
+  if (pool.networks.size === 0) return undefined;
+  const zone = isOneZone(m.s.zones) ? NOWHERE : zoneOfBox(m, state);
+  return zone === null ? undefined : pool.networks.get(zone);
 }
 
 /** Own co-location is used when it is long enough and has not lately done worse than the pooled model. */

@@ -4,7 +4,7 @@ import type { Colocation } from '../stage.ts';
 import type { KeptBox } from './box-columns.ts';
 import { lowerBound } from './history.ts';
 import { newGain, PRIOR_SPREAD, type Around, type Gain } from './consensus.ts';
-import type { ModelCard } from './models.ts';
+import type { ModelCard, NamedZone } from './models.ts';
 import type { DayOfContest } from './contest.ts';
 import type { Network, StationStep } from './network.ts';
 import type { OwnModel } from './own.ts';
@@ -19,6 +19,7 @@ import type { Pairing } from './colocation.ts';
 import type { Slides, TownDrift } from './common_drift.ts';
 import type { ModelTurn } from './succession.ts';
 import type { Trial } from './trial.ts';
+import { isOneZone, NO_ZONES, NOWHERE, ZoneMap, type Zones } from './zones.ts';
 
 export interface CorrectionOptions {
   /** Averaging interval of the reference values [ms]. Default one hour. */
@@ -90,7 +91,7 @@ export interface Series {
   slides: Slides | null;
 }
 
-export type NamedPooled = PooledModel & { id: string };
+export type NamedPooled = Omit<PooledModel, 'zones'> & { id: string; zones: readonly NamedZone[] };
 
 export interface PoolState {
   pooled: NamedPooled | null;
@@ -107,8 +108,8 @@ export interface PoolState {
   /** The model of the other kind, and how the two did on pairs that neither had seen, by day. */
   rival: PooledModel | null;
   contest: DayOfContest[];
-  network: Network | null;
-  networkId: string;
+  /** The regression of the hour by climate zone (`Memory.region`), and the id of its card. */
+  networks: Map<string, { readonly network: Network; readonly id: string }>;
   learning: ShortTermLearning;
   /** The same for boxes beside their own station. */
   ownLearning: ShortTermLearning;
@@ -162,6 +163,8 @@ export interface State {
   /** Numbers of the operators' decisions that have been applied. */
   decided: number[];
   recent: Map<string, StationStep[][]>;
+  /** Climate zones of the stations that have pairs, as the last night found them. */
+  zones: Zones;
 }
 
 /** Residuals are taken relative to (KNEE + ŷ): additive in clean air, proportional in dirty air. */
@@ -196,6 +199,7 @@ export class Memory {
     turns: [],
     decided: [],
     recent: new Map(),
+    zones: NO_ZONES,
   };
   /** Forecasts of all stations for the step that is being paired; made again when needed. */
   forecasts: StationForecasts & { key: string } = { key: '', spots: [], values: [], stations: [] };
@@ -206,6 +210,22 @@ export class Memory {
     this.lag = options.lagMs ?? 0;
     this.fitUntil = options.fitUntil ?? Infinity;
     this.s.delay = this.step + this.lag;
+  }
+
+  #zoneMap = new ZoneMap(NO_ZONES);
+  get zoneMap(): ZoneMap {
+    if (this.#zoneMap.zones !== this.s.zones) this.#zoneMap = new ZoneMap(this.s.zones);
+    return this.#zoneMap;
+  }
+
+  /** What stations are compared within: their zone; one for all while there is only one. */
+  region(station: string): string {
+    const { zones } = this.s;
+    if (isOneZone(zones)) return NOWHERE;
+    const known = zones.of.get(station);
+    if (known !== undefined) return known;
+    const { lat, lon } = this.s.stations.get(station) ?? { lat: null, lon: null };
+    return (lat === null || lon === null ? null : this.zoneMap.at(lat, lon)) ?? NOWHERE;
   }
 
   /** By how much a box is sure to have drifted against its neighbours [log of PM2.5 + 3], as the control finds it. */
@@ -227,8 +247,7 @@ export class Memory {
         growth: false,
         rival: null,
         contest: [],
-        network: null,
-        networkId: '',
+        networks: new Map(),
         learning: newLearning(),
         ownLearning: newOwnLearning(),
         fieldXy: 0,

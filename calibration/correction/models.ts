@@ -1,14 +1,16 @@
 /** Immutable models: named by the SHA-256 of what they are, so that a published value can say for ever what made it. */
 import { createHash } from 'node:crypto';
 import type { EpochMs } from '../../model/time.ts';
-import type { Betas, Range } from './pooled.ts';
+import type { Betas, Range, ZoneModel } from './pooled.ts';
 
 /** Changes whenever the same coefficients would give other values. */
 export const CODE_VERSION = '2026-11-22.3';
 
+export type NamedZone = ZoneModel & { readonly id: string };
+
 export interface ModelCard {
   readonly id: string;
-  readonly kind: 'pooled' | 'own' | 'network' | 'published';
+  readonly kind: 'pooled' | 'zone' | 'own' | 'network' | 'published';
   /** What it is for: pool key, box, … */
   readonly subject: string;
   readonly madeAt: EpochMs;
@@ -27,6 +29,9 @@ export interface ModelCard {
   /** Covariates are held within these, and what boxes at each station would get if it were not there: with them the model can be put back. */
   readonly range?: Range;
   readonly without?: Readonly<Record<string, Betas>>;
+  /** Of a pooled model: as it stands in each climate zone, by the id of a card of its own; none when all stations are of one zone. */
+  readonly zones?: readonly NamedZone[];
+  readonly between?: number;
   readonly guards: readonly string[];
 }
 
@@ -48,6 +53,8 @@ export interface PutBackModel {
   readonly coefficients: Betas;
   readonly range: Range;
   readonly without: Readonly<Record<string, Betas>>;
+  readonly zones?: readonly NamedZone[];
+  readonly between?: number;
   readonly scale: number;
   readonly pairs: number;
   readonly stations: readonly string[];
@@ -71,3 +78,23 @@ export function nameModel(card: Omit<ModelCard, 'id'>): ModelCard {
     .slice(0, 16);
   return { id, ...card };
 }
+
+/** The card of a pooled model as it stands in one climate zone; `subject` says `plantower @ NJH`: the type, and the station in the middle. */
+export const nameZone = (
+  zone: ZoneModel,
+  pooled: Pick<ModelCard, 'subject' | 'madeAt' | 'from' | 'to' | 'scale'>,
+): ModelCard =>
+  nameModel({
+    kind: 'zone',
+    subject: `${pooled.subject} @ ${zone.zone === '' ? 'no place' : zone.zone}`,
+    madeAt: pooled.madeAt,
+    from: pooled.from,
+    to: pooled.to,
+    pairs: zone.pairs,
+    stations: zone.stations,
+    coefficients: zone.betas,
+    scale: pooled.scale,
+    live: {},
+    range: zone.range,
+    guards: [],
+  });

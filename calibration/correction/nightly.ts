@@ -7,10 +7,10 @@ import { forget, lowerBound, type History } from './history.ts';
 import { ended } from './levels.ts';
 import { median } from './linear.ts';
 import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
-import { nameModel } from './models.ts';
+import { nameModel, nameZone, type ModelCard } from './models.ts';
 import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { takeIn } from './pairing.ts';
-import { boundsGrow, errorsOnOtherDays, fitPooled, type Pairs, type PooledModel } from './pooled.ts';
+import { boundsGrow, errorsOnOtherDays, fitPooled, solutionAt, type Pairs, type PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
 import { logOf, PRIOR_SPREAD } from './consensus.ts';
@@ -18,6 +18,7 @@ import { spotDistance } from './spatial.ts';
 import { newLearning, newOwnLearning } from './short_term.ts';
 import { settleTrials, succeed } from './succession.ts';
 import { newTrial, TRIAL, verdict } from './trial.ts';
+import { zonesOf } from './zones.ts';
 
 /** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */
 export function nextFit(m: Memory, now: EpochMs): EpochMs {
@@ -52,14 +53,20 @@ export function fitNight(m: Memory, now: EpochMs): void {
     byPool.set(series.pool, list);
   }
   const apart = stationsApart(m);
+  s.zones = zonesOf(s.zones, stationsWithPairs(m));
+  const zoneOf = s.zones.of;
   for (const [key, list] of byPool) {
     const pool = m.pool(key);
     const own = list.filter((x) => x.kind === 'own' && x.time.length > 0);
     const ownStations = new Set(own.map((x) => x.station));
+    const ownIn = Map.groupBy(ownStations, (station) => m.region(station));
     const used = list
       .filter(
         (x) =>
-          x.kind === 'own' || (ownStations.size < 3 && !ownStations.has(x.station) && townOf(m, pool, x.station) === 0),
+          x.kind === 'own' ||
+          ((ownIn.get(m.region(x.station))?.length ?? 0) < 3 &&
+            !ownStations.has(x.station) &&
+            townOf(m, pool, x.station) === 0),
       )
       .map((x) => ({ ...x, weight: x.kind === 'own' ? 1 : 0.3 }));
     const newest = Math.max(...used.map((x) => x.time.at(-1) ?? -Infinity));
@@ -75,27 +82,27 @@ export function fitNight(m: Memory, now: EpochMs): void {
       ownHalfLifeMs: m.settings.ownHalfLifeMs + 3 * silent,
       growth: pool.growth,
     };
-    const pooled = fitPooled(key, used, newest, correlated, settings, apart);
+    const pooled = fitPooled(key, used, newest, correlated, settings, apart, zoneOf);
     if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
-    const { without, range, betas, validation, ...rest } = pooled;
+    const { without, range, betas, validation, zones, between, ...rest } = pooled;
+    const facts = { subject: key, madeAt: now, from: rest.from, to: rest.to, scale: rest.scale };
+    const zoneCards = zones.map((zone) => nameZone(zone, facts));
+    const namedZones = zones.map((zone, i) => ({ ...zone, id: (zoneCards[i] as ModelCard).id }));
     const card = nameModel({
       kind: 'pooled',
-      subject: key,
-      madeAt: now,
-      from: rest.from,
-      to: rest.to,
+      ...facts,
       pairs: rest.pairs,
       stations: rest.stations,
       coefficients: betas,
-      scale: rest.scale,
       live: {},
       guards: rest.guards,
       validation: validation ?? errorsOnOtherDays(key, used, newest, correlated, settings),
       range,
       without,
+      ...(zones.length > 0 ? { zones: namedZones, between } : {}),
     });
-    s.cards.push(card);
-    const named = { ...pooled, id: card.id };
+    s.cards.push(card, ...zoneCards);
+    const named = { ...pooled, id: card.id, zones: namedZones };
     const atOnce =
       otherKind ||
       silent > 0 ||
@@ -105,14 +112,15 @@ export function fitNight(m: Memory, now: EpochMs): void {
       pooled.liars.join() !== pool.doubted.join() ||
       (pooled.days < TRIAL.young && !pool.putBack);
     succeed(m, key, pool, named, atOnce, now);
-    pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth }, apart);
+    pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth }, apart, zoneOf);
     doubt(pool, pooled.liars, list);
     if (repaired.has(key)) forgetScores(pool);
     pool.spread = spreads(m, own, now);
     pool.common = common(m, own, pool.spread);
     watchTowns(m, key, pool);
+    const baseAt = (x: Series): PooledModel => ({ ...pooled, betas: solutionAt(pooled, x.station).betas });
     const fit = (x: Series, by: CorrectionSettings): OwnModel | null =>
-      fitOwn({ ...x, weight: 1 }, pooled, correlated, by, boundsGrow(key));
+      fitOwn({ ...x, weight: 1 }, baseAt(x), correlated, by, boundsGrow(key));
     // Once a co-location has ended, its last weeks count for no more than its first ones.
     const lasting = (was: OwnModel, x: Series): OwnModel => {
       if (was.whole || !ended(m, x, now)) return was;
@@ -122,7 +130,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       if (pool.doubted.includes(x.station)) continue;
       const model =
         silent === 0 && x.own && x.own.to === x.time.at(-1)
-          ? carryOwn(lasting(x.own, x), pooled, now, settings)
+          ? carryOwn(lasting(x.own, x), baseAt(x), now, settings)
           : fit(x, settings);
       if (!model) continue;
       const e = x.errors;
@@ -155,6 +163,19 @@ export function fitNight(m: Memory, now: EpochMs): void {
   }
 }
 
+/** A station without a place is where its box is. */
+function stationsWithPairs(m: Memory): { id: string; lat: number | null; lon: number | null }[] {
+  const found = new Map<string, { id: string; lat: number | null; lon: number | null }>();
+  for (const { station, kind, boxes, time } of m.s.series) {
+    if (time.length === 0 || found.has(station)) continue;
+    const at = m.s.stations.get(station);
+    const box = kind === 'own' ? m.s.boxes.get(boxes[0] as string)?.box : undefined;
+    const { lat, lon } = at?.lat != null ? at : (box ?? { lat: null, lon: null });
+    found.set(station, { id: station, lat, lon });
+  }
+  return [...found.values()];
+}
+
 /** Steps looked at, one in three, and how many stations how far away are asked. */
 const APART = { steps: 240, stride: 3, around: 6, km: 50, least: 20 };
 
@@ -184,6 +205,10 @@ function stationsApart(m: Memory): Map<string, number> {
   return out;
 }
 
+function* pairsIn<T>(list: readonly T[]): Generator<[T, T]> {
+  for (const [i, a] of list.entries()) for (const b of list.slice(i + 1)) yield [a, b];
+}
+
 /** How far boxes of one type, and places, persistently differ (variances of log-ratios), by boxes beside stations and by the stations. */
 function spreads(m: Memory, own: readonly Series[], now: EpochMs): { box: number; place: number } {
   let [box, boxes] = [PRIOR_SPREAD.box * PRIOR_SPREAD.boxes, PRIOR_SPREAD.boxes];
@@ -193,9 +218,10 @@ function spreads(m: Memory, own: readonly Series[], now: EpochMs): { box: number
     boxes++;
   }
   let [place, places] = [PRIOR_SPREAD.place * PRIOR_SPREAD.places, PRIOR_SPREAD.places];
-  const stations = [...m.s.stations.values()].filter((s) => s.time.length >= 48).slice(0, 40);
-  for (const [i, a] of stations.entries()) {
-    for (const b of stations.slice(i + 1)) {
+  const known = [...m.s.stations.values()].filter((s) => s.time.length >= 48);
+  for (const stations of Map.groupBy(known, (s) => m.region(s.id)).values()) {
+    stations.splice(40);
+    for (const [a, b] of pairsIn(stations)) {
       if (spotDistance(a, b) > 20) continue;
       let sum = 0;
       let n = 0;

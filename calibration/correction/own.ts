@@ -6,7 +6,7 @@ import type { EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
 import { dot, fitRobust, newRows } from './linear.ts';
 import { varianceWeight, type Betas, type Pairs, type PooledModel } from './pooled.ts';
-import type { CorrectionSettings } from './settings.ts';
+import { OWN_GROWTH, type CorrectionSettings } from './settings.ts';
 
 export interface OwnModel {
   readonly betas: Betas;
@@ -30,7 +30,7 @@ const MAX_ROWS = 1500;
 /** @param grow whether Huber's bounds grow with the concentration (`boundsGrow`) */
 export function fitOwn(
   pairs: Pairs,
-  pooled: PooledModel,
+  pooled: Pick<PooledModel, 'betas' | 'scale'>,
   correlated: number,
   settings: CorrectionSettings,
   grow = false,
@@ -81,7 +81,7 @@ export function fitOwn(
       for (let k = 1; k < p; k++) rows.x[i * p + k] = (rows.x[i * p + k] as number) - (means[k] as number);
     }
     const spread = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
-    if (settings.growth && set !== 'P') spread.push(0.15);
+    if (settings.growth && set !== 'P') spread.push(OWN_GROWTH);
     const prior = { mean: spread.map(() => 0), spread };
     const fit = fitRobust(rows, prior, settings.huber, 1, betas.PRT ? 1 : 3, grow ? spreads : null);
     if (!fit) continue;
@@ -110,7 +110,12 @@ export function fitOwn(
  * season goes on, and fades slowly as boxes age. What it says of the mean of its days lasts longer than what it says of how the box
  * follows level, humidity and temperature: that was learnt in one season.
  */
-export function carryOwn(own: OwnModel, pooled: PooledModel, now: EpochMs, settings: CorrectionSettings): OwnModel {
+export function carryOwn(
+  own: OwnModel,
+  pooled: Pick<PooledModel, 'betas'>,
+  now: EpochMs,
+  settings: CorrectionSettings,
+): OwnModel {
   const age = Math.max(0, now - own.to);
   const faded = 0.5 ** (age / settings.endedHalfLifeMs);
   const slopes = 0.5 ** (age / settings.endedSlopesHalfLifeMs);

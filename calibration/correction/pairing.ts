@@ -66,9 +66,9 @@ function pairOf(series: Series, means: readonly StepMean[]): StepMean | null {
 
 function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, number>): void {
   const pending: { series: Series; residual: number; base: number }[] = [];
-  // Types of which no box stands beside a station learn from those near one.
+  // Types of which no box stands beside a station of a zone learn from those near one.
   const ownSeries = m.s.series.filter((s) => s.kind === 'own');
-  const beside = new Set(ownSeries.map((s) => s.pool));
+  const beside = new Set(ownSeries.map((s) => `${s.pool}\n${m.region(s.station)}`));
   const atStation = Map.groupBy(ownSeries, (s) => `${s.pool}\n${s.station}`);
   const asOf = time - m.s.delay;
   const dense = new Map<string, Map<string, StationBoxes>>();
@@ -112,7 +112,7 @@ function pairStep(m: Memory, time: EpochMs, reference: ReadonlyMap<string, numbe
         (s) => s.boxes[0] !== series.boxes[0],
       );
       learnFrom(m, series, state, pool, time, asOf, y, mean, residual, base.y, others);
-    } else if (!beside.has(series.pool)) learnNear(m, series, time, asOf, y, mean);
+    } else if (!beside.has(`${series.pool}\n${m.region(series.station)}`)) learnNear(m, series, time, asOf, y, mean);
   }
   for (const { series, residual, base } of pending) {
     // An hour of maintenance must not be carried into the next ones.

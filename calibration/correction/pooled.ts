@@ -14,7 +14,9 @@ import {
   type Rows,
 } from './linear.ts';
 import type { Validation } from './models.ts';
-import { SETTINGS, type CorrectionSettings } from './settings.ts';
+import { OWN_GROWTH, SETTINGS, type CorrectionSettings } from './settings.ts';
+import { fitZones } from './zone_models.ts';
+import { NOWHERE } from './zones.ts';
 
 export interface Pairs {
   readonly station: string;
@@ -29,8 +31,22 @@ export interface Pairs {
 
 export type Betas = Partial<Record<FeatureSet, number[]>>;
 
+/** The pooled model as it stands in one climate zone. */
+export interface ZoneModel {
+  /** The station in its middle; '' = all that have no place. */
+  readonly zone: string;
+  readonly betas: Betas;
+  readonly range: Range;
+  readonly stations: readonly string[];
+  readonly pairs: number;
+}
+
 export interface PooledModel {
   readonly betas: Betas;
+  /** None when all stations are of one zone. */
+  readonly zones: readonly ZoneModel[];
+  /** Variance of log of levels between zones: what is not known of a place in none of them. */
+  readonly between: number;
   /** The same without one station: what a box there would get if it had no station. */
   readonly without: Readonly<Record<string, Betas>>;
   readonly scale: number;
@@ -59,6 +75,9 @@ const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 const FLOOR = 1.5;
 /** A line in four coefficients gains nothing from more; larger sets are thinned evenly. */
 const MAX_ROWS = 10_000;
+
+/** What is taken for known of the variance between zones [log²], and how many zones that is worth: 20 %, as fixed equations differ (note §2.1). */
+export const BETWEEN = { variance: 0.04, worth: 2 };
 
 /** Slopes a sensor class can have: outside, the data are no co-location (calibration note §8.3). */
 const slopeRange = (pool: string): readonly [number, number] =>
@@ -93,7 +112,10 @@ export const varianceWeight = (x: number, settings: CorrectionSettings): number 
  */
 export const boundsGrow = (pool: string): boolean => !pool.startsWith('plantower');
 
-/** @param apart log-ratio of each station to those around it, where there are two or more */
+/**
+ * @param apart log-ratio of each station to those around it, where there are two or more
+ * @param zoneOf climate zone of each station
+ */
 export function fitPooled(
   pool: string,
   series: readonly Pairs[],
@@ -101,10 +123,11 @@ export function fitPooled(
   correlated: number,
   settings: CorrectionSettings,
   apart: ReadonlyMap<string, number> = new Map(),
+  zoneOf: ReadonlyMap<string, string> = new Map(),
 ): PooledModel | null {
-  const all = fitOnce(pool, series, now, correlated, settings);
+  const all = fitOnce(pool, series, now, correlated, settings, zoneOf);
   if (!all) return null;
-  const liars = outliers(all, series, apart);
+  const liars = outliers(all, series, apart, zoneOf);
   if (liars.size === 0) return all;
   const honest = fitOnce(
     pool,
@@ -112,6 +135,7 @@ export function fitPooled(
     now,
     correlated,
     settings,
+    zoneOf,
   );
   return (
     honest && {
@@ -128,6 +152,7 @@ function fitOnce(
   now: EpochMs,
   correlated: number,
   settings: CorrectionSettings,
+  zoneOf: ReadonlyMap<string, string> = new Map(),
 ): PooledModel | null {
   const total = series.reduce((sum, s) => sum + s.time.length, 0);
   if (total === 0) return null;
@@ -140,16 +165,18 @@ function fitOnce(
     PRT: newRows(featureCount('PRT', settings)),
   };
   const stationOf: Record<FeatureSet, string[]> = { P: [], PR: [], PRT: [] };
-  const xs: number[] = [];
-  const ys: number[] = [];
-  const rhs: number[] = [];
-  const temps: number[] = [];
+  const seen = newSeen();
+  const seenIn = new Map<string, Seen>();
+  const newestIn = new Map<string, EpochMs>();
   const days = new Set<number>();
   let from = Infinity;
   let to = -Infinity;
   for (const s of series) {
     // Boxes that share a station share its noise: two boxes are not two places.
     const share = s.weight / Math.sqrt(perStation.get(s.station) ?? 1) / correlated;
+    const zone = zoneOf.get(s.station) ?? NOWHERE;
+    const here = seenIn.get(zone) ?? newSeen();
+    seenIn.set(zone, here);
     for (let i = 0; i < s.time.length; i += stride) {
       const time = s.time[i] as number;
       const x = s.x[i] as number;
@@ -169,19 +196,22 @@ function fitOnce(
         into.n++;
         stationOf[set].push(s.station);
       }
-      xs.push(x);
-      ys.push(y);
-      if (!Number.isNaN(rh)) rhs.push(rh);
-      if (!Number.isNaN(temp)) temps.push(temp);
+      see(seen, x, y, rh, temp);
+      see(here, x, y, rh, temp);
+      newestIn.set(zone, Math.max(newestIn.get(zone) ?? -Infinity, time));
       days.add(Math.floor(time / 86_400_000));
       from = Math.min(from, time);
       to = Math.max(to, time);
     }
   }
-  if (xs.length === 0) return null;
+  if (seen.x.length === 0) return null;
   const betas: Betas = {};
   const without: Record<string, Betas> = {};
   const guards: string[] = [];
+  const inZones = new Map<string, Betas>();
+  let between = BETWEEN.variance;
+  // What a silent zone has shown stands while others go on: its pairs are old against its own newest.
+  const since = (zone: string): number => 2 ** ((now - (newestIn.get(zone) ?? now)) / settings.pooledHalfLifeMs);
   const [lowest, highest] = slopeRange(pool);
   let scale = FLOOR;
   const stations = [...perStation.keys()];
@@ -224,10 +254,33 @@ function fitOnce(
       const beta = solve(rest, prior, fit.scale);
       if (beta) (without[name] ??= {})[set] = beta;
     }
+    const spread: number[] = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
+    if (settings.growth && set !== 'P') spread.push(OWN_GROWTH);
+    const zones = fitZones(r, stationOf[set], zoneOf, fit.beta, prior, spread, settings.huber, FLOOR, since, spreads);
+    if (!zones) continue;
+    if (inZones.size === 0) {
+      const squares = zones.apart.reduce((sum, d) => sum + d * d, BETWEEN.variance * BETWEEN.worth);
+      between = squares / (BETWEEN.worth + zones.apart.length);
+    }
+    for (const [name, beta] of zones.zones) {
+      const steep = beta[1] as number;
+      if (steep >= lowest && steep <= highest) inZones.set(name, { ...inZones.get(name), [set]: beta });
+      else guards.push(`${set}: slope ${steep.toFixed(3)} in zone ${name} outside ${lowest}–${highest}`);
+    }
+    for (const [name, beta] of zones.without)
+      if (inZones.get(zoneOf.get(name) ?? NOWHERE)?.[set]) (without[name] ??= {})[set] = beta;
   }
   if (Object.keys(betas).length === 0) return null;
   return {
     betas,
+    zones: [...inZones].map(([zone, of]) => ({
+      zone,
+      betas: { ...betas, ...of },
+      range: rangeOf(seenIn.get(zone) ?? seen),
+      stations: stations.filter((name) => (zoneOf.get(name) ?? NOWHERE) === zone),
+      pairs: seenIn.get(zone)?.x.length ?? 0,
+    })),
+    between,
     without,
     scale,
     pairs: total,
@@ -235,12 +288,7 @@ function fitOnce(
     stations,
     from,
     to,
-    range: {
-      xMax: quantile(xs, 0.995),
-      yMax: Math.max(...sample(ys)),
-      rh: rhs.length > 0 ? [quantile(rhs, 0.01), quantile(rhs, 0.99)] : [0, 100],
-      temp: temps.length > 0 ? [quantile(temps, 0.01), quantile(temps, 0.99)] : [-40, 60],
-    },
+    range: rangeOf(seen),
     guards,
     liars: [],
     validation: stations.length < 2 ? null : validate(rows, stationOf, without, betas),
@@ -248,6 +296,45 @@ function fitOnce(
 }
 
 const tidy = (v: number): number => Math.round(v * 1000) / 1000;
+
+/** Inputs and reference of the rows of a fit; humidity and temperature where there are any. */
+interface Seen {
+  readonly x: number[];
+  readonly y: number[];
+  readonly rh: number[];
+  readonly temp: number[];
+}
+
+const newSeen = (): Seen => ({ x: [], y: [], rh: [], temp: [] });
+
+function see(into: Seen, x: number, y: number, rh: number, temp: number): void {
+  into.x.push(x);
+  into.y.push(y);
+  if (!Number.isNaN(rh)) into.rh.push(rh);
+  if (!Number.isNaN(temp)) into.temp.push(temp);
+}
+
+const rangeOf = ({ x, y, rh, temp }: Seen): Range => ({
+  xMax: quantile(x, 0.995),
+  yMax: Math.max(...sample(y)),
+  rh: rh.length > 0 ? [quantile(rh, 0.01), quantile(rh, 0.99)] : [0, 100],
+  temp: temp.length > 0 ? [quantile(temp, 0.01), quantile(temp, 0.99)] : [-40, 60],
+});
+
+/** Coefficients and what they were fitted on. */
+export type Solution = Pick<PooledModel, 'betas' | 'range'>;
+
+/** The pooled model as it stands in a zone; null = the box is in none. */
+export function solutionIn<M extends PooledModel>(model: M, zone: string | null): M | M['zones'][number] {
+  if (zone === null || model.zones.length === 0) return model;
+  return model.zones.find((z) => z.zone === zone) ?? model;
+}
+
+/** The same beside a station, and what a box there would get without it. */
+export function solutionAt(model: PooledModel, station: string): Solution & { readonly without: Betas | undefined } {
+  const { betas, range } = model.zones.find((z) => z.stations.includes(station)) ?? model;
+  return { betas, range, without: model.without[station] };
+}
 
 /** Every station by the solution that has not seen it, over the rows of the fit; weights only thin, they do not judge. */
 function validate(
@@ -383,6 +470,8 @@ interface Judged {
 }
 /** Log-ratio that no difference of places or boxes explains. */
 const LEAST = 0.5;
+/** … nor another climate: a station alone in its zone is believed as it would be alone in the world, but for wrong units. */
+const ELSEWHERE = Math.log(10);
 /** Judged by the latest pairs of each series: a station may begin to lie at any time, and may be put right. */
 const LATEST = 240;
 /** A station that hardly follows its boxes, where stations elsewhere do, over so many pairs, speaks of something else. */
@@ -390,10 +479,15 @@ const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
 
 /**
  * Stations whose pairs lie far from all others, by their median log-ratio to the common model: a scale or unit error, a dead
- * analyser, a box in a cupboard. Needs four stations, or three of which two agree closely. A station that does not move with its
+ * analyser, a box in a cupboard. Needs four stations of a zone, or three of which two agree closely. A station that does not move with its
  * boxes while the others do is known among three.
  */
-function outliers(model: PooledModel, series: readonly Pairs[], apart: ReadonlyMap<string, number>): Set<string> {
+function outliers(
+  model: PooledModel,
+  series: readonly Pairs[],
+  apart: ReadonlyMap<string, number>,
+  zoneOf: ReadonlyMap<string, string>,
+): Set<string> {
   const pairs = new Map<string, { ratio: number[]; box: number[]; station: number[] }>();
   for (const s of series) {
     const of = pairs.get(s.station) ?? { ratio: [], box: [], station: [] };
@@ -412,32 +506,47 @@ function outliers(model: PooledModel, series: readonly Pairs[], apart: ReadonlyM
   const judged = [...pairs]
     .filter(([, of]) => of.ratio.length >= 20)
     .map(([name, of]) => ({ name, ratio: median(of.ratio) }));
-  if (judged.length >= MIN_TO_JUDGE) {
-    const middle = median(judged.map((j) => j.ratio));
-    const spread = 1.4826 * median(judged.map((j) => Math.abs(j.ratio - middle)));
-    for (const j of judged) if (Math.abs(j.ratio - middle) > Math.max(LEAST, 4 * spread)) liars.add(j.name);
-  }
-  if (judged.length === 3) {
-    const [low, middle, high] = judged.toSorted((a, b) => a.ratio - b.ratio) as [Judged, Judged, Judged];
-    const [odd, gap, others] =
-      high.ratio - middle.ratio > middle.ratio - low.ratio
-        ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
-        : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
-    if (gap > OF_THREE.apart && others < Math.max(OF_THREE.agree, 0.4 * gap)) liars.add(odd.name);
+  const zoneOfStation = (name: string): string => zoneOf.get(name) ?? NOWHERE;
+  const byZone = Map.groupBy(judged, (j) => zoneOfStation(j.name));
+  for (const list of byZone.values()) {
+    if (list.length >= MIN_TO_JUDGE) for (const name of farFrom(list, list, LEAST)) liars.add(name);
+    else if (list.length === 3) {
+      const [low, middle, high] = list.toSorted((a, b) => a.ratio - b.ratio) as [Judged, Judged, Judged];
+      const [odd, gap, others] =
+        high.ratio - middle.ratio > middle.ratio - low.ratio
+          ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
+          : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
+      if (gap > OF_THREE.apart && others < Math.max(OF_THREE.agree, 0.4 * gap)) liars.add(odd.name);
+    } else if (judged.length >= MIN_TO_JUDGE) {
+      // One or two in a zone may differ from all others because the air does; two that agree are believed.
+      const [a, b] = list as [Judged, Judged | undefined];
+      if (b && Math.abs(a.ratio - b.ratio) < OF_THREE.agree) continue;
+      for (const name of farFrom(list, judged, ELSEWHERE)) liars.add(name);
+    }
   }
   for (const j of judged) {
     const among = apart.get(j.name) ?? 0;
-    const beside = j.ratio - median(judged.filter((o) => o !== j).map((o) => o.ratio));
+    const here = (byZone.get(zoneOfStation(j.name)) ?? []).filter((o) => o !== j);
+    const beside = j.ratio - median((here.length > 0 ? here : judged.filter((o) => o !== j)).map((o) => o.ratio));
     // Neither the air of its place (its box would see it) nor its box (other stations would not) explains both.
     if (Math.abs(among) > TWICE.stations && beside * Math.sign(among) > TWICE.boxes) liars.add(j.name);
   }
   const moves = [...pairs]
     .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)
     .map(([name, of]) => ({ name, r: correlation(of.box, of.station) }));
-  if (moves.length >= FOLLOWS.stations && median(moves.map((m) => m.r)) > FOLLOWS.others) {
-    for (const m of moves) if (m.r < FOLLOWS.least) liars.add(m.name);
+  for (const list of Map.groupBy(moves, (m) => zoneOfStation(m.name)).values()) {
+    const among = list.length >= FOLLOWS.stations ? list : moves;
+    if (among.length < FOLLOWS.stations || median(among.map((m) => m.r)) <= FOLLOWS.others) continue;
+    for (const m of list) if (m.r < FOLLOWS.least) liars.add(m.name);
   }
   return liars;
+}
+
+/** Those of `list` that lie far from the middle of `all`. */
+function farFrom(list: readonly Judged[], all: readonly Judged[], least: number): string[] {
+  const middle = median(all.map((j) => j.ratio));
+  const spread = 1.4826 * median(all.map((j) => Math.abs(j.ratio - middle)));
+  return list.filter((j) => Math.abs(j.ratio - middle) > Math.max(least, 4 * spread)).map((j) => j.name);
 }
 
 const logOf = (v: number): number => Math.log(Math.max(0, v) + 3);

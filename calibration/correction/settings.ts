@@ -68,3 +68,5 @@ export const YOUNG_PAIRS = 48;
 /** History of box readings kept for pairing and for the scan of clocks. */
 export const HISTORY_MS = 45 * DAY;
 export const FIT_HOUR = 3 * HOUR;
+/** Prior standard deviation of the share of growth (contest.ts) of a box, or a zone, around the pooled one. */
+export const OWN_GROWTH = 0.15;

@@ -2,6 +2,7 @@
 import { DAY, type EpochMs } from '../../model/time.ts';
 import type { Memory, NamedPooled, PoolState } from './memory.ts';
 import type { PutBackModel } from './models.ts';
+import { BETWEEN } from './pooled.ts';
 import { comesBack, newTrial, TRIAL, trialErrors, verdict, type Trial } from './trial.ts';
 
 /** Something happened between the models of a type of sensor. */
@@ -138,7 +139,20 @@ export function decideByHand(m: Memory, decisions: readonly ModelDecision[], now
     const pool = m.pool(d.pool);
     const before = pool.pooled?.id ?? '';
     if (d.model) {
-      const { id, coefficients, range, without, scale, pairs, stations, guards, from, to } = d.model;
+      const {
+        id,
+        coefficients,
+        range,
+        without,
+        zones = [],
+        between = BETWEEN.variance,
+        scale,
+        pairs,
+        stations,
+        guards,
+        from,
+        to,
+      } = d.model;
       const days = Math.max(1, Math.round((to - from) / DAY));
       install(
         pool,
@@ -147,6 +161,8 @@ export function decideByHand(m: Memory, decisions: readonly ModelDecision[], now
           betas: coefficients,
           range,
           without,
+          zones,
+          between,
           scale,
           pairs,
           days,
