@@ -26,6 +26,8 @@ export interface StageBox {
   /** Unclaimed boxes are corrected but never used for fitting. */
   readonly trusted: boolean;
   readonly exposure: 'outdoor' | 'indoor' | 'mobile' | 'unknown';
+  /** First heard of [ms], kept to the day: its sensor is at least so old, wherever it has hung since. Absent = not known. */
+  readonly since?: EpochMs;
 }
 
 export interface StageStation {

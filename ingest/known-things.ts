@@ -2,7 +2,7 @@
  * What readings need of all boxes and stations of the registry, in columns: about 100 bytes each, and no query for a box that is known.
  * Read in one go at the start (a query for each of a million boxes would take half a minute of the first minute), kept by what changes.
  */
-import type { EpochMs } from '../model/time.ts';
+import { DAY, type EpochMs } from '../model/time.ts';
 import type { Registry, Thing, ThingLine } from '../registry/registry.ts';
 
 /** Changes that are taken one by one; past it the whole roll is read again. */
@@ -30,7 +30,7 @@ export interface Traits {
   readonly exposure: Thing['exposure'];
 }
 
-type Column = Uint8Array | Uint32Array | Int32Array | Float64Array;
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 function longer<T extends Column>(array: T, length: number): T {
   const out = new (array.constructor as new (n: number) => T)(length);
   out.set(array);
@@ -43,6 +43,13 @@ function hashOf(id: string): number {
   for (let i = 0; i < id.length; i++) h = Math.imul(h ^ id.charCodeAt(i), 0x01000193);
   return h >>> 0;
 }
+
+/**
+ * Since when a thing is known [ms], to the day: since it is in the registry, or since its readings, which may be older, have put it somewhere.
+ * A move does not make it young.
+ */
+export const sinceOf = (createdAt: EpochMs, placedFrom: EpochMs): EpochMs =>
+  Math.min(0xffff, Math.max(0, Math.floor(Math.min(createdAt, placedFrom) / DAY))) * DAY;
 
 export class KnownThings {
   readonly #registry: Registry;
@@ -60,6 +67,8 @@ export class KnownThings {
   #lat = new Float64Array(FIRST);
   #lon = new Float64Array(FIRST);
   #from = new Float64Array(FIRST);
+  /** Day since 1970. */
+  #since = new Uint16Array(FIRST);
   readonly #words: Traits[] = [];
   readonly #wordAt = new Map<string, number>();
 
@@ -138,6 +147,10 @@ export class KnownThings {
   placedFrom(num: number): EpochMs {
     return this.#from[num] as number;
   }
+  /** First heard of, to the day. */
+  since(num: number): EpochMs {
+    return (this.#since[num] as number) * DAY;
+  }
   traits(num: number): Traits {
     return this.#words[this.#traits[num] as number] as Traits;
   }
@@ -182,6 +195,7 @@ export class KnownThings {
     this.#lat[num] = t.lat ?? NaN;
     this.#lon[num] = t.lon ?? NaN;
     this.#from[num] = t.lat === null ? NaN : t.placedFrom;
+    this.#since[num] = sinceOf(t.createdAt, t.lat === null ? Infinity : t.placedFrom) / DAY;
   }
 
   /** A new id; ids never change. */
@@ -207,6 +221,7 @@ export class KnownThings {
     this.#lat = longer(this.#lat, length);
     this.#lon = longer(this.#lon, length);
     this.#from = longer(this.#from, length);
+    this.#since = longer(this.#since, length);
   }
 
   #idOf(num: number): string {

@@ -7,7 +7,7 @@ import type { DecodedReading } from './decoder.ts';
 import type { EpochMs } from '../model/time.ts';
 import { distanceM } from '../model/geo.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
-import { KnownThings, type KnownThing } from './known-things.ts';
+import { KnownThings, sinceOf, type KnownThing } from './known-things.ts';
 
 export type { KnownThing } from './known-things.ts';
 
@@ -72,6 +72,7 @@ export const stageBox = (t: Thing): StageBox => ({
   field: t.field,
   trusted: t.claimed,
   exposure: t.exposure,
+  since: sinceOf(t.createdAt, t.place?.from ?? Infinity),
 });
 
 function grown<T extends Int32Array | Float64Array>(array: T, length: number): T {
@@ -121,6 +122,7 @@ export function thingDirectory(registry: Registry, stage: CalibrationStage, maxU
         field,
         trusted: known.isClaimed(num),
         exposure,
+        since: known.since(num),
       };
       const told = hash32(JSON.stringify([box, kind]));
       if (columns.told[num] !== told) {

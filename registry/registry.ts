@@ -111,6 +111,7 @@ export interface ThingLine {
   readonly claimed: boolean;
   readonly retired: boolean;
   readonly paused: boolean;
+  readonly createdAt: EpochMs;
 }
 
 export interface ThingQuery {

@@ -43,7 +43,7 @@ export interface RegistryOptions {
   readonly mapped?: number;
 }
 
-const ROLL = 'num, id, kind, lat, lon, place_from, sensors, field, exposure, claimed, retired, paused';
+const ROLL = 'num, id, kind, lat, lon, place_from, sensors, field, exposure, claimed, retired, paused, created_at';
 
 /** Past this many boxes in a bbox, walking all boxes in order of number finds a page sooner than sorting what the R*-tree gives. */
 const AREA_LIMIT = 20_000;
@@ -293,7 +293,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
     roll(after, limit) {
       return select('num > ? ORDER BY num LIMIT ?', ROLL)
         .all(after, limit)
-        .map(([num, id, kind, lat, lon, from, sensors, field, exposure, claimed, retired, paused]) => ({
+        .map(([num, id, kind, lat, lon, from, sensors, field, exposure, claimed, retired, paused, createdAt]) => ({
           num: num as number,
           id: id as string,
           kind: kind as ThingKind,
@@ -306,6 +306,7 @@ export function openRegistry(path: string, options: RegistryOptions = {}): Regis
           claimed: claimed === 1,
           retired: retired === 1,
           paused: paused === 1,
+          createdAt: createdAt as number,
         }));
     },
     inArea: (bbox) => inArea(bbox),

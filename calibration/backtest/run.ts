@@ -60,19 +60,20 @@ export function runBacktest(input: BacktestInput, options: BacktestOptions): Bac
     ...(options.settings ? { settings: options.settings } : {}),
   });
   const known = new Map(input.boxes.map((b) => [b.id, b]));
-  const boxes: StageBox[] = readings.boxes.map(
-    (id, i) =>
-      known.get(id) ?? {
-        id,
-        num: input.boxes.length + i + 1,
-        lat: null,
-        lon: null,
-        sensor: '',
-        field: '',
-        trusted: true,
-        exposure: 'unknown',
-      },
-  );
+  const first = firstTimes(readings);
+  const boxes: StageBox[] = readings.boxes.map((id, i) => ({
+    ...(known.get(id) ?? {
+      id,
+      num: input.boxes.length + i + 1,
+      lat: null,
+      lon: null,
+      sensor: '',
+      field: '',
+      trusted: true,
+      exposure: 'unknown',
+    }),
+    since: first[i] as number,
+  }));
   const numOf = new Map(boxes.map((b) => [b.id, b.num]));
   for (const station of [...input.stations].sort((a, b) => (a.id < b.id ? -1 : 1))) stage.setStation(station);
   for (const box of [...boxes].sort((a, b) => (a.id < b.id ? -1 : 1))) stage.setBox(box);
@@ -155,6 +156,15 @@ export function runBacktest(input: BacktestInput, options: BacktestOptions): Bac
 /** Mean of two channels without the dust of binary fractions. */
 const tidy = (v: number): number => (Number.isNaN(v) ? v : Math.round(v * 1e6) / 1e6);
 const plainMerge = (a: number, b: number): number => tidy(Number.isNaN(b) ? a : Number.isNaN(a) ? b : (a + b) / 2);
+
+/** Time of each box's first row: nothing else is known of its age. */
+function firstTimes({ boxes, box, time }: BacktestInput['readings']): number[] {
+  const first = boxes.map(() => Infinity);
+  box.forEach((at, row) => {
+    first[at] = Math.min(first[at] as number, time[row] as number);
+  });
+  return first;
+}
 
 function rankOf(ids: readonly string[]): number[] {
   const rank: number[] = [];

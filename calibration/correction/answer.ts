@@ -4,6 +4,7 @@ import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } fr
 import { property, roundTo } from '../../model/properties.ts';
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/qc.ts';
+import { ageFactor } from './age.ts';
 import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_drift.ts';
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';
 import { besideSlope, fieldSlope, share } from './field.ts';
@@ -93,8 +94,10 @@ export function correctPm25(
   // Elsewhere nobody knows for sure how far a drift has got (calibration note §8.5).
   const drifting = ((value.reasons & DRIFT) !== 0 || own !== 0) && !series;
   const late = alive ? 1 + Math.min(LATE.most, (LATE.perDay * (m.s.delay - m.step)) / DAY) : 1;
+  // A drift that has been found is no longer a matter of age.
+  const alone = alive ? 1 : Math.max(drifting ? 1.5 : 1, ageFactor(state.since, time));
   const young = isYoung(m, state) ? 1.25 : 1;
-  const known = answer.u * late * (fog ? 2 : 1) * (drifting ? 1.5 : 1) * young * spell * scaleFor(q, answer.y);
+  const known = answer.u * late * (fog ? 2 : 1) * alone * young * spell * scaleFor(q, answer.y);
   const behind = Math.hypot(own === 0 ? 0 : DRIFT_LAG, town.doubt);
   const u = behind === 0 ? known : Math.hypot(known, behind * (Math.max(0, answer.y) + DRIFT_OFFSET));
   const y = roundTo(answer.y, RESOLUTION);

@@ -1,8 +1,9 @@
 /**
  * What the correction remembers of each box, in columns: as objects a million boxes would be five million things for the collector to look
- * through, and what four neighbours said last would lie in twelve places of memory. 77 bytes a box and some 30 for its id. They lie in a
+ * through, and what four neighbours said last would lie in twelve places of memory. 79 bytes a box and some 30 for its id. They lie in a
  * snapshot as they are here.
  */
+import { DAY, type EpochMs } from '../../model/time.ts';
 import type { StageBox } from '../stage.ts';
 import type { KeptBox } from './box-columns.ts';
 import type { Gain } from './consensus.ts';
@@ -34,10 +35,12 @@ export interface BoxRowsState {
   readonly floats: Float64Array;
   readonly ints: Int32Array;
   readonly bits: Uint8Array;
+  /** States of earlier versions have none. */
+  readonly since?: Uint16Array;
   readonly paired: ReadonlyMap<number, Paired>;
 }
 
-type Column = Float64Array | Int32Array | Uint32Array | Uint8Array;
+type Column = Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 function longer<T extends Column>(array: T, length: number): T {
   const out = new (array.constructor as new (n: number) => T)(length);
   out.set(array);
@@ -50,6 +53,8 @@ export class BoxRows {
   #ints = new Int32Array(1024 * INTS);
   #kind = new Uint32Array(1024);
   #bits = new Uint8Array(1024);
+  /** Day since 1970 on which the box was first heard of, 0 = not known. */
+  #since = new Uint16Array(1024);
   /** Slot in the surroundings, −1 = no place; not part of the state. */
   #slot = new Int32Array(1024);
   #kinds: (Kind & { readonly pool: string; readonly plantower: boolean })[] = [];
@@ -81,6 +86,7 @@ export class BoxRows {
     this.#ints[row * INTS + I.num] = box.num;
     this.#ints[row * INTS + I.fieldVersion] = -1;
     this.#bits[row] = 0;
+    this.setSince(row, box.since);
     this.#slot[row] = -1;
     this.#paired.delete(row);
     return new BoxRecord(this, row);
@@ -101,6 +107,7 @@ export class BoxRows {
     this.#ints = longer(this.#ints, length * INTS);
     this.#kind = longer(this.#kind, length);
     this.#bits = longer(this.#bits, length);
+    this.#since = longer(this.#since, length);
     this.#slot = longer(this.#slot, length);
   }
 
@@ -124,6 +131,12 @@ export class BoxRows {
   }
   mark(row: number, bit: number, on: boolean): void {
     this.#bits[row] = on ? (this.#bits[row] as number) | bit : (this.#bits[row] as number) & ~bit;
+  }
+  since(row: number): EpochMs {
+    return (this.#since[row] as number) * DAY || NaN;
+  }
+  setSince(row: number, since: EpochMs | undefined): void {
+    this.#since[row] = Math.min(0xffff, Math.max(0, Math.floor((since ?? 0) / DAY)));
   }
   slot(row: number): number {
     return this.#slot[row] as number;
@@ -156,6 +169,7 @@ export class BoxRows {
       floats: this.#floats.subarray(0, n * FLOATS),
       ints: this.#ints.subarray(0, n * INTS),
       bits: this.#bits.subarray(0, n),
+      since: this.#since.subarray(0, n),
       paired: this.#paired,
     };
   }
@@ -170,6 +184,7 @@ export class BoxRows {
     this.#floats = from.floats.slice();
     this.#ints = from.ints.slice();
     this.#bits = from.bits.slice();
+    this.#since = from.since?.slice() ?? new Uint16Array(from.bits.length);
     this.#slot = new Int32Array(from.bits.length).fill(-1);
     this.#paired = new Map(Array.from(from.paired, ([row, { own, history }]) => [row, { own, history }]));
   }
@@ -230,8 +245,9 @@ export class BoxRecord implements BoxState {
 
   get box(): StageBox {
     const { sensor, field, trusted, exposure } = this.#rows.kind(this.row);
-    const { id, lat, lon } = this;
-    return { id, num: this.#rows.int(this.row, I.num), lat, lon, sensor, field, trusted, exposure };
+    const { id, lat, lon, since } = this;
+    const box = { id, num: this.#rows.int(this.row, I.num), lat, lon, sensor, field, trusted, exposure };
+    return Number.isNaN(since) ? box : { ...box, since };
   }
   get id(): string {
     return this.#rows.ids.text(this.row);
@@ -243,6 +259,12 @@ export class BoxRecord implements BoxState {
   get lon(): number | null {
     const lon = this.#rows.float(this.row, F.lon);
     return Number.isNaN(lon) ? null : lon;
+  }
+  get since(): EpochMs {
+    return this.#rows.since(this.row);
+  }
+  set since(since: EpochMs | undefined) {
+    this.#rows.setSince(this.row, since);
   }
   get pool(): string {
     return this.#rows.kind(this.row).pool;

@@ -1,5 +1,6 @@
 /** What each pair teaches about forecasts, ways to answer and intervals, judged only by what was known before it. */
 import { HOUR, type EpochMs } from '../../model/time.ts';
+import { ageFactor } from './age.ts';
 import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
 import { consensusOf, consent, consented, logOf, newGain, strangersAmong } from './consensus.ts';
@@ -120,8 +121,10 @@ function judgeAlone(
     ({ y: l4, left } = consent(series.alone, shifted, time + m.s.delay, strangers, heardFor(m), numbers));
   }
   const l3 = alone + (l4 - shifted);
-  if (km < 20) keep(series.scores.L4, (y - l4) / startScale('L4', l4, km, left), l4);
-  keep(series.scores.L3, (y - l3) / startScale('L3', l3, Infinity, left), l3);
+  // Answers elsewhere are widened by their own box's age: what this one's has done is not to be in the quantile, too.
+  const age = ageFactor(state.since, time);
+  if (km < 20) keep(series.scores.L4, (y - l4) / (age * startScale('L4', l4, km, left)), l4);
+  keep(series.scores.L3, (y - l3) / (age * startScale('L3', l3, Infinity, left)), l3);
 }
 
 /** And what it would be told if it had no co-location while other boxes stand beside the same station. */
@@ -155,7 +158,8 @@ function judgeBeside(
   if (m.settings.consensus) {
     ({ y: told, left } = consent(series.neighbour.gain, told, time + m.s.delay, m.around(state), heardFor(m), numbers));
   }
-  keep(series.neighbour.scores, (y - told) / startScale('L4', told, 0, left), told);
+  const age = ageFactor(state.since, time);
+  keep(series.neighbour.scores, (y - told) / (age * startScale('L4', told, 0, left)), told);
 }
 
 /** Of the boxes near a station so many are judged one by one. */
@@ -178,7 +182,8 @@ export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochM
     if (!one) continue;
     const alone = applyBetas(without ?? betas, range, one.x, one.rh, one.temp);
     if (Number.isNaN(alone)) continue;
-    keep(series.scores.L3, (y - alone) / startScale('L3', alone, Infinity, bare), alone);
+    const age = ageFactor(box.since, time);
+    keep(series.scores.L3, (y - alone) / (age * startScale('L3', alone, Infinity, bare)), alone);
     if (!field || km >= 20) continue;
     let moved = alone + field.value * fieldSlope(pool) * (KNEE + Math.max(0, alone));
     let left = bare;
@@ -186,7 +191,7 @@ export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochM
     if (m.settings.consensus) {
       ({ y: moved, left } = consented(box.gain, moved, time + m.s.delay, m.around(box), heardFor(m), numbers));
     }
-    keep(series.scores.L4, (y - moved) / startScale('L4', moved, km, left), moved);
+    keep(series.scores.L4, (y - moved) / (age * startScale('L4', moved, km, left)), moved);
   }
 }
 
@@ -244,15 +249,16 @@ function stepZone(m: Memory, key: string, time: EpochMs, zone: string, stations:
     const here = pool.pooled && solutionAt(pool.pooled, series.station);
     const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
     for (const id of series.boxes) {
-      const h = m.s.boxes.get(id)?.history;
-      const found = h && stepMean(h, time, m.step);
+      const box = m.s.boxes.get(id);
+      const found = box?.history && stepMean(box.history, time, m.step);
       if (!found) continue;
       const mean = gone === 0 ? found : { ...found, x: undrifted(found.x, gone) };
       const x = here ? applyBetas(here.betas, here.range, mean.x, mean.rh, mean.temp) : mean.x;
       if (Number.isNaN(x)) continue;
       const y = applyNetwork(without, x, ratio.value, 1);
       if (y > 3 * mean.x + 20) continue;
-      scores.push((at.y - y) / startScale('L4', y, ratio.nearestKm, Math.sqrt(consensusOf(pool.spread).boxVariance)));
+      const scale = startScale('L4', y, ratio.nearestKm, Math.sqrt(consensusOf(pool.spread).boxVariance));
+      scores.push((at.y - y) / (ageFactor(box.since, time) * scale));
       if (series.kind === 'own') pool.quiet.network += SPEED * ((y - at.y) ** 2 - pool.quiet.network);
     }
     if (series.kind === 'own') pool.quiet.n++;

@@ -34,6 +34,8 @@ export interface CorrectionOptions {
 export interface BoxState extends KeptBox {
   pool: string;
   plantower: boolean;
+  /** First heard of, to the day; NaN = not known. */
+  readonly since: EpochMs;
   /** In the surroundings; -1 = no place. */
   slot: number;
 }

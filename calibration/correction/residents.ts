@@ -40,6 +40,10 @@ export class Residents {
   setBox(box: StageBox): void {
     const { s } = this.#m;
     const before = this.#rows.get(box.id);
+    if (before && sameButAge(before.box, box)) {
+      before.since = box.since;
+      return;
+    }
     let history = null;
     let paired = false;
     if (before) {
@@ -173,3 +177,13 @@ export class Residents {
     state.slot = this.#surroundings.add({ row, lat, lon, kind: pool, witness });
   }
 }
+
+/** What a box has shown stays when nothing is told anew but since when it is known. */
+const sameButAge = (a: StageBox, b: StageBox): boolean =>
+  a.num === b.num &&
+  a.lat === b.lat &&
+  a.lon === b.lon &&
+  a.sensor === b.sensor &&
+  a.field === b.field &&
+  a.trusted === b.trusted &&
+  a.exposure === b.exposure;

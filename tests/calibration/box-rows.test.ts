@@ -5,20 +5,25 @@ import { unpackBoxes, type BoxColumns, type KeptBox } from '../../calibration/co
 import { BoxRows, type BoxRowsState } from '../../calibration/correction/box-rows.ts';
 import { newHistory } from '../../calibration/correction/history.ts';
 import { Ids } from '../../calibration/correction/ids.ts';
+import { DAY } from '../../model/time.ts';
 
 const number = fc.oneof(fc.double(), fc.constantFrom(NaN, Infinity, -Infinity));
 const id = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ minLength: 250, maxLength: 300 }));
 const kept: fc.Arbitrary<KeptBox> = fc.record({
-  box: fc.record({
-    id,
-    num: fc.nat(),
-    lat: fc.option(fc.double({ min: -90, max: 90, noNaN: true })),
-    lon: fc.option(fc.double({ min: -180, max: 180, noNaN: true })),
-    sensor: fc.constantFrom('PMS5003', 'SDS011', ''),
-    field: fc.constantFrom('cf1' as const, 'atm' as const, '' as const),
-    trusted: fc.boolean(),
-    exposure: fc.constantFrom('outdoor' as const, 'indoor' as const, 'mobile' as const, 'unknown' as const),
-  }),
+  box: fc.record(
+    {
+      id,
+      num: fc.nat(),
+      lat: fc.option(fc.double({ min: -90, max: 90, noNaN: true })),
+      lon: fc.option(fc.double({ min: -180, max: 180, noNaN: true })),
+      sensor: fc.constantFrom('PMS5003', 'SDS011', ''),
+      field: fc.constantFrom('cf1' as const, 'atm' as const, '' as const),
+      trusted: fc.boolean(),
+      exposure: fc.constantFrom('outdoor' as const, 'indoor' as const, 'mobile' as const, 'unknown' as const),
+      since: fc.integer({ min: 1, max: 0xffff }).map((day) => day * DAY),
+    },
+    { requiredKeys: ['id', 'num', 'lat', 'lon', 'sensor', 'field', 'trusted', 'exposure'] },
+  ),
   own: fc.array(fc.nat(), { maxLength: 2 }),
   history: fc.constantFrom(null, newHistory(900_000)),
   fieldVersion: fc.integer(),
@@ -56,6 +61,19 @@ test('boxes in rows, written and read again, are the same, in the same order, an
       expect(again.get('never heard of')).toBeUndefined();
     }),
   );
+});
+
+test('a state from before ages were kept is read: none is known', () => {
+  const box = { id: 'a', num: 7, lat: 25, lon: 121, sensor: 'PMS5003', field: 'cf1' as const, trusted: true, exposure: 'outdoor' as const }; // prettier-ignore
+  const rows = new BoxRows();
+  rows.put({ ...box, since: 20_000 * DAY + 5 });
+  expect(rows.get('a')?.box).toEqual({ ...box, since: 20_000 * DAY });
+  const { since: _, ...earlier } = rows.state();
+  rows.restore(earlier);
+  expect(rows.get('a')?.box).toEqual(box);
+  for (let i = 0; i < 1500; i++) rows.put({ ...box, id: `b${i}`, since: 20_000 * DAY });
+  expect(rows.get('a')?.since).toBeNaN();
+  expect(rows.get('b1499')?.since).toBe(20_000 * DAY);
 });
 
 test('a box that is put again starts anew in its row', () => {

@@ -1,6 +1,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KnownThings } from '../../ingest/known-things.ts';
+import { stageBox } from '../../ingest/things.ts';
+import { DAY } from '../../model/time.ts';
+import type { Thing } from '../../registry/registry.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
 
 const T = Date.UTC(2026, 10, 22);
@@ -42,6 +45,7 @@ test('changes are taken over, one by one and in floods; who is added this moment
   const known = new KnownThings(registry);
   const num = known.find(first?.id ?? '');
   known.isNews(num);
+  expect(known.since(num)).toBe(T);
   registry.move(first?.id ?? '', { lat: 24, lon: 120, height: null, from: T + 5 });
   const late = registry.add({ sensors: ['SDS011'] }, T).thing;
   expect(known.lat(num)).toBe(25);
@@ -49,6 +53,12 @@ test('changes are taken over, one by one and in floods; who is added this moment
   expect(known.traits(late.num).sensors).toEqual(['SDS011']);
   known.refresh();
   expect([known.lat(num), known.lon(num), known.placedFrom(num), known.isNews(num)]).toEqual([24, 120, T + 5, true]);
+  // Neither a move makes it young, nor readings that are older than its entry are forgotten.
+  expect(known.since(num)).toBe(T);
+  registry.move(late.id, { lat: 24, lon: 120, height: null, from: T - 9 * DAY - 1 });
+  known.refresh();
+  expect(known.since(late.num)).toBe(T - 10 * DAY);
+  expect(stageBox(registry.get(late.id) as Thing).since).toBe(T - 10 * DAY);
   registry.retire(first?.id ?? '', T + 6);
   // Two transactions of which together more changed than is taken one by one.
   for (let k = 0; k < 2; k++)

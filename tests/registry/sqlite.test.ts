@@ -345,8 +345,8 @@ test('the roll names everybody in order of number, page by page; areas name numb
   registry.retire(registry.byNum(2)?.id ?? '', T);
   const first = registry.roll(0, 2);
   expect(first).toEqual([
-    { num: 1, id: registry.byNum(1)?.id, kind: 'box', lat: 25, lon: 121.5, placedFrom: T, sensors: '["PMS5003"]', field: 'atm', exposure: 'unknown', claimed: true, retired: false, paused: false },
-    { num: 2, id: registry.byNum(2)?.id, kind: 'box', lat: null, lon: null, placedFrom: T, sensors: '[]', field: '', exposure: 'unknown', claimed: true, retired: true, paused: false },
+    { num: 1, id: registry.byNum(1)?.id, kind: 'box', lat: 25, lon: 121.5, placedFrom: T, sensors: '["PMS5003"]', field: 'atm', exposure: 'unknown', claimed: true, retired: false, paused: false, createdAt: T },
+    { num: 2, id: registry.byNum(2)?.id, kind: 'box', lat: null, lon: null, placedFrom: T, sensors: '[]', field: '', exposure: 'unknown', claimed: true, retired: true, paused: false, createdAt: T },
   ]); // prettier-ignore
   expect(registry.roll(2, 10).map((t) => [t.num, t.kind])).toEqual([[3, 'station']]);
   expect(registry.roll(3, 10)).toEqual([]);
