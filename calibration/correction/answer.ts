@@ -11,6 +11,7 @@ import { besideSlope, fieldSlope, share } from './field.ts';
 import { record } from './history.ts';
 import { baseBefore, baseOf, betweenZones, ended, isYoung, networkFor, seriesAt, solutionFor } from './levels.ts';
 import { KNEE, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
+import { shareOfBox, standsOut } from './lone.ts';
 import { applyNetwork, ratioAt, type Network } from './network.ts';
 import type { Residents } from './residents.ts';
 import { featuresAt, forecast } from './short_term.ts';
@@ -80,14 +81,14 @@ export function correctPm25(
   const town = series || towns.length === 0 ? STILL : townDrift(towns, state.box);
   const drift = together(own, town.taken);
   const sensed = undrifted(x, drift);
-  const answer = answerOf(m, residents, state, series, sensed, rh, temp, time, (value.reasons & DRIFT) !== 0);
+  const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
+  const answer = answerOf(m, residents, state, series, sensed, rh, temp, time, (value.reasons & DRIFT) !== 0, fits);
   const alive = series && !ended(m, series, time) ? series : null;
   const pool = m.s.pools.get(state.pool);
   // Beside a station the scale follows what errors have been like lately and at this level.
   const spell = alive && pool ? unrestNow(alive.unrest) * tilted(pool.tilt, answer.y) : 1;
-  const fits = value.flag <= FLAG.notEvaluated || (value.flag === FLAG.suspect && (value.reasons & ~BENIGN) === 0);
   if (state.history && fits) {
-    record(state.history, time, x, rh, temp, answer.y, answer.u * spell);
+    record(state.history, time, x, rh, temp, answer.y, answer.u * spell, answer.middle);
   }
   if (Number.isNaN(answer.y)) return declined(value, answer.reasons);
   const q = intervalOf(pool, state, alive, answer);
@@ -122,27 +123,39 @@ function answerOf(
   temp: number,
   time: EpochMs,
   drifting: boolean,
-): { y: number; u: number; level: CorrectionLevel; model: string; reasons: number; byNetwork: boolean } {
+  usable: boolean,
+): {
+  y: number;
+  u: number;
+  level: CorrectionLevel;
+  model: string;
+  reasons: number;
+  byNetwork: boolean;
+  middle: number;
+} {
   const pool = m.s.pools.get(state.pool);
   const base = baseOf(m, state, series, x, rh, temp);
   let { y, level, model } = base;
   let km = Infinity;
   let reasons = 0;
-  let byNetwork = false;
   let left = Math.sqrt(consensusOf(pool?.spread ?? PRIOR_SPREAD).boxVariance);
-  const hour = pool && level !== 'L5' ? networkFor(m, state, pool) : undefined;
-  if (pool && hour && networkServes(m, pool, hour.network, time)) {
+  const hour = pool && networkFor(m, state, pool);
+  const maxAge = Math.max(2 * m.step, HOUR);
+  const on = hour?.network.on ?? (pool?.pooled ? 'pooled' : 'raw');
+  const input = on === 'raw' ? x : level === 'L3' || level === 'L5' ? y : NaN;
+  const serves = !!pool && !!hour && level !== 'L5' && networkServes(m, pool, hour.network, time);
+  const byNetwork = serves && !Number.isNaN(input);
+  const lone = byNetwork ? shareOfBox(pool.lone) : 0;
+  const middle = lone > 0 || state.history ? residents.middleAround(state, time, maxAge) : NaN;
+  state.seen = usable && x > 0 ? input : NaN;
+  if (byNetwork) {
     const { network } = hour;
-    const input = network.on === 'raw' ? x : base.level === 'L3' ? base.y : NaN;
-    if (!Number.isNaN(input)) {
-      const field = networkField(m, state, network);
-      y = applyNetwork(network, input, field.value, share(time - network.time, m.step));
-      km = field.km;
-      level = network.stations.includes(series?.station ?? '') ? 'L4+' : 'L4';
-      model = hour.id;
-      byNetwork = true;
-    }
-  } else if (!Number.isNaN(y)) {
+    const field = networkField(m, state, network);
+    y = applyNetwork(network, input, field.value, share(time - network.time, m.step));
+    km = field.km;
+    level = network.stations.includes(series?.station ?? '') ? 'L4+' : 'L4';
+    model = hour.id;
+  } else if (!serves && !Number.isNaN(y)) {
     const moved = shortTerm(m, state, series, time, y);
     if (moved) {
       const residual = m.settings.shortTerm * moved.residual;
@@ -162,10 +175,11 @@ function answerOf(
       model: '',
       reasons: state.plantower && Number.isNaN(rh) ? INPUT : NO_MODEL,
       byNetwork,
+      middle,
     };
   }
   if (level.startsWith('L5')) {
-    witness(state.gain, y, time, residents.gainsAround(state), Math.max(2 * m.step, HOUR));
+    witness(state.gain, y, time, residents.gainsAround(state), maxAge);
   } else if (m.settings.consensus) {
     state.gain.anchored = false;
     ({ y, left } = consent(
@@ -173,17 +187,19 @@ function answerOf(
       y,
       time,
       residents.gainsAround(state),
-      Math.max(2 * m.step, HOUR),
+      maxAge,
       consensusOf(pool?.spread ?? PRIOR_SPREAD),
       drifting,
     ));
     if (pool) y = shifted(y, pool.common);
+    // What no station confirms of a single reading's standing out is the box's.
+    if (byNetwork) y = shifted(y, -lone * standsOut(hour.network, input, middle, state.gain));
   }
   if (!series) left = Math.hypot(left, Math.sqrt(betweenZones(m, state)));
   const range = pool?.pooled && solutionFor(m, state, pool.pooled).range;
   if (range && x > 1.3 * range.xMax + 10) reasons |= EXTRAPOLATED;
   // A correction that more than trebles a value is no correction (it would have stopped 66 of LASS's boxes, calibration note §2.3).
-  if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD, byNetwork };
+  if (y > 3 * x + 20) return { y: NaN, u: NaN, level: '', model: '', reasons: GUARD, byNetwork, middle };
   y = Math.max(y, -3);
   // Without its station a box is known little better than its type.
   const without = level === 'L5' && (!series || ended(m, series, time));
@@ -194,7 +210,7 @@ function answerOf(
     const few = 8 * Math.max(1, (m.settings.correlatedPairs * HOUR) / m.step);
     u *= Math.sqrt(1 + few / (series.time.length + few));
   }
-  return { y, u, level, model, reasons, byNetwork };
+  return { y, u, level, model, reasons, byNetwork, middle };
 }
 
 function networkServes(m: Memory, pool: PoolState, network: Network, time: EpochMs): boolean {

@@ -1,6 +1,6 @@
 /**
  * What the correction remembers of each box, in columns: as objects a million boxes would be five million things for the collector to look
- * through, and what four neighbours said last would lie in twelve places of memory. 79 bytes a box and some 30 for its id. They lie in a
+ * through, and what four neighbours said last would lie in twelve places of memory. 83 bytes a box and some 30 for its id. They lie in a
  * snapshot as they are here.
  */
 import { DAY, type EpochMs } from '../../model/time.ts';
@@ -35,12 +35,13 @@ export interface BoxRowsState {
   readonly floats: Float64Array;
   readonly ints: Int32Array;
   readonly bits: Uint8Array;
-  /** States of earlier versions have none. */
+  /** States of earlier versions have neither. */
   readonly since?: Uint16Array;
+  readonly seen?: Float32Array;
   readonly paired: ReadonlyMap<number, Paired>;
 }
 
-type Column = Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+type Column = Float64Array | Float32Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 function longer<T extends Column>(array: T, length: number): T {
   const out = new (array.constructor as new (n: number) => T)(length);
   out.set(array);
@@ -55,6 +56,8 @@ export class BoxRows {
   #bits = new Uint8Array(1024);
   /** Day since 1970 on which the box was first heard of, 0 = not known. */
   #since = new Uint16Array(1024);
+  /** What went into the network last [µg/m³]. */
+  #seen = new Float32Array(1024);
   /** Slot in the surroundings, −1 = no place; not part of the state. */
   #slot = new Int32Array(1024);
   #kinds: (Kind & { readonly pool: string; readonly plantower: boolean })[] = [];
@@ -87,6 +90,7 @@ export class BoxRows {
     this.#ints[row * INTS + I.fieldVersion] = -1;
     this.#bits[row] = 0;
     this.setSince(row, box.since);
+    this.#seen[row] = NaN;
     this.#slot[row] = -1;
     this.#paired.delete(row);
     return new BoxRecord(this, row);
@@ -108,6 +112,7 @@ export class BoxRows {
     this.#kind = longer(this.#kind, length);
     this.#bits = longer(this.#bits, length);
     this.#since = longer(this.#since, length);
+    this.#seen = longer(this.#seen, length);
     this.#slot = longer(this.#slot, length);
   }
 
@@ -125,6 +130,12 @@ export class BoxRows {
   }
   setInt(row: number, field: number, value: number): void {
     this.#ints[row * INTS + field] = value;
+  }
+  seen(row: number): number {
+    return this.#seen[row] as number;
+  }
+  setSeen(row: number, value: number): void {
+    this.#seen[row] = value;
   }
   has(row: number, bit: number): boolean {
     return ((this.#bits[row] as number) & bit) !== 0;
@@ -170,6 +181,7 @@ export class BoxRows {
       ints: this.#ints.subarray(0, n * INTS),
       bits: this.#bits.subarray(0, n),
       since: this.#since.subarray(0, n),
+      seen: this.#seen.subarray(0, n),
       paired: this.#paired,
     };
   }
@@ -185,6 +197,7 @@ export class BoxRows {
     this.#ints = from.ints.slice();
     this.#bits = from.bits.slice();
     this.#since = from.since?.slice() ?? new Uint16Array(from.bits.length);
+    this.#seen = from.seen?.slice() ?? new Float32Array(from.bits.length).fill(NaN);
     this.#slot = new Int32Array(from.bits.length).fill(-1);
     this.#paired = new Map(Array.from(from.paired, ([row, { own, history }]) => [row, { own, history }]));
   }
@@ -311,6 +324,12 @@ export class BoxRecord implements BoxState {
   }
   set fieldKm(x: number) {
     this.#rows.setFloat(this.row, F.fieldKm, x);
+  }
+  get seen(): number {
+    return this.#rows.seen(this.row);
+  }
+  set seen(x: number) {
+    this.#rows.setSeen(this.row, x);
   }
   get slot(): number {
     return this.#rows.slot(this.row);

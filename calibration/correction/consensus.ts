@@ -94,6 +94,9 @@ function follow(own: Gain, gap: number, time: EpochMs, maxAgeMs: number): void {
   own.n = Math.min(ENOUGH, own.n + weight);
 }
 
+/** Log-ratio that has lasted; 0 while too few hours say so. */
+export const persistent = (gain: Gain): number => (gain.n < CORRELATED ? 0 : gain.ratio);
+
 /** For a box judged without its station: boxes beside the same one say what the station says. */
 export const strangersAmong = (around: readonly Around[]): Around[] =>
   around.filter((a) => !(a.gain.anchored && a.km <= BESIDE_KM));

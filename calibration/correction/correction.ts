@@ -18,6 +18,7 @@ import { correctPm25, declined } from './answer.ts';
 import { unpackBoxes, type BoxColumns } from './box-columns.ts';
 import type { BoxRowsState } from './box-rows.ts';
 import { lowerBound } from './history.ts';
+import { newLone } from './lone.ts';
 import { Memory, type CorrectionOptions, type State } from './memory.ts';
 import type { ModelCard } from './models.ts';
 import { fitNight, nextFit } from './nightly.ts';
@@ -179,6 +180,7 @@ function whole(s: State): State {
     pool.held ??= false;
     pool.towns ??= [];
     pool.ownLearning ??= newOwnLearning();
+    pool.lone ??= newLone();
   }
   return s;
 }

@@ -19,6 +19,8 @@ export interface History {
   /** Answer and scale given for the first reading of the bin; NaN = declined. */
   answer: number[];
   scale: number[];
+  /** Median input of the neighbours at the first reading of the bin [µg/m³]; NaN = too few. */
+  middle: number[];
   /** Typical distance of readings [ms], 0 = not known. */
   interval: number;
   lastReading: EpochMs;
@@ -35,6 +37,7 @@ export const newHistory = (binMs: number): History => ({
   tempCount: [],
   answer: [],
   scale: [],
+  middle: [],
   interval: 0,
   lastReading: -Infinity,
 });
@@ -60,6 +63,7 @@ export function record(
   temp: number,
   answer: number,
   scale: number,
+  middle = NaN,
 ): void {
   if (time > h.lastReading) {
     const gap = time - h.lastReading;
@@ -76,10 +80,10 @@ export function record(
   let at = n - 1;
   if (n === 0 || (h.time[n - 1] as number) < bin) {
     at = n;
-    insert(h, at, bin, answer, scale);
+    insert(h, at, bin, answer, scale, middle);
   } else if ((h.time[n - 1] as number) > bin) {
     at = lowerBound(h.time, bin);
-    if (h.time[at] !== bin) insert(h, at, bin, answer, scale);
+    if (h.time[at] !== bin) insert(h, at, bin, answer, scale, middle);
   }
   h.count[at] = (h.count[at] as number) + 1;
   h.x[at] = (h.x[at] as number) + x;
@@ -93,7 +97,7 @@ export function record(
   }
 }
 
-function insert(h: History, at: number, bin: number, answer: number, scale: number): void {
+function insert(h: History, at: number, bin: number, answer: number, scale: number, middle: number): void {
   if (at === h.time.length) {
     h.time.push(bin);
     h.count.push(0);
@@ -104,19 +108,21 @@ function insert(h: History, at: number, bin: number, answer: number, scale: numb
     h.tempCount.push(0);
     h.answer.push(answer);
     h.scale.push(scale);
+    h.middle.push(middle);
     return;
   }
   h.time.splice(at, 0, bin);
   for (const column of [h.count, h.x, h.rh, h.rhCount, h.temp, h.tempCount]) column.splice(at, 0, 0);
   h.answer.splice(at, 0, answer);
   h.scale.splice(at, 0, scale);
+  h.middle.splice(at, 0, middle);
 }
 
 export function forget(h: History, before: EpochMs): void {
   const cut = lowerBound(h.time, before);
   // In blocks, so that the arrays are not moved for every bin.
   if (cut < 96) return;
-  for (const column of [h.time, h.count, h.x, h.rh, h.rhCount, h.temp, h.tempCount, h.answer, h.scale]) {
+  for (const column of [h.time, h.count, h.x, h.rh, h.rhCount, h.temp, h.tempCount, h.answer, h.scale, h.middle]) {
     column.splice(0, cut);
   }
 }
@@ -179,4 +185,17 @@ export function middleOf(means: readonly StepMean[]): StepMean {
     return given.length === 0 ? NaN : median(given);
   };
   return { x: median(kept.map((k) => k.x)), rh: of(kept.map((k) => k.rh)), temp: of(kept.map((k) => k.temp)) };
+}
+
+/** Mean of what the neighbours' middle was in a step; NaN = not known. */
+export function stepMiddle(h: History, from: EpochMs, stepMs: number): number {
+  let sum = 0;
+  let n = 0;
+  for (let i = lowerBound(h.time, from); i < h.time.length && (h.time[i] as number) < from + stepMs; i++) {
+    const middle = h.middle[i] as number;
+    if (Number.isNaN(middle)) continue;
+    sum += middle;
+    n++;
+  }
+  return n === 0 ? NaN : sum / n;
 }

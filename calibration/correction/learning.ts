@@ -3,17 +3,19 @@ import { HOUR, type EpochMs } from '../../model/time.ts';
 import { ageFactor } from './age.ts';
 import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
-import { consensusOf, consent, consented, logOf, newGain, strangersAmong } from './consensus.ts';
+import { consensusOf, consent, consented, logOf, newGain, persistent, shifted, strangersAmong } from './consensus.ts';
 import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
-import { lowerBound, stepMean, type StepMean } from './history.ts';
+import { lowerBound, stepMean, stepMiddle, type StepMean } from './history.ts';
+import { fade, learnLone, shareOfBox, standsOut, witnesses } from './lone.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
 import { baseBefore } from './levels.ts';
-import { airAt, applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type StationBoxes, type StationStep } from './network.ts'; // prettier-ignore
+import { airAt, applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type Network, type StationBoxes, type StationStep } from './network.ts'; // prettier-ignore
 import { applyBetas, solutionAt, varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
+import { spotDistance } from './spatial.ts';
 import { addToTrial } from './trial.ts';
 import { intervalForNewPlace, keep, newScores, SAME_PLACE } from './places.ts';
 import { isOneZone } from './zones.ts';
@@ -164,6 +166,8 @@ function judgeBeside(
 
 /** Of the boxes near a station so many are judged one by one. */
 const JUDGED = 4;
+/** Farther boxes stand in other air [km]. */
+const LONE_KM = 1;
 
 /** The same for boxes near a station, where none stands beside one. */
 export function learnNear(m: Memory, series: Series, time: EpochMs, asOf: EpochMs, y: number, mean: StepMean): void {
@@ -214,6 +218,7 @@ type AtStations = ReadonlyMap<string, StationBoxes>;
 
 /** The regression of this hour, of each zone by itself. */
 export function stepNetwork(m: Memory, key: string, time: EpochMs, stations: AtStations): void {
+  fade(m.pool(key).lone);
   for (const [zone, list] of Map.groupBy(stations, ([name]) => m.region(name)))
     stepZone(m, key, time, zone, new Map(list));
 }
@@ -236,33 +241,25 @@ function stepZone(m: Memory, key: string, time: EpochMs, zone: string, stations:
   const network = fitNetwork(steps, time, on, key);
   if (!network) return;
   // How well it does at stations it has not seen: by station, for the interval and for choosing between the two ways.
+  const seen = m.s.series.flatMap((series) => {
+    const at = series.pool === key ? stations.get(series.station) : undefined;
+    return at ? [atStation(m, pool, series, steps, network, time, at.y)] : [];
+  });
+  const said = seen.map(({ boxes }) => witnesses(boxes.filter((b) => b.km <= LONE_KM).slice(0, JUDGED)));
+  learnLone(pool.lone, said);
   const quantiles = (pool.quantiles.network ??= newQuantiles(POOL_SCORES));
   const scores: number[] = [];
-  for (const series of m.s.series) {
-    if (series.pool !== key) continue;
-    const at = stations.get(series.station);
-    if (!at) continue;
-    const without = fitNetwork(steps, time, on, key, series.station);
-    if (!without) continue;
-    const station = m.s.stations.get(series.station) as StationState;
-    const ratio = ratioAt(without, station, m.settings);
-    const here = pool.pooled && solutionAt(pool.pooled, series.station);
-    const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
-    for (const id of series.boxes) {
-      const box = m.s.boxes.get(id);
-      const found = box?.history && stepMean(box.history, time, m.step);
-      if (!found) continue;
-      const mean = gone === 0 ? found : { ...found, x: undrifted(found.x, gone) };
-      const x = here ? applyBetas(here.betas, here.range, mean.x, mean.rh, mean.temp) : mean.x;
-      if (Number.isNaN(x)) continue;
-      const y = applyNetwork(without, x, ratio.value, 1);
-      if (y > 3 * mean.x + 20) continue;
-      const scale = startScale('L4', y, ratio.nearestKm, Math.sqrt(consensusOf(pool.spread).boxVariance));
-      scores.push((at.y - y) / (ageFactor(box.since, time) * scale));
-      if (series.kind === 'own') pool.quiet.network += SPEED * ((y - at.y) ** 2 - pool.quiet.network);
+  const left = Math.sqrt(consensusOf(pool.spread).boxVariance);
+  seen.forEach(({ series, km, y, boxes }, i) => {
+    const share = shareOfBox(pool.lone, said[i]);
+    for (const box of boxes) {
+      const told = shifted(box.told, -share * box.out);
+      if (told > 3 * box.x + 20) continue;
+      scores.push((y - told) / (box.age * startScale('L4', told, km, left)));
+      if (series.kind === 'own') pool.quiet.network += SPEED * ((told - y) ** 2 - pool.quiet.network);
     }
     if (series.kind === 'own') pool.quiet.n++;
-  }
+  });
   trackStep(quantiles, scores);
   const card = nameModel({
     kind: 'network',
@@ -279,4 +276,50 @@ function stepZone(m: Memory, key: string, time: EpochMs, zone: string, stations:
   });
   pool.networks.set(zone, { network, id: card.id });
   m.s.cards.push(card);
+}
+
+/** What the network that has not seen a station would have told the boxes there. */
+function atStation(
+  m: Memory,
+  pool: PoolState,
+  series: Series,
+  steps: readonly StationStep[],
+  network: Network,
+  time: EpochMs,
+  y: number,
+): { series: Series; km: number; y: number; boxes: Told[] } {
+  const boxes: Told[] = [];
+  const without = fitNetwork(steps, time, network.on, series.pool, series.station);
+  const station = m.s.stations.get(series.station) as StationState;
+  const ratio = without ? ratioAt(without, station, m.settings) : null;
+  const here = pool.pooled && solutionAt(pool.pooled, series.station);
+  const gone = series.kind === 'own' ? 0 : townOf(m, pool, series.station);
+  for (const id of without ? series.boxes : []) {
+    const box = m.s.boxes.get(id);
+    const h = box?.history;
+    const found = h && stepMean(h, time, m.step);
+    if (!found || !without || !ratio) continue;
+    const mean = gone === 0 ? found : { ...found, x: undrifted(found.x, gone) };
+    const input = here ? applyBetas(here.betas, here.range, mean.x, mean.rh, mean.temp) : mean.x;
+    if (Number.isNaN(input)) continue;
+    const told = applyNetwork(without, input, ratio.value, 1);
+    const middle = stepMiddle(h, time, m.step);
+    // Of a box beside its station the ratio is kept for what its own fit says.
+    const out = series.kind === 'own' ? 0 : standsOut(without, input, middle, box.gain);
+    const km = Number.isNaN(middle) ? Infinity : spotDistance(station, box.box);
+    const age = ageFactor(box.since, time);
+    boxes.push({ age, x: mean.x, told, out, error: logOf(told) - persistent(box.gain) - logOf(y), km });
+  }
+  return { series, km: ratio?.nearestKm ?? Infinity, y, boxes };
+}
+
+interface Told {
+  /** Of the box, as a factor of its scale (`age.ts`). */
+  readonly age: number;
+  readonly x: number;
+  readonly told: number;
+  readonly out: number;
+  readonly error: number;
+  /** To the station; Infinity = neighbours of the box have not been heard. */
+  readonly km: number;
 }

@@ -6,6 +6,7 @@ import { lowerBound } from './history.ts';
 import { newGain, PRIOR_SPREAD, type Around, type Gain } from './consensus.ts';
 import type { ModelCard, NamedZone } from './models.ts';
 import type { DayOfContest } from './contest.ts';
+import { newLone, type Lone } from './lone.ts';
 import type { Network, StationStep } from './network.ts';
 import type { OwnModel } from './own.ts';
 import type { PooledModel } from './pooled.ts';
@@ -32,6 +33,8 @@ export interface CorrectionOptions {
 }
 
 export interface BoxState extends KeptBox {
+  /** What went into the network last, or would have [µg/m³]; NaN = nothing yet. */
+  seen: number;
   pool: string;
   plantower: boolean;
   /** First heard of, to the day; NaN = not known. */
@@ -136,6 +139,8 @@ export interface PoolState {
   doubted: readonly string[];
   /** Variances of persistent log-ratios: of boxes of this type against each other, of places against each other. */
   spread: { box: number; place: number };
+  /** How much of what sets a box apart from its neighbours in an hour is its own. */
+  lone: Lone;
   /** By how much all boxes without station are moved together (log), as their neighbours beside stations ask for. */
   common: number;
   /** Where boxes without station drift together, by station; empty = nowhere. */
@@ -264,6 +269,7 @@ export class Memory {
         quiet: { n: 0, field: 0, network: 0 },
         doubted: [],
         spread: { box: PRIOR_SPREAD.box, place: PRIOR_SPREAD.place },
+        lone: newLone(),
         common: 0,
         towns: [],
       };

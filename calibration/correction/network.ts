@@ -71,7 +71,9 @@ const OFFSET = 5;
 const FLOOR = 2;
 const MAX_LOG_RATIO = Math.LN2;
 
-const line = (n: { intercept: number; slope: number }, x: number): number => Math.max(1, n.intercept + n.slope * x);
+/** The regression alone. */
+export const onLine = (n: { readonly intercept: number; readonly slope: number }, x: number): number =>
+  Math.max(1, n.intercept + n.slope * x);
 
 export function fitNetwork(
   steps: readonly StationStep[],
@@ -105,7 +107,7 @@ export function fitNetwork(
   for (const s of steps) {
     if (s.station === without) continue;
     observed += s.weight * (Math.max(0, s.y) + FLOOR);
-    expected += s.weight * (line({ intercept: bare, slope: steep }, s.x) + FLOOR);
+    expected += s.weight * (onLine({ intercept: bare, slope: steep }, s.x) + FLOOR);
   }
   const smear = Math.min(1.15, Math.max(0.9, observed / expected));
   const intercept = smear * (bare + FLOOR) - FLOOR;
@@ -119,7 +121,7 @@ export function fitNetwork(
     stations: now.map((s) => s.station),
     spots: now.map((s) => s.spot),
     logRatios: now.map((s) =>
-      clampLog(Math.log((Math.max(0, s.y) + OFFSET) / (line({ intercept, slope }, s.x) + OFFSET))),
+      clampLog(Math.log((Math.max(0, s.y) + OFFSET) / (onLine({ intercept, slope }, s.x) + OFFSET))),
     ),
     yMax: Math.max(...now.map((s) => s.y)),
   };
@@ -132,7 +134,7 @@ export const ratioAt = (network: Network, place: Spot, settings: CorrectionSetti
 
 /** @param share how much of the kriged log-ratio still counts, 1 at first, falling with age */
 export function applyNetwork(network: Network, x: number, logRatio: number, share: number): number {
-  const g = line(network, x);
+  const g = onLine(network, x);
   const r = Math.min(MAX_LOG_RATIO, Math.max(-MAX_LOG_RATIO, logRatio * share));
   return (g + OFFSET) * Math.exp(r) - OFFSET;
 }

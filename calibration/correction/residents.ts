@@ -5,7 +5,10 @@ import type { KeptBox } from './box-columns.ts';
 import { type BoxRecord, BoxRows, type BoxRowsState, GainView } from './box-rows.ts';
 import { findPairings, servedPools } from './colocation.ts';
 import type { Around } from './consensus.ts';
+import type { EpochMs } from '../../model/time.ts';
 import { newHistory } from './history.ts';
+import { median } from './linear.ts';
+import { LEAST_AROUND } from './lone.ts';
 import { newSeries, type Memory } from './memory.ts';
 import { newStation } from './reference.ts';
 import { poolKey } from './sensor.ts';
@@ -98,7 +101,11 @@ export class Residents {
         Object.assign(state, { own, history, indoor, fieldVersion, fieldValue, fieldKm });
         Object.assign(state.gain, gain);
       }
-    for (const state of this.#rows.values()) this.#settle(state);
+    for (const state of this.#rows.values()) {
+      // Histories of earlier versions know nothing of neighbours.
+      if (state.history) state.history.middle ??= state.history.time.map(() => NaN);
+      this.#settle(state);
+    }
   }
 
   /** The gains of the nearest boxes of the same type; valid until the next call. */
@@ -114,6 +121,20 @@ export class Residents {
       around.push(view);
     }
     return around;
+  }
+
+  /** Median of what the neighbours put into the network lately [µg/m³]; NaN = fewer than two have been heard. */
+  middleAround({ slot }: { readonly slot: number }, time: EpochMs, maxAgeMs: number): number {
+    if (slot < 0) return NaN;
+    const heard: number[] = [];
+    const count = this.#surroundings.count(slot);
+    for (let i = 0; i < count; i++) {
+      const row = this.#surroundings.rowAt(slot, i);
+      const { time: at } = this.#rows.gain(row);
+      const seen = this.#rows.seen(row);
+      if (!Number.isNaN(seen) && at <= time && time - at <= maxAgeMs) heard.push(seen);
+    }
+    return heard.length < LEAST_AROUND ? NaN : median(heard);
   }
 
   /** Seeks the pairs of box and station again. */

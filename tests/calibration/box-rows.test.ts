@@ -76,6 +76,20 @@ test('a state from before ages were kept is read: none is known', () => {
   expect(rows.get('b1499')?.since).toBe(20_000 * DAY);
 });
 
+test('what went into the network is kept; a state from before it was known has none', () => {
+  const rows = new BoxRows();
+  const box = { id: 'b', num: 1, lat: 1, lon: 2, sensor: '', field: '' as const, trusted: true, exposure: 'unknown' as const }; // prettier-ignore
+  rows.put(box).seen = 12.5;
+  const again = new BoxRows();
+  again.restore(rows.state());
+  expect(again.get('b')?.seen).toBe(12.5);
+  const { seen: _, ...earlier } = rows.state();
+  again.restore(earlier);
+  expect(again.get('b')?.seen).toBeNaN();
+  rows.put(box);
+  expect(rows.get('b')?.seen).toBeNaN();
+});
+
 test('a box that is put again starts anew in its row', () => {
   fc.assert(
     fc.property(fc.uniqueArray(kept, { selector: (k) => k.box.id, minLength: 2, maxLength: 5 }), (boxes) => {
