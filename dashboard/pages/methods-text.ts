@@ -30,26 +30,26 @@ const zh: readonly Section[] = [
   {
     title: '校正',
     text: [
-      '能用就用最好的一級：（1）盒子自己曾在標準測站旁比對過；（2）附近測站這一小時的網絡校正；（3）同型感測器的共同模式；（4）文獻公式（Barkjohn 等 2021）。每晚重新擬合，而且有防護欄：不合理的結果寧可不給。每個模式都有編號和說明卡，不會再改。',
+      '能用就用最好的一級：（1）盒子自己曾在標準測站旁比對過；（2）附近測站這一小時的網絡校正；（3）同型感測器的共同模式，相距數百公里的地區各有自己的一份；（4）文獻公式（Barkjohn 等 2021）。每晚重新擬合，而且有防護欄：不合理的結果寧可不給。每個模式都有編號和說明卡，不會再改。',
       '新擬合的模式不會馬上上場：它先在幕後跟現用的模式並排算一天，在沒看過的測站上不比舊的差，才接手；接手後若差了兩成，舊的自動回來。營運者也可以把先前的模式放回去，什麼時候、為什麼，都留有紀錄（/api/v1/models）。',
-      '沒有測站的盒子若相對鄰居慢慢漂移，夜裡與整天的比較都這麼說，就把確定的那一部分扣掉，區間加寬，並註明「漂移」。搬了家的盒子，頭一天會註明「剛移動」。',
+      '沒有測站的盒子若相對鄰居慢慢漂移，夜裡與整天的比較都這麼說，就把確定的那一部分扣掉，區間加寬，並註明「漂移」。整個城鎮的盒子一起漂移，鄰居之間看不出來，要靠測站和測站旁的盒子才看得到，同樣扣掉。搬了家的盒子，頭一天會註明「剛移動」。',
       '不能校正時，校正值是空白，並寫明原因；空白不是零。',
     ],
     table: {
       head: ['在沒看過的資料上的誤差（RMSE，µg/m³）', '原始', '文獻公式', '我們'],
       rows: [
-        ['丹佛，每小時', '6.32', '6.09', '2.33'],
+        ['丹佛，每小時', '6.32', '6.09', '1.80'],
         ['丹佛，測站完全不參與', '6.32', '6.09', '3.35'],
-        ['維吉尼亞野火煙霾（測站時鐘差 5 小時）', '14.83', '3.30', '1.01'],
+        ['維吉尼亞野火煙霾（測站時鐘差 5 小時）', '14.83', '3.30', '1.06'],
         ['美國東南部，每日，盒子自己沒有比對過', '7.27', '2.77', '2.37'],
-        ['臺灣 2020-05-23/24，測站不參與', '11.4 / 12.6', '4.7 / 5.3', '3.75 / 3.65'],
+        ['臺灣 2020-05-23/24，測站不參與', '11.4 / 12.6', '4.7 / 5.3', '3.70 / 3.56'],
       ],
     },
   },
   {
     title: '有多確定',
     text: [
-      '每個校正值都帶著 90 % 區間：十次裡應有九次，旁邊的標準測站會落在區間裡。實測的比例：丹佛 91 %（測站不參與 89 %），維吉尼亞 89 %，美國東南部 90–93 %，臺灣兩個時刻 87 % 與 91 %。旁邊有測站的盒子，最差的是 85 %；旁邊沒有測站的，最差的是 80 %，表示單一地點仍可能比我們說的更不準。真實資料裡沒有一個盒子校正後比原始值更差；在我們特意編造來考倒自己的情境裡，一百個大約有三個。',
+      '每個校正值都帶著 90 % 區間：十次裡應有九次，旁邊的標準測站會落在區間裡。實測的比例：丹佛 91 %（測站不參與 90 %），維吉尼亞 89 %，美國東南部 91–94 %，臺灣兩個時刻 87 % 與 92 %。旁邊有測站的盒子，最差的是 87 %；旁邊沒有測站的，最差的是 82 %，表示單一地點仍可能比我們說的更不準。真實資料裡沒有一個盒子校正後比原始值更差；在我們特意編造來考倒自己的情境裡，一百個大約有五個，多半是同一個網絡橫跨兩種截然不同的氣候。',
       '離測站越遠、濕度越高、資料越少，區間就越寬。八小時、一天的平均比單一小時確定一些，但只是一些：盒子自己的偏差，平均再久也不會消失。',
     ],
   },
@@ -114,26 +114,26 @@ const en: readonly Section[] = [
   {
     title: 'Corrected',
     text: [
-      'The best level that is valid is used: (1) the box’s own time beside a reference station; (2) the network of stations nearby, this hour; (3) the common model of its kind of sensor; (4) a published equation (Barkjohn et al. 2021). Models are fitted anew every night, and guard rails refuse what is not credible. Every model has a number and a card, and never changes.',
+      'The best level that is valid is used: (1) the box’s own time beside a reference station; (2) the network of stations nearby, this hour; (3) the common model of its kind of sensor, with a part of its own for regions some hundred kilometres apart; (4) a published equation (Barkjohn et al. 2021). Models are fitted anew every night, and guard rails refuse what is not credible. Every model has a number and a card, and never changes.',
       'A new fit does not answer at once: for a day it runs behind the scenes beside the one in force, and takes over only when it did no worse at stations it had not seen; when it then turns out a fifth worse, the one before comes back by itself. Operators may put an earlier model back; when and why is on record (/api/v1/models).',
-      'A box without a station that drifts away from its neighbours, by its nights and by its whole days alike, has what is sure of it taken off, a wider interval, and the remark “drift”. A box that was moved says so for a day.',
+      'A box without a station that drifts away from its neighbours, by its nights and by its whole days alike, has what is sure of it taken off, a wider interval, and the remark “drift”. When all boxes of a town drift together their neighbours do not show it; stations and the boxes beside them do, and it is taken off as well. A box that was moved says so for a day.',
       'Where nothing may be used the corrected value is empty, with the reason. Empty is not zero.',
     ],
     table: {
       head: ['Error on data not seen before (RMSE, µg/m³)', 'raw', 'published equation', 'ours'],
       rows: [
-        ['Denver, hourly', '6.32', '6.09', '2.33'],
+        ['Denver, hourly', '6.32', '6.09', '1.80'],
         ['Denver, the station left out', '6.32', '6.09', '3.35'],
-        ['Virginia, wildfire smoke (station clock 5 h off)', '14.83', '3.30', '1.01'],
+        ['Virginia, wildfire smoke (station clock 5 h off)', '14.83', '3.30', '1.06'],
         ['South-east USA, daily, boxes never compared', '7.27', '2.77', '2.37'],
-        ['Taiwan 2020-05-23/24, the station left out', '11.4 / 12.6', '4.7 / 5.3', '3.75 / 3.65'],
+        ['Taiwan 2020-05-23/24, the station left out', '11.4 / 12.6', '4.7 / 5.3', '3.70 / 3.56'],
       ],
     },
   },
   {
     title: 'How sure',
     text: [
-      'Every corrected value carries a 90 % interval: nine times in ten a station beside the box should lie in it. Measured: Denver 91 % (the station left out 89 %), Virginia 89 %, south-east USA 90–93 %, Taiwan at its two moments 87 and 91 %. For the worst box beside a station it was 85 %, for the worst without one 80 %: a single place may be less certain than we say. In no real recording was a box worse corrected than raw; in places made up to break us, some three in a hundred were.',
+      'Every corrected value carries a 90 % interval: nine times in ten a station beside the box should lie in it. Measured: Denver 91 % (the station left out 90 %), Virginia 89 %, south-east USA 91–94 %, Taiwan at its two moments 87 and 92 %. For the worst box beside a station it was 87 %, for the worst without one 82 %: a single place may be less certain than we say. In no real recording was a box worse corrected than raw; in places made up to break us, some five in a hundred were, most of them where one network spans two very unlike climates.',
       'The farther the stations, the damper the air, the fewer the data, the wider the interval. A mean of eight hours or a day is somewhat surer than one hour, and no more than somewhat: what a box itself is off by does not average out.',
     ],
   },
