@@ -97,7 +97,7 @@ export const en: Record<keyof typeof zh, string> = {
   'legend.open': 'Legend and layers',
   'legend.close': 'Close',
   'legend.latest': 'Colours use the class limits of {name} on the latest reading.',
-  'legend.averaging': 'The index is defined on {averaging}; these colours are not index values.',
+  'legend.averaging': ' The index is defined on {averaging}; these colours are not index values.',
   'legend.plain': 'latest reading, {unit}',
   'legend.past': 'mean of one hour, {unit}',
   'legend.difference': 'corrected minus raw, {unit}',
