@@ -259,8 +259,9 @@ export class BoxRecord implements BoxState {
   get box(): StageBox {
     const { sensor, field, trusted, exposure } = this.#rows.kind(this.row);
     const { id, lat, lon, since } = this;
-    const box = { id, num: this.#rows.int(this.row, I.num), lat, lon, sensor, field, trusted, exposure };
-    return Number.isNaN(since) ? box : { ...box, since };
+    const num = this.#rows.int(this.row, I.num);
+    if (Number.isNaN(since)) return { id, num, lat, lon, sensor, field, trusted, exposure };
+    return { id, num, lat, lon, sensor, field, trusted, exposure, since };
   }
   get id(): string {
     return this.#rows.ids.text(this.row);

@@ -62,8 +62,10 @@ function zoneOfBox(m: Memory, { box, own }: BoxState): string | null {
 /** Variance of log of what is not known where no station has shown what the air does to a sensor; 0 within a zone. */
 export function betweenZones(m: Memory, state: BoxState): number {
   const pooled = m.s.pools.get(state.pool)?.pooled;
+  // Of a million boxes each look at the place is a walk through memory.
+  if (!pooled || m.s.zones.stations.length === 0) return 0;
   const { lat, lon } = state.box;
-  if (!pooled || lat === null || lon === null || m.s.zones.stations.length === 0) return 0;
+  if (lat === null || lon === null) return 0;
   const zone = m.zoneMap.at(lat, lon);
   const known = zone !== null && (pooled.zones.length === 0 || pooled.zones.some((z) => z.zone === zone));
   return known ? 0 : pooled.between;
