@@ -84,7 +84,7 @@ function once<T>(context: Context, ms: number, make: () => Promise<T>): () => Pr
   let made: Promise<T> | null = null;
   let at = 0;
   return () => {
-    if (!made || context.clock() - at > ms) {
+    if (!made || Math.abs(context.clock() - at) > ms) {
       at = context.clock();
       made = make();
       made.catch(() => (made = null));

@@ -2,7 +2,7 @@
  * Wrong keys, tokens and links are counted by address, so that nobody tries many. Keys have 160 random bits: the limit keeps the
  * log and the registry quiet, and makes a box with an old key visible as such.
  */
-import { MINUTE, type Clock } from '../model/time.ts';
+import { elapsed, MINUTE, type Clock } from '../model/time.ts';
 import { Problem } from './problem.ts';
 
 const LOOPBACK = /^(?:::1|127\.|::ffff:127\.)/;
@@ -18,7 +18,7 @@ export class Guesses {
   readonly #counts = new Map<string, { n: number; until: number }>();
 
   /** @param max wrong ones a minute and address; loopback (a proxy that does not say whose request it is) has a hundred times as many */
-  constructor(clock: Clock = Date.now, max = 30) {
+  constructor(clock: Clock = elapsed, max = 30) {
     this.#clock = clock;
     this.#max = max;
   }

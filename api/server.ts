@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
-import { SECOND } from '../model/time.ts';
+import { elapsed, SECOND } from '../model/time.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import type { App, Checked, Context } from './context.ts';
 import { Gatekeeper } from './gatekeeper.ts';
@@ -64,7 +64,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const clock = options.clock ?? Date.now;
   const timezone = options.timezone ?? 'Asia/Taipei';
   const closing = new AbortController();
-  const guesses = new Guesses(clock, options.maxGuesses);
+  const guesses = new Guesses(options.clock ?? elapsed, options.maxGuesses);
   const gatekeeper = new Gatekeeper(options.registry, options.adminToken ?? '', guesses);
   const app = Fastify({
     trustProxy: options.trustProxy ?? false,

@@ -17,7 +17,7 @@ import type { Server as TlsServer } from 'node:tls';
 import { Aedes } from 'aedes';
 import type { Client, PublishPacket } from 'aedes';
 import type { Packet } from '../model/packet.ts';
-import type { Clock } from '../model/time.ts';
+import { elapsed, type Clock } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import { identify, mayRead, ownedClientId, publishRight } from './access.ts';
 import type { PublishRight, User } from './access.ts';
@@ -48,6 +48,7 @@ export interface BrokerOptions {
    * again, and at last closes the connection so that the box sends again. The payload may share memory with other packets.
    */
   readonly accept: (packet: Packet) => Promise<void>;
+  /** For receive times; one that is passed in goes for spans of time too. */
   readonly clock?: Clock;
   /** 0 = any free port. @default 1883 */
   readonly port?: number;
@@ -106,9 +107,10 @@ class Refused extends Error {}
 /** @throws Error naming the port, file or topic filter that is wrong */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const clock = options.clock ?? Date.now;
+  const span = options.clock ?? elapsed;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   const log = options.log ?? SILENT;
-  const warn = limited(log, 20, clock);
+  const warn = limited(log, 20, span);
   const openTopics = parseOpenTopics(options.openTopics ?? []);
   const open = { topics: openTopics, sensorThings: options.sensorThingsForAll ?? false };
   const adminToken = options.adminToken ?? '';
@@ -160,6 +162,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     limits,
     stats,
     clock,
+    elapsed: span,
     accept: options.accept,
     publishRight: (c, topic) => publishRight(c.user, topic, open),
     refuse(c, reason, detail) {
@@ -382,7 +385,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   /** `accept`, tried again for as long as a packet may be held. */
   async function held(packet: Packet): Promise<void> {
-    const since = clock();
+    const since = span();
     stats.pendingBytes += pendingSize(packet);
     try {
       for (;;) {
@@ -391,7 +394,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
           return;
         } catch (error) {
           stats.held++;
-          if (closing || clock() - since >= limits.holdMs) {
+          if (closing || span() - since >= limits.holdMs) {
             count('journal-refuses');
             throw new Refused('journal-refuses', { cause: error });
           }
@@ -406,7 +409,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
   /** Whether this second's deliveries are used up. */
   function isOverDelivered(): boolean {
-    const second = Math.floor(clock() / 1000);
+    const second = Math.floor(span() / 1000);
     if (second !== deliverySecond) {
       deliverySecond = second;
       deliveries = 0;
@@ -527,7 +530,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   });
 
   const sweep = setInterval(() => {
-    const now = clock();
+    const now = span();
     for (const c of connections) {
       const reason = c.overdue(now);
       if (!reason) continue;

@@ -12,6 +12,7 @@
  */
 import { Duplex } from 'node:stream';
 import type { Packet } from '../model/packet.ts';
+import type { EpochMs } from '../model/time.ts';
 import { ANONYMOUS } from './access.ts';
 import type { PublishRight, User } from './access.ts';
 import { FrameReader } from './frame.ts';
@@ -41,7 +42,9 @@ const LINGER_MS = 2000;
 export interface ConnectionHost {
   readonly limits: Limits;
   readonly stats: BrokerStats;
-  clock(): number;
+  clock(): EpochMs;
+  /** For spans of time [ms]: goes on evenly when the clock is set. */
+  elapsed(): number;
   accept(packet: Packet): Promise<void>;
   publishRight(connection: Connection, topic: string): PublishRight;
   refuse(connection: Connection, reason: Refusal, detail?: string): void;
@@ -108,7 +111,7 @@ export class Connection extends Duplex {
     this.#socket = socket;
     this.number = number;
     this.address = address;
-    this.#since = this.#lastHeard = this.#tokensAt = host.clock();
+    this.#since = this.#lastHeard = this.#tokensAt = host.elapsed();
     this.#tokens = host.limits.packetsPerSecond;
     this.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => this.#heard(chunk));
@@ -163,7 +166,7 @@ export class Connection extends Duplex {
   }
 
   #heard(chunk: Buffer): void {
-    this.#lastHeard = this.#host.clock();
+    this.#lastHeard = this.#host.elapsed();
     this.#host.stats.bytes += chunk.length;
     this.#frames.push(chunk);
     this.#parse();
@@ -178,7 +181,7 @@ export class Connection extends Duplex {
     if ((this.#stops & reason) === 0) return;
     this.#stops &= ~reason;
     if (this.#stops !== 0 || this.destroyed) return;
-    this.#lastHeard = this.#host.clock();
+    this.#lastHeard = this.#host.elapsed();
     this.#parse();
     if (this.#stops === 0 && !this.destroyed) this.#socket.resume();
   }
@@ -219,11 +222,10 @@ export class Connection extends Duplex {
 
   /** A token bucket of one second's packets. */
   #withinRate(): boolean {
-    const now = this.#host.clock();
+    const now = this.#host.elapsed();
     const rate = this.#host.limits.packetsPerSecond;
     if (now !== this.#tokensAt) {
-      // A clock that was set back gives nothing and takes nothing.
-      if (now > this.#tokensAt) this.#tokens = Math.min(rate, this.#tokens + ((now - this.#tokensAt) * rate) / 1000);
+      this.#tokens = Math.min(rate, this.#tokens + ((now - this.#tokensAt) * rate) / 1000);
       this.#tokensAt = now;
     }
     if (this.#tokens >= 1) {
@@ -405,7 +407,7 @@ export class Connection extends Duplex {
     }
     stats.held++;
     this.#held.push(pending);
-    const now = this.#host.clock();
+    const now = this.#host.elapsed();
     this.#holdSince ??= now;
     if (now - this.#holdSince >= limits.holdMs) {
       // Not acknowledged, so the box keeps it and sends it again.

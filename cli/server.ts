@@ -23,7 +23,7 @@ import { stationWords } from '../api/routes/quality.ts';
 import { startPipelineThread, type PipelineThread } from '../ingest/thread.ts';
 import type { JournalWriter } from '../journal/journal.ts';
 import { encodePacket, type Packet } from '../model/packet.ts';
-import { DAY, HOUR, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
+import { DAY, elapsed, HOUR, MINUTE, SECOND, parseTime, startOfDay } from '../model/time.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { StoreHealth } from '../store/store.ts';
 import { openAccessLog } from './access-log.ts';
@@ -674,10 +674,10 @@ export async function askOrOpen(
 
 /** Retries an action that may need a moment, for at most `ms`. */
 export async function eventually(action: () => Promise<boolean>, ms = 30 * SECOND): Promise<boolean> {
-  const end = Date.now() + ms;
+  const end = elapsed() + ms;
   for (;;) {
     if (await action().catch(() => false)) return true;
-    if (Date.now() > end) return false;
+    if (elapsed() > end) return false;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

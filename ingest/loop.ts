@@ -11,7 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JournalReader } from '../journal/journal.ts';
-import { MINUTE, SECOND, type Clock, type EpochMs } from '../model/time.ts';
+import { elapsed, MINUTE, SECOND, type EpochMs } from '../model/time.ts';
 import type { AppendResult, ObservationColumns, ObservationStore, Reject } from '../store/store.ts';
 import { columnsOf, modelNumbers } from './columns.ts';
 import type { Pipeline, Processed } from './pipeline.ts';
@@ -45,7 +45,6 @@ export interface LoopOptions {
   /** Something the operator should know that does not keep the pipeline from working. */
   readonly onNotice: (words: string) => void;
   readonly onTrim: (upTo: number) => void;
-  readonly clock?: Clock;
   /** Records a batch at most: larger ones are no quicker, hold up the main thread with their rows, and outlive young garbage. @default 5000 */
   readonly batchRecords?: number;
   /** Shortest time from one batch to the next [ms], so that a quiet store sees few, larger transactions. @default 150 */
@@ -78,7 +77,6 @@ const LARGE = 64 * 2 ** 20;
 export function startLoop(options: LoopOptions): IngestLoop {
   const { reader, store, folder } = options;
   let pipeline = options.createPipeline();
-  const clock = options.clock ?? Date.now;
   const batchRecords = options.batchRecords ?? 5000;
   const batchEvery = options.batchEvery ?? 150;
   const idle = options.idle ?? 25;
@@ -92,7 +90,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
 
   let seq = 0;
   let saved = 0;
-  let savedAt = clock();
+  let savedAt = elapsed();
   /** Size of the last saved state: a large one is saved more rarely, so that it never is more than a part of what the disk writes. */
   let savedBytes = 0;
   let bytesSince = 0;
@@ -143,7 +141,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
     const at = seq;
     await appending;
     const bytes = bytesSince;
-    savedAt = clock();
+    savedAt = elapsed();
     bytesSince = 0;
     // Written when this returns; until it is durable the older state holds.
     const written = folder.save(parts, at);
@@ -215,11 +213,11 @@ export function startLoop(options: LoopOptions): IngestLoop {
     }
     while (!stopped.aborted && seq < checkpoint) if (!(await step(checkpoint, checkpoint, false))) seq = checkpoint;
     while (!stopped.aborted) {
-      const began = clock();
+      const began = elapsed();
       const moved = await step(Infinity, checkpoint, false);
       const due =
         (savedBytes < LARGE || bytesSince >= 2 * savedBytes) &&
-        (seq - saved >= saveRecords || bytesSince >= saveBytes || clock() - savedAt >= saveMs);
+        (seq - saved >= saveRecords || bytesSince >= saveBytes || elapsed() - savedAt >= saveMs);
       // Once all that has waited is stored the journal is given its room back, so that boxes are not held back any longer.
       const recovered = troubled && !moved;
       if ((due || recovered) && seq > saved && !saving) {
@@ -228,7 +226,7 @@ export function startLoop(options: LoopOptions): IngestLoop {
       }
       if (!moved && draining) break;
       if (!moved) await pause(idle);
-      else if (reader.lastSeq() - seq < batchRecords) await pause(Math.max(0, batchEvery - (clock() - began)));
+      else if (reader.lastSeq() - seq < batchRecords) await pause(Math.max(0, batchEvery - (elapsed() - began)));
     }
     await appending;
     await saving;

@@ -9,6 +9,9 @@ export const DAY = 24 * HOUR;
 /** A function that tells the time; tests pass their own. */
 export type Clock = () => EpochMs;
 
+/** Milliseconds since the process began, whatever becomes of the machine's clock: for how long something took or may take. */
+export const elapsed = (): number => performance.now();
+
 /** RFC 3339 in UTC; whole seconds are written without a fraction. */
 export function formatTime(t: EpochMs): string {
   const iso = new Date(t).toISOString();

@@ -4,6 +4,7 @@
  * store in its own SQL, merged with the Observations that came in through SensorThings.
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import { elapsed } from '../../model/time.ts';
 import type { BulkStore, ObservationColumns, SqlAnswer } from '../../store/store.ts';
 import { boxDatastream, LEVELS, PLACE_SLOTS } from './box-ids.ts';
 import { OBSERVATION_ROWS, Params, rowCondition, rowOrder, rowsBehind, type RowKey } from './box-sql.ts';
@@ -78,12 +79,12 @@ export class BoxSets {
     span: { readonly from: number; readonly to: number },
     maxRows: number,
   ): Promise<SqlAnswer> {
-    const started = Date.now();
+    const started = elapsed();
     const [from, to] = [Math.max(span.from, EVER.from), Math.min(span.to, EVER.to)];
     try {
       return await this.#store.sql({ ...params.used(text), from, to, timeoutMs: PATIENCE, maxRows });
     } catch (error) {
-      if (Date.now() - started < PATIENCE - 50) throw error;
+      if (elapsed() - started < PATIENCE - 50) throw error;
       const slow = `the question took longer than ${PATIENCE / 1000} s; narrow it by phenomenonTime or Datastream`;
       throw Object.assign(badRequest(slow), { cause: error });
     }

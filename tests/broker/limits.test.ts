@@ -1,8 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AddressCount, addressKey } from '../../broker/limits.ts';
 import { startBroker } from '../../broker/broker.ts';
+import { DAY } from '../../model/time.ts';
 import { ACCEPTED, PING, PONG, connectBytes, puback, publishBytes, rig, subscribeBytes, until } from './harness.ts';
 
 describe('packet size', () => {
@@ -61,6 +62,27 @@ describe('time', () => {
     inTime.write(PING);
     expect(await inTime.read(2)).toEqual(PONG);
     expect(r.broker.stats().refused).toEqual({ 'not-authenticated-in-time': 2 });
+  });
+
+  test('of the day is set ahead or back: nobody is closed for it, nobody waits for it', async () => {
+    let clock = Date.now();
+    const now = vi.spyOn(Date, 'now').mockImplementation(() => clock);
+    try {
+      const r = await rig({ limits: { authenticateMs: 500, packetsPerSecond: 20 } });
+      const raw = await r.raw();
+      await raw.login({ keepAlive: 10 });
+      for (const set of [2 * DAY, -5 * DAY, 400 * DAY]) {
+        clock += set;
+        // Closed in time by a look at all connections, which the other one has to pass as well.
+        await (await r.raw()).closed();
+        for (let id = 1; id <= 30; id++) raw.write(publishBytes('LASS/a', 'x', 1, id));
+        for (let id = 1; id <= 30; id++) expect(await raw.read(4)).toEqual(puback(id));
+        expect(r.accepted.at(-1)?.receivedAt).toBe(clock);
+      }
+      expect(r.broker.stats().refused).toEqual({ 'not-authenticated-in-time': 3 });
+    } finally {
+      now.mockRestore();
+    }
   });
 
   test('a client is closed after one and a half keep-alives of silence; publishes keep it alive [MQTT-3.1.2-24]', async () => {

@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { createPipeline } from '../../ingest/pipeline.ts';
 import { startLoop, type Commit, type LoopOptions } from '../../ingest/loop.ts';
 import { openStateFolder } from '../../ingest/state.ts';
 import { openJournal, openJournalReader } from '../../journal/lmdb.ts';
 import { encodePacket } from '../../model/packet.ts';
-import { HOUR, MINUTE } from '../../model/time.ts';
+import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
 import { rowAt } from '../../store/columns.ts';
@@ -186,6 +186,21 @@ describe('the loop', () => {
     });
     expect(problems).toEqual([...Array<string>(3).fill('storing readings failed and is tried again: disk full'), '']);
     expect(await store.checkpoint()).toBe(reader.lastSeq());
+  });
+
+  it('a clock that is set back between two batches does not keep the next one waiting', async () => {
+    const journal = await journalOf(20);
+    let time = Date.now();
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => (time -= DAY));
+    try {
+      const commits = await live(journal, join(root, `state-${folders++}`), new MemoryStore(), {
+        options: { batchEvery: 1 },
+      });
+      expect(commits.length).toBeGreaterThan(2);
+      expect(commits.at(-1)?.backlog).toBe(0);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('lets the journal be trimmed only behind a saved state', async () => {
