@@ -9,7 +9,7 @@ import type { CorrectedReading, RawReading, RawValue } from '../../model/observa
 import type { EpochMs } from '../../model/time.ts';
 import { createStage } from '../create.ts';
 import type { CorrectionSettings } from '../correction/settings.ts';
-import { mergedPm25 } from '../qc/qc.ts';
+import { mergedPm25 } from '../qc/draft.ts';
 import type { ReferenceValue, StageBox } from '../stage.ts';
 import type { BacktestInput } from './input.ts';
 

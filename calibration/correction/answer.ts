@@ -3,7 +3,7 @@ import { FLAG, reason } from '../../model/flags.ts';
 import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } from '../../model/observation.ts';
 import { property, roundTo } from '../../model/properties.ts';
 import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
-import { mergedPm25 } from '../qc/qc.ts';
+import { mergedPm25 } from '../qc/draft.ts';
 import { ageFactor } from './age.ts';
 import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_drift.ts';
 import { consent, consensusOf, PRIOR_SPREAD, shifted, witness } from './consensus.ts';

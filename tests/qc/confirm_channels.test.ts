@@ -1,7 +1,8 @@
 /** Two channels an hour later: whose value it was does not change. */
 import { describe, expect, it } from 'vitest';
 import { Confirmation } from '../../calibration/qc/confirm.ts';
-import { createQc, mergedPm25 } from '../../calibration/qc/qc.ts';
+import { createQc } from '../../calibration/qc/qc.ts';
+import { mergedPm25 } from '../../calibration/qc/draft.ts';
 import type { CheckedReading, RawReading } from '../../model/observation.ts';
 
 const START = 1_772_323_200_000;
