@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { HOUR, MINUTE, SECOND, DAY, parseTime } from '../../model/time.ts';
 import { InputError } from './csv.ts';
 import { readInput } from './input.ts';
-import { writeOutput } from './output.ts';
+import { isStream, writeOutput } from './output.ts';
 import { runBacktest as run } from './run.ts';
 
 export const BACKTEST_HELP = `lamppost backtest --boxes boxes.csv --readings readings.csv[.gz] --out corrected.csv
@@ -24,7 +24,8 @@ Runs quality control and correction over recorded data in time order, as it woul
   --fit-until       reference that starts at or after this time has no effect
   --out             box,time,raw,corrected,lo90,hi90,flag,reasons,level,model; one row per reading, same order
 
-Times are RFC 3339; units µg/m³, °C, %. Empty cell = missing.
+Times are RFC 3339; units µg/m³, °C, %. Empty cell = missing. The case of column names does not count;
+other columns are not used. What was not used, or is named in one file only, is noted on stderr.
 `;
 
 class UsageError extends Error {}
@@ -53,10 +54,17 @@ export async function runBacktest(args: string[]): Promise<number> {
     const progress = progressLine();
     const size = fileSize(options.files.readings);
     let bytes = 0;
-    const input = await readInput(options.files, (more) => {
-      bytes += more;
-      progress.show('reading', size > 0 ? bytes / size : 1);
-    });
+    const notes: string[] = [];
+    const input = await readInput(
+      options.files,
+      (more) => {
+        bytes += more;
+        progress.show('reading', size > 0 ? bytes / size : 1);
+      },
+      (note) => void notes.push(note),
+    );
+    progress.clear();
+    for (const note of notes) say(`note: ${note}`);
     const out = run(input, { ...options, onProgress: (share) => progress.show('correcting', share) });
     progress.clear();
     writeOutput(options.out, input.readings, out);
@@ -141,9 +149,10 @@ function readOptions(args: string[]) {
 
 /** Before anything is computed. @throws UsageError, InputError */
 function checkOut(out: string, inputs: readonly string[]): void {
-  const folder = dirname(out);
   try {
-    accessSync(folder, constants.W_OK);
+    if (isStream(out)) accessSync(out, constants.W_OK);
+    else if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) throw new Error('it is a folder');
+    else accessSync(dirname(out), constants.W_OK);
   } catch (cause) {
     throw new InputError(`${out}: cannot be written (${(cause as Error).message})`, { cause });
   }
@@ -170,18 +179,21 @@ function fileSize(file: string): number {
   }
 }
 
-/** A line on stderr when that is a terminal, from the second second on. */
+/** How far it is, on stderr: on a terminal one line from the second second on, in a log a line every ten seconds. */
 function progressLine() {
-  const started = performance.now();
-  let last = 0;
+  let last = performance.now();
   let shown = false;
+  const { isTTY } = process.stderr;
+  let wait = isTTY ? 2000 : 10_000;
   return {
     show(what: string, share: number): void {
       const now = performance.now();
-      if (!process.stderr.isTTY || now - started < 2000 || now - last < 200) return;
+      if (now - last < wait) return;
       last = now;
-      shown = true;
-      process.stderr.write(`\r${what} ${String(Math.floor(Math.min(1, share) * 100)).padStart(3)} %\x1b[K`);
+      if (isTTY) wait = 200;
+      shown = isTTY;
+      const line = `${what} ${String(Math.floor(Math.min(1, share) * 100)).padStart(3)} %`;
+      process.stderr.write(isTTY ? `\r${line}\x1b[K` : `${line}\n`);
     },
     clear(): void {
       if (shown) process.stderr.write('\r\x1b[K');

@@ -10,7 +10,7 @@ export class InputError extends Error {
   override readonly name = 'InputError';
 }
 
-/** One data line: cells by column name. */
+/** One data line: cells by column name, whose case does not count. */
 export class Row {
   readonly file: string;
   readonly line: number;
@@ -61,7 +61,11 @@ export class Row {
   }
 }
 
-const shorten = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
+const shorten = (text: string, most = 40): string => {
+  // What is no text must not reach a terminal.
+  const plain = text.replaceAll(/\p{Cc}/gu, '\u{FFFD}');
+  return plain.length > most ? `${plain.slice(0, most)}…` : plain;
+};
 
 function isGzip(file: string): boolean {
   const fd = openSync(file, 'r');
@@ -74,13 +78,15 @@ function isGzip(file: string): boolean {
 }
 
 /**
- * The rows of a CSV file with a header, in order. `onBytes` hears how much of the file (as it lies on disk) was read.
+ * The rows of a CSV file with a header, in order. `onBytes` hears how much of the file (as it lies on disk) was read, `onHeader` the
+ * names of its columns.
  * @throws InputError when the file cannot be opened or parsed, is empty, or lacks one of `needed`
  */
 export async function* readCsv(
   file: string,
   needed: readonly string[],
   onBytes: (bytes: number) => void = () => {},
+  onHeader: (columns: readonly string[]) => void = () => {},
 ): AsyncGenerator<Row> {
   let gzip: boolean;
   try {
@@ -105,7 +111,7 @@ export async function* readCsv(
         columns = new Map();
         width = record.length;
         record.forEach((name, i) => {
-          const key = name.trim();
+          const key = name.trim().toLowerCase();
           if ((columns as Map<string, number>).has(key) && key !== '') {
             throw new InputError(`${file}, line 1, column ${key}: appears twice in the header`);
           }
@@ -114,10 +120,11 @@ export async function* readCsv(
         for (const name of needed) {
           if (!columns.has(name)) {
             throw new InputError(
-              `${file}, line 1, column ${name}: is missing from the header; needed: ${needed.join(', ')}`,
+              `${file}, line 1, column ${name}: is missing from the header; needed: ${needed.join(', ')}; found: ${shorten(record.join(','), 80)}`,
             );
           }
         }
+        onHeader([...columns.keys()]);
         continue;
       }
       if (record.length !== width) {
@@ -131,7 +138,10 @@ export async function* readCsv(
     if (cause instanceof InputError) throw cause;
     if (cause instanceof CsvError) {
       const at = cause as CsvError & { lines?: number; column?: string | number };
-      throw new InputError(`${file}, line ${at.lines ?? '?'}, column ${at.column ?? '?'}: ${cause.message}`, { cause });
+      throw new InputError(
+        `${file}, line ${at.lines ?? '?'}, column ${at.column ?? '?'}: ${shorten(cause.message, 200)}`,
+        { cause },
+      );
     }
     throw new InputError(`${file}: cannot be read (${(cause as Error).message})`, { cause });
   } finally {

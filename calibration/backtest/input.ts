@@ -101,7 +101,18 @@ export async function readColocations(file: string): Promise<Colocation[]> {
   return pairs;
 }
 
-export async function readReadings(file: string, onBytes?: (bytes: number) => void): Promise<ReadingTable> {
+const KNOWN = new Set(['box', 'time', 'pm25', 'pm25_b', 'pm10', 'pm1', 'temperature', 'humidity']);
+
+/** @param say hears of columns that are not used: `rh` for `humidity` would cost every answer, unnoticed */
+export async function readReadings(
+  file: string,
+  onBytes?: (bytes: number) => void,
+  say?: (note: string) => void,
+): Promise<ReadingTable> {
+  const look = (columns: readonly string[]): void => {
+    const unused = columns.filter((name) => name !== '' && !KNOWN.has(name));
+    if (unused.length > 0) say?.(`${file}: not used: column ${unused.join(', ')}; known are ${[...KNOWN].join(', ')}`);
+  };
   const index = new Map<string, number>();
   const table: ReadingTable = {
     length: 0,
@@ -117,7 +128,7 @@ export async function readReadings(file: string, onBytes?: (bytes: number) => vo
     humidity: [],
   };
   let dual = false;
-  for await (const row of readCsv(file, ['box', 'time', 'pm25'], onBytes)) {
+  for await (const row of readCsv(file, ['box', 'time', 'pm25'], onBytes, look)) {
     const id = row.needed('box');
     let at = index.get(id);
     if (at === undefined) {
@@ -150,7 +161,11 @@ export interface InputFiles {
 }
 
 /** @throws InputError */
-export async function readInput(files: InputFiles, onBytes?: (bytes: number) => void): Promise<BacktestInput> {
+export async function readInput(
+  files: InputFiles,
+  onBytes?: (bytes: number) => void,
+  say?: (note: string) => void,
+): Promise<BacktestInput> {
   if (files.reference !== undefined && files.stations === undefined) {
     throw new InputError('--reference needs --stations: the list of the stations it speaks of');
   }
@@ -158,6 +173,42 @@ export async function readInput(files: InputFiles, onBytes?: (bytes: number) => 
   const stations = files.stations === undefined ? [] : await readStations(files.stations);
   const reference = files.reference === undefined ? [] : await readReference(files.reference);
   const colocations = files.colocation === undefined ? null : await readColocations(files.colocation);
-  const readings = await readReadings(files.readings, onBytes);
-  return { boxes, stations, reference, colocations, readings };
+  const readings = await readReadings(files.readings, onBytes, say);
+  const input = { boxes, stations, reference, colocations, readings };
+  if (say) for (const note of strangers(input)) say(note);
+  return input;
+}
+
+/** Names that one file knows and another does not: allowed, and mostly a slip that takes a sensor's name or a station away. */
+function strangers({ boxes, stations, reference, colocations, readings }: BacktestInput): string[] {
+  const compare = (what: string, names: Iterable<string>, known: Iterable<string>, list: string): string[] => {
+    const there = new Set(known);
+    const odd = [...new Set(names)].filter((name) => !there.has(name)).sort();
+    return odd.length === 0
+      ? []
+      : [`${odd.length} ${what} not in ${list}: ${odd.slice(0, 5).join(', ')}${odd.length > 5 ? ', …' : ''}`];
+  };
+  const listed = boxes.map((b) => b.id);
+  const ids = stations.map((s) => s.id);
+  return [
+    ...compare('boxes of the readings are', readings.boxes, listed, 'the list of boxes (no place, no sensor)'),
+    ...compare(
+      'stations of the reference are',
+      reference.map((r) => r.station),
+      ids,
+      'the list of stations (no place)',
+    ),
+    ...compare(
+      'boxes of the co-location are',
+      (colocations ?? []).map((c) => c.box),
+      readings.boxes,
+      'the readings',
+    ),
+    ...compare(
+      'stations of the co-location are',
+      (colocations ?? []).map((c) => c.station),
+      reference.map((r) => r.station),
+      'the reference',
+    ),
+  ];
 }

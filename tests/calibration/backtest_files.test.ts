@@ -1,6 +1,8 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseDuration, runBacktest } from '../../calibration/backtest/command.ts';
@@ -78,6 +80,37 @@ describe('lamppost backtest on files', () => {
     expect(said.join('')).toContain(where);
     expect(left()).toEqual([]);
   });
+  it('the case of column names does not count', async () => {
+    await run({});
+    const plain = readFileSync(join(dir, 'out.csv'), 'utf8');
+    expect(await run({ readings: READINGS.replace('box,time,pm25,temperature,humidity', 'Box,TIME,PM25,Temperature,Humidity') })).toBe(0); // prettier-ignore
+    expect(readFileSync(join(dir, 'out.csv'), 'utf8')).toBe(plain);
+  });
+  it('says which columns are not used, and which names only one file knows', async () => {
+    // prettier-ignore
+    const files = [
+      '--stations', put('stations.csv', 'station,lat,lon\nS,24,120\n'),
+      '--reference', put('reference.csv', 'station,time,pm25\nS,2026-01-01T00:00:00Z,9\nT,2026-01-01T00:00:00Z,9\n'),
+      '--colocation', put('colocation.csv', 'box,station\nA,Q\nZ,S\n'),
+    ];
+    const readings = READINGS.replace('humidity', 'rh').replace('B,2026', 'C,2026');
+    expect(await run({ readings, more: files })).toBe(0);
+    const words = said.join('');
+    expect(words).toContain('not used: column rh; known are');
+    expect(words).toContain('1 boxes of the readings are not in the list of boxes (no place, no sensor): C\n');
+    expect(words).toContain('1 stations of the reference are not in the list of stations (no place): T\n');
+    expect(words).toContain('1 boxes of the co-location are not in the readings: Z\n');
+    expect(words).toContain('1 stations of the co-location are not in the reference: Q\n');
+    said.length = 0;
+    expect(await run({})).toBe(0);
+    expect(said.join('')).not.toContain('note');
+  });
+  it('shows a header it cannot use, and no bytes that are no text', async () => {
+    expect(await run({ readings: 'box;time;pm25\nA;2026-01-01T00:00:00Z;3\n' })).toBe(1);
+    expect(said.join('')).toContain('found: box;time;pm25\n');
+    expect(await run({ readings: `box,time,pm25\nA,"\x1b[2J\x07${'x'.repeat(500)}"y,3\n` })).toBe(1);
+    expect(said.join('')).not.toMatch(/[\x07\x1b]|x{300}/); // oxlint-disable-line no-control-regex
+  });
   it('damaged gzip is an error and leaves nothing', async () => {
     const bytes = gzipSync(READINGS.repeat(50));
     expect(await run({ readings: bytes.subarray(0, bytes.length - 20) })).toBe(1);
@@ -104,7 +137,23 @@ describe('lamppost backtest on files', () => {
     expect(readFileSync(readings, 'utf8')).toBe(READINGS);
     expect(await runBacktest([...args, join(dir, 'no', 'folder', 'out.csv')])).toBe(1);
     expect(said.join('')).toContain('cannot be written');
+    mkdirSync(join(dir, 'folder'));
+    expect(await runBacktest([...args, join(dir, 'folder')])).toBe(1);
+    expect(said.join('')).toContain('folder: cannot be written (it is a folder)');
   });
+  it.skipIf(process.platform === 'win32')(
+    'writes into a pipe or a device instead of putting a file in its place',
+    async () => {
+      await run({});
+      const pipe = join(dir, 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      const reader = spawn('cat', [pipe], { timeout: 10_000 });
+      const heard = text(reader.stdout);
+      expect(await run({ more: ['--out', pipe] })).toBe(0);
+      expect(lstatSync(pipe).isFIFO()).toBe(true);
+      expect(await heard).toBe(readFileSync(join(dir, 'out.csv'), 'utf8'));
+    },
+  );
   it('wrong use is 2, a missing file 1', async () => {
     expect(await runBacktest(['--boxes', 'x'])).toBe(2);
     expect(await runBacktest(['--nonsense'])).toBe(2);
