@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import * as fc from 'fast-check';
+import * as fc from '../property.ts';
 import { COUNT, NOW, STEP, columns, world, type World } from './server.ts';
 import { formatTime } from '../../model/time.ts';
 import { parseStep } from '../../api/parameters.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import * as fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PROBLEM_TYPES } from '../../api/problem.ts';
 import * as schemas from '../../api/schemas.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, test } from 'vitest';
 import { covers, matches, parseOpenTopics, parseTopic, validFilter } from '../../broker/topic.ts';
 import { ACCEPTED, connectBytes, packet, publishBytes, rig, subscribeBytes, text, until } from './harness.ts';

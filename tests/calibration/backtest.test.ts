@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { runBacktest, type BacktestOutput } from '../../calibration/backtest/run.ts';
 import { DAY, HOUR, HOURLY, START, random, smallCity, table, type City, type Row } from './small_city.ts';

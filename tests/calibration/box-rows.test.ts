@@ -1,5 +1,5 @@
 import { deserialize, serialize } from 'node:v8';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { unpackBoxes, type BoxColumns, type KeptBox } from '../../calibration/correction/box-columns.ts';
 import { BoxRows, type BoxRowsState } from '../../calibration/correction/box-rows.ts';

@@ -1,5 +1,5 @@
 import { serialize } from 'node:v8';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { createStage } from '../../calibration/create.ts';
 import { decodeParts, encodeParts } from '../../calibration/snapshot.ts';

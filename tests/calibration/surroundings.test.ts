@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { AROUND, AROUND_KM, Surroundings, type Resident } from '../../calibration/correction/surroundings.ts';
 import { distanceKm } from '../../calibration/geo/distance.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterAll, expect, test } from 'vitest';
 import { fleetOf, importFleet, labelPage } from '../../cli/fleet.ts';
 import { openRegistry } from '../../registry/sqlite.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig, SETTINGS, settingsPage } from '../../config.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { countyPlaces, townPlaces, villagePlaces, type AtlasTopology } from '../../dashboard/places/atlas.ts';
 import { search } from '../../dashboard/places/search.ts';

@@ -1,5 +1,5 @@
 /** Whatever the bytes: no decoder throws, values are finite, each property stands once, places are on Earth. */
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import type { SimBox } from '../../firmware-sim/box.ts';
 import { payloadFormats, writePayload } from '../../firmware-sim/payloads/index.ts';

@@ -1,5 +1,5 @@
 /** From the request a firmware makes to the reading it means. */
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { decoderForTopic } from '../../ingest/decoders/index.ts';
 import { sensorId } from '../../ingest/decoders/opensensemap.ts';

@@ -2,7 +2,7 @@
  * The simulator's writers and the decoders were written from the same documents and not from each other: what one writes the
  * other must read, to the resolution of the format.
  */
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Measurement, SimBox } from '../../firmware-sim/box.ts';
 import { airrohrPosts } from '../../firmware-sim/payloads/airrohr.ts';

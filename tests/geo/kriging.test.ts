@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { distanceKm, isPlace } from '../../calibration/geo/distance.ts';
 import { covarianceMatrix, createField, invertSpd, leaveOneOutResiduals } from '../../calibration/geo/kriging.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { NOT_A_READING } from '../../ingest/decoder.ts';
 import { columnsOf, modelNumbers } from '../../ingest/columns.ts';

@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { KnownThings } from '../../ingest/known-things.ts';
 import { stageBox } from '../../ingest/things.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { createPipeline } from '../../ingest/pipeline.ts';
 import { startLoop, type Commit, type LoopOptions } from '../../ingest/loop.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openJournal, openJournalReader } from '../../journal/lmdb.ts';
 import type { JournalOptions } from '../../journal/lmdb.ts';

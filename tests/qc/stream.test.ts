@@ -1,5 +1,5 @@
 /** Single boxes without neighbours: what the streaming tests say, and how verdicts on one property leave the others alone. */
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { createQc } from '../../calibration/qc/qc.ts';
 import { mergedPm25 } from '../../calibration/qc/draft.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
-import * as fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GRID, publicPlace, publicPlaces } from '../../registry/place.ts';
 import type { Registry } from '../../registry/registry.ts';

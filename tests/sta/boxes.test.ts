@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BoxObservations } from '../../api/sta/box-observations.ts';
 import { boxDatastreamId, placeId } from '../../api/sta/box-ids.ts';

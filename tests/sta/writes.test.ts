@@ -1,5 +1,5 @@
 /** Whatever a writer sends: it is taken or refused with a problem, and afterwards everything can still be read and asked for. */
-import fc from 'fast-check';
+import * as fc from '../property.ts';
 import { beforeAll, expect, it } from 'vitest';
 import { openDatabase } from '../../api/sta/database.ts';
 import { ENTITY_TYPES, type EntityType } from '../../api/sta/entities.ts';

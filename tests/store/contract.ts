@@ -1,7 +1,7 @@
 /**
  * The promises of `store/store.ts` as tests. Every store runs this suite: `storeContract('name', () => a harness)`.
  */
-import * as fc from 'fast-check';
+import * as fc from '../property.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datastreamId } from '../../model/datastream.ts';
 import { reason } from '../../model/flags.ts';

@@ -1,5 +1,5 @@
 /** Line protocol, Flux answers and field names, without a server. */
-import * as fc from 'fast-check';
+import * as fc from '../../property.ts';
 import { describe, expect, it } from 'vitest';
 import { datastreamId } from '../../../model/datastream.ts';
 import { PROPERTIES } from '../../../model/properties.ts';
