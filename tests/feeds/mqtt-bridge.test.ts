@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { Aedes } from 'aedes';
 import mqtt from 'mqtt';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mqttBridge } from '../../ingest/feeds/mqtt-bridge.ts';
 import type { Feed } from '../../ingest/feeds/feed.ts';
 import { keeper, steps } from './servers.ts';
@@ -44,7 +44,7 @@ async function publish(topic: string, payload: string, options: { qos?: 0 | 1; r
   await client.publishAsync(topic, payload, { qos: options.qos ?? 1, retain: options.retain ?? false });
   await client.endAsync();
 }
-const subscribed = (feed: Feed) => vi.waitFor(() => expect(feed.health().problem).toBe(''));
+const subscribed = (feed: Feed): Promise<void> => expect.poll(() => feed.health().problem).toBe('');
 
 beforeEach(async () => {
   journal.packets.length = 0;
@@ -64,7 +64,7 @@ describe('the MQTT bridge', () => {
     await subscribed(feed);
     await publish('LASS/Test/PM25', '|app=PM25|s_d0=1');
     await publish('LASS/Test/PM25', '|app=PM25|s_d0=2', { qos: 0 });
-    await vi.waitFor(() => expect(journal.texts()).toEqual(['|app=PM25|s_d0=1', '|app=PM25|s_d0=2']));
+    await expect.poll(() => journal.texts()).toEqual(['|app=PM25|s_d0=1', '|app=PM25|s_d0=2']);
     expect(journal.packets[0]).toMatchObject({
       via: 'feed',
       topic: 'LASS/Test/PM25',
@@ -88,7 +88,7 @@ describe('the MQTT bridge', () => {
     expect(acks).toEqual([]);
     journal.refuse = '';
     step.go();
-    await vi.waitFor(() => expect(acks).toHaveLength(1));
+    await expect.poll(() => acks).toHaveLength(1);
     expect(journal.texts()).toEqual(['first']);
     expect(feed.health().ok).toBe(true);
   });
@@ -103,14 +103,14 @@ describe('the MQTT bridge', () => {
     await subscribed(bridge);
     for (const text of ['1', '2', '3']) await publish('LASS/Test/PM25', text);
     // All three are on their way before any is on disk.
-    await vi.waitFor(() => expect(going).toHaveLength(3));
+    await expect.poll(() => going).toHaveLength(3);
     expect(acks).toEqual([]);
     going[2]?.();
     going[1]?.();
     await publish('boxes/abcdefgh/json', 'not ours');
     expect(acks).toEqual([]);
     going[0]?.();
-    await vi.waitFor(() => expect(acks).toHaveLength(3));
+    await expect.poll(() => acks).toHaveLength(3);
     expect(acks).toEqual([...acks].sort((a, b) => a - b));
   });
 
@@ -125,8 +125,8 @@ describe('the MQTT bridge', () => {
     journal.refuse = '';
     step = steps();
     await subscribed(start());
-    await vi.waitFor(() => expect(journal.texts()).toEqual(['first']));
-    await vi.waitFor(() => expect(acks).toHaveLength(1));
+    await expect.poll(() => journal.texts()).toEqual(['first']);
+    await expect.poll(() => acks).toHaveLength(1);
   });
 
   it('leaves out retained replays and the topics of our own boxes', async () => {
@@ -137,7 +137,7 @@ describe('the MQTT bridge', () => {
     await publish('v1.1/Datastreams(1)/Observations', '{"result":999}');
     await publish('feeds/moenv', '[]');
     await publish('kitchen/sensor/pm_2_5/state', '13');
-    await vi.waitFor(() => expect(journal.texts()).toEqual(['13']));
+    await expect.poll(() => journal.texts()).toEqual(['13']);
     expect(feed.health().skipped).toBe(4);
   });
 
@@ -153,6 +153,6 @@ describe('the MQTT bridge', () => {
     await subscribed(feed);
     expect(feed.health().failures).toBe(0);
     await publish('LASS/Test/PM25', 'back');
-    await vi.waitFor(() => expect(journal.texts()).toEqual(['back']));
+    await expect.poll(() => journal.texts()).toEqual(['back']);
   });
 });
