@@ -83,7 +83,8 @@ export function recentPackets(capacity = DEFAULT_CAPACITY): RecentPackets {
   return {
     seen(key, receivedAt) {
       if (current.used === 0) current.since = receivedAt;
-      if (receivedAt - current.since >= DUPLICATE_WINDOW || current.used >= capacity) {
+      // Ahead or back: what was remembered by a clock that was wrong goes after two windows of the right one.
+      if (Math.abs(receivedAt - current.since) >= DUPLICATE_WINDOW || current.used >= capacity) {
         previous = current;
         current = emptyTable(receivedAt);
       }

@@ -31,6 +31,8 @@ const REMARK_EVERY = DAY;
 const MAX_REMARKED = 100_000;
 /** How often the stage is asked to do due work, in receive time; far below the minutes it allows. */
 const ADVANCE_EVERY = 10 * SECOND;
+/** Packets come in the order in which they were received, but for those that were held back. One so much older says that the clock was set. */
+const SET_BACK = DAY;
 
 export interface PipelineParts {
   readonly registry: Registry;
@@ -187,7 +189,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   /** Whether the owner of this box has not been told anything for a day. */
   const isRemarkable = (packet: Packet, { num }: { num: number }): boolean => {
     const last = remarked.get(num);
-    if (last !== undefined && packet.receivedAt - last < REMARK_EVERY) return false;
+    if (last !== undefined && Math.abs(packet.receivedAt - last) < REMARK_EVERY) return false;
     if (remarked.size >= MAX_REMARKED) remarked.clear();
     remarked.set(num, packet.receivedAt);
     return true;
@@ -362,7 +364,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
       if (closed.length > 0) stage.reference(closed);
       const around = closeWeather(weather, clock);
       if (around.length > 0) stage.weather(around);
-      if (clock - advanced >= ADVANCE_EVERY) {
+      if (Math.abs(clock - advanced) >= ADVANCE_EVERY) {
         advanced = clock;
         stage.advance(clock);
       }
@@ -396,7 +398,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
           });
           continue;
         }
-        if (packet.receivedAt > clock) clock = packet.receivedAt;
+        if (packet.receivedAt > clock || packet.receivedAt < clock - SET_BACK) clock = packet.receivedAt;
         try {
           route(batch, packet, record.seq);
         } catch (error) {

@@ -12,7 +12,7 @@
  */
 import { deserialize, serialize } from 'node:v8';
 import type { CheckedReading, CorrectedReading, CorrectedValue } from '../../model/observation.ts';
-import type { EpochMs } from '../../model/time.ts';
+import { DAY, type EpochMs } from '../../model/time.ts';
 import type { Colocation, ReferenceValue, StageBox, StageStation, StationVerdict } from '../stage.ts';
 import { correctPm25, declined } from './answer.ts';
 import { unpackBoxes, type BoxColumns } from './box-columns.ts';
@@ -118,7 +118,8 @@ export class Correction {
     if (m.s.dirty) this.#residents.connect();
     if (this.#decisions.length > 0) decideByHand(m, this.#decisions, now);
     takeIn(m, now);
-    if (Number.isNaN(m.s.nextFit)) m.s.nextFit = nextFit(m, now);
+    // More than a day off: reckoned by a clock that has been put right since.
+    if (Number.isNaN(m.s.nextFit) || m.s.nextFit - now > DAY) m.s.nextFit = nextFit(m, now);
     if (now >= m.s.nextFit) {
       fitNight(m, now);
       m.s.nextFit = nextFit(m, now);

@@ -194,7 +194,8 @@ export function createQc(): Qc {
   /** Sites where it has become 05 h solar time, or 24 h of them after a pause. */
   function advance(now: EpochMs): void {
     const hour = Math.floor(now / 3_600_000);
-    if (doneHour === 0) doneHour = hour;
+    // More than a day behind what was judged last: that was by a clock that has been put right since.
+    if (doneHour === 0 || hour < doneHour - 24) doneHour = hour;
     for (let h = Math.max(doneHour + 1, hour - 23); h <= hour; h++)
       for (let site = 1; site <= nightly.pool.count; site++)
         if (Math.floor(solarHour(h, sites.read(site, S.lon))) === JUDGED_AT) nightly.judge(site);

@@ -5,6 +5,7 @@
 import { FLAG, reason, worse } from '../../model/flags.ts';
 import type { RawReading } from '../../model/observation.ts';
 import { PROPERTIES, PROPERTY_SLOTS, type PropertyKey, property } from '../../model/properties.ts';
+import { MAX_CLOCK_AHEAD } from '../../model/time.ts';
 import { distanceKm } from '../geo/distance.ts';
 import type { Draft, DraftValue } from './draft.ts';
 import { type PropertyLimits, limitsOf } from './parameters.ts';
@@ -129,7 +130,9 @@ export class SingleTests {
     const u = this.streams.pool.u32(record);
     const at = this.streams.pool.offset(record);
     const t = Math.max(1, Math.floor(reading.phenomenonTime / 1000));
-    const before = u[at + STREAM.time] as number;
+    // A time that has not come yet was given by a clock that was ahead.
+    const last = u[at + STREAM.time] as number;
+    const before = last * 1000 > reading.resultTime + MAX_CLOCK_AHEAD ? 0 : last;
     // Late readings (an offline buffer) have no present to be compared with.
     if (v.broken || t < before) return;
     const x = Math.fround(v.raw);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { scanClock } from '../../calibration/correction/clock.ts';
 import { consensusOf, consent, logOf, newGain } from '../../calibration/correction/consensus.ts';
 import { newHistory, record, stepMean } from '../../calibration/correction/history.ts';
+import { Correction } from '../../calibration/correction/correction.ts';
 import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
 import { isReference, isStuck } from '../../calibration/correction/reference.ts';
@@ -89,6 +90,17 @@ describe('reference quality', () => {
     const clean = { value: NaN, count: 0 };
     expect(Array.from({ length: 30 }, () => isStuck(clean, 2)).includes(true)).toBe(false);
   });
+});
+
+it('the night after a clock that was a year ahead for a moment is the next one', () => {
+  const correction = new Correction();
+  correction.setStation({ id: 's', num: 1, lat: 25, lon: 121.5 });
+  const noon = Date.UTC(2026, 2, 1, 4);
+  const nights = [noon, noon + 365 * DAY, noon + MINUTE].map((now) => {
+    correction.advance(now);
+    return (correction.state().state as { nextFit: number }).nextFit;
+  });
+  expect(nights).toEqual([nights[0], (nights[0] as number) + 365 * DAY, nights[0]]);
 });
 
 describe('clock scan', () => {

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { columnsOf, modelNumbers } from '../../ingest/columns.ts';
 import { judgeClock } from '../../ingest/clock.ts';
 import { createPipeline } from '../../ingest/pipeline.ts';
+import { createStage } from '../../calibration/create.ts';
+import type { ReferenceValue } from '../../calibration/stage.ts';
 import { reasonCodes } from '../../model/flags.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../model/time.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
@@ -57,6 +59,40 @@ describe('clocks', () => {
     expect(judged).toEqual({ clock, phenomenonTime: clock === 'box' ? NOON + offset : NOON });
   });
 
+  it('one that was a year ahead for a moment: hours of stations close at their end, and the stage is told the time', () => {
+    const told: number[] = [];
+    const hours: ReferenceValue[] = [];
+    const stage = createStage();
+    const registry = openRegistry(':memory:');
+    registry.addMany([{ id: 'station-1', kind: 'station', lat: 25.035, lon: 121.56 }], NOON - 1000);
+    const pipeline = createPipeline(
+      parts(registry, {
+        stage: {
+          ...stage,
+          advance: (now) => void told.push(now),
+          reference: (values) => void hours.push(...values),
+        },
+      }),
+    );
+    const at = (receivedAt: number, pm25: number, seq: number) =>
+      pipeline.process([
+        record(seq, {
+          receivedAt,
+          topic: 'boxes/station-1/json',
+          sender: 'station-1',
+          payload: json({ t: iso(Math.min(receivedAt, NOON + 2 * HOUR)), pm25 }),
+        }),
+      ]);
+    at(NOON, 1, 1);
+    at(NOON + 365 * DAY, 99, 2);
+    hours.length = 0;
+    for (let m = 10; m <= 70; m += 10) at(NOON + m * MINUTE, m, 3 + m);
+    expect(hours).toEqual([]);
+    expect(told.at(-1)).toBe(NOON + 70 * MINUTE);
+    at(NOON + 2 * HOUR + 2 * MINUTE, 5, 99);
+    expect(hours).toEqual([{ station: 'station-1', time: NOON + HOUR, pm25: 65 }]);
+  });
+
   it('a reading whose clock is not believed says so in the stored row', async () => {
     const { send } = bench();
     const { readings } = send(
@@ -83,6 +119,14 @@ describe('duplicates', () => {
     const again = send({ ...timeless, receivedAt: NOON + 10 * MINUTE - 1000 });
     expect([again.readings.length, again.duplicates]).toEqual([0, 1]);
     expect(send({ ...timeless, receivedAt: NOON + 21 * MINUTE }).readings).toHaveLength(1);
+  });
+
+  it('a clock that was set back does not keep equal packets for redeliveries, but for a while', () => {
+    const { send } = bench();
+    send({ ...timeless, receivedAt: NOON + 9 * DAY });
+    expect(send({ ...timeless, receivedAt: NOON }).duplicates).toBe(1);
+    send({ ...timeless, packetId: 8, receivedAt: NOON + 11 * MINUTE });
+    expect(send({ ...timeless, receivedAt: NOON + 22 * MINUTE }).readings).toHaveLength(1);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 /** What nights find out: who hangs indoors, who beside a source, who follows nobody, who drifts. */
 import { describe, expect, it } from 'vitest';
 import type { CheckedReading } from '../../model/observation.ts';
-import { boxOf, flaggedShare, pm25Of, random, run, townBoxes, townQc } from './town.ts';
+import { boxOf, flaggedShare, HOUR, pm25Of, random, run, START, townBoxes, townQc } from './town.ts';
 
 const boxes = townBoxes();
 const DAYS = 24;
@@ -42,6 +42,14 @@ describe('N1 and N2', () => {
     expect(found.reasons).toContain('pm25.correlation');
     expect(qc.health(9)?.score).toBeLessThan(75);
     expect(flaggedShare(last)).toBe(1 / boxes.length);
+  });
+  it('goes on judging when the clock was a year ahead for a moment', () => {
+    const next = random(9);
+    const qc = townQc(boxes);
+    run(qc, boxes, 0, DAYS);
+    qc.advance(START + 366 * DAYS * HOUR);
+    const last = run(qc, boxes, DAYS, 9 * DAYS, (values) => values.set(9, 10 + 40 * next())).at(-1);
+    expect(pm25Of(boxOf(last ?? [], 9)).flag).toBe(4);
   });
   it('forgives a box that is repaired', () => {
     const next = random(9);

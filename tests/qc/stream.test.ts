@@ -57,6 +57,14 @@ describe('a stream', () => {
     ]);
     expect([all(a), all(b), all(c)]).toEqual([['pm25=1'], ['pm25=4', 'pm25.duplicate'], ['pm25=1']]);
   });
+  it('goes on behind a reading that a clock a year ahead has dated', () => {
+    const qc = createQc();
+    const minute = (m: number, pm25: number) => reading(1, START + m * 60_000, { pm25 });
+    qc.check([minute(365 * 24 * 60, 12)]);
+    const answers = Array.from({ length: 12 }, (_, m) => qc.check([minute(m, m === 11 ? 300 : 12 + (m % 3))])[0]);
+    expect(answers.slice(0, 11).flatMap(all)).toEqual(Array.from({ length: 11 }, () => 'pm25=1'));
+    expect(all(answers[11])).toEqual(['pm25=3', 'pm25.spike']);
+  });
   it('calls a lone jump suspect, and neither the fall back nor a confirmed step', () => {
     const qc = createQc();
     const flags = [10, 11, 10, 90, 11, 10, 80, 82, 85, 81].map(
