@@ -84,8 +84,8 @@ function once<T>(context: Context, ms: number, make: () => Promise<T>): () => Pr
   let made: Promise<T> | null = null;
   let at = 0;
   return () => {
-    if (!made || Math.abs(context.clock() - at) > ms) {
-      at = context.clock();
+    if (!made || context.elapsed() - at > ms) {
+      at = context.elapsed();
       made = make();
       made.catch(() => (made = null));
     }

@@ -31,6 +31,8 @@ export interface Context {
   readonly models: ModelNames;
   readonly gatekeeper: Gatekeeper;
   readonly clock: Clock;
+  /** For spans of time [ms]: goes on evenly when the clock is set. */
+  readonly elapsed: () => number;
   readonly logger: ApiLogger;
   readonly timezone: string;
   readonly localTime: LocalTime;

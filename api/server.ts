@@ -97,6 +97,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     models: new ModelNames(options.store),
     gatekeeper,
     clock,
+    elapsed: options.clock ?? elapsed,
     logger,
     timezone,
     localTime: localTimeIn(timezone),

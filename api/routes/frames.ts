@@ -30,10 +30,10 @@ const canAsk = (store: ObservationStore): store is BulkStore => 'sql' in store;
 
 export function frameRoutes(app: App, context: Context): void {
   const { store } = context;
-  const kept = new Map<string, { hour: Hour; until: EpochMs }>();
+  const kept = new Map<string, { hour: Hour; until: number }>();
   /** One question at a time: a play-back may wait, ingest may not. */
   let queue: Promise<unknown> = Promise.resolve();
-  const settled = context.clock() + 15 * MINUTE;
+  const settled = context.elapsed() + 15 * MINUTE;
 
   async function ask(
     bulk: BulkStore,
@@ -71,18 +71,18 @@ export function frameRoutes(app: App, context: Context): void {
 
   /** Hours from memory where they are fresh, the rest from the store. */
   async function load(bulk: BulkStore, num: number, lvl: Level, from: EpochMs, to: EpochMs): Promise<Hour[]> {
-    const now = context.clock();
+    const [now, lived] = [context.clock(), context.elapsed()];
     const name = (t: EpochMs): string => `${num} ${lvl} ${t}`;
     for (let t = from; t < to;) {
-      if ((kept.get(name(t))?.until ?? 0) > now) {
+      if ((kept.get(name(t))?.until ?? 0) > lived) {
         t += HOUR;
         continue;
       }
       let end = t + HOUR;
-      while (end < to && end < t + AT_ONCE * HOUR && !((kept.get(name(end))?.until ?? 0) > now)) end += HOUR;
+      while (end < to && end < t + AT_ONCE * HOUR && !((kept.get(name(end))?.until ?? 0) > lived)) end += HOUR;
       for (const hour of await ask(bulk, num, lvl, t, end, null)) {
         // The present hour changes at once; the past only when boxes send late (many do when a server comes up), or when it is computed anew.
-        kept.set(name(t), { hour, until: now + (t + 2 * HOUR > now || now < settled ? MINUTE : 15 * MINUTE) });
+        kept.set(name(t), { hour, until: lived + (t + 2 * HOUR > now || lived < settled ? MINUTE : 15 * MINUTE) });
         t += HOUR;
       }
     }

@@ -25,11 +25,11 @@ const canAsk = (store: ObservationStore): store is BulkStore => 'sql' in store;
 
 export function hotspotRoutes(app: App, context: Context): void {
   const { store } = context;
-  const kept = new Map<string, { spots: readonly Spot[]; until: EpochMs }>();
+  const kept = new Map<string, { spots: readonly Spot[]; until: number }>();
   /** One question at a time: the map may wait, ingest may not. */
   let queue: Promise<unknown> = Promise.resolve();
   const pm25 = property('pm25');
-  const settled = context.clock() + SETTLES;
+  const settled = context.elapsed() + SETTLES;
 
   async function ask(bulk: BulkStore, lvl: Level, from: EpochMs, to: EpochMs): Promise<Map<EpochMs, SlotValue[]>> {
     const column = lvl === 'raw' ? 'raw' : 'corrected';
@@ -82,9 +82,9 @@ export function hotspotRoutes(app: App, context: Context): void {
     from: EpochMs,
     to: EpochMs,
   ): Promise<{ time: EpochMs; spots: readonly Spot[] }[]> {
-    const now = context.clock();
+    const [now, lived] = [context.clock(), context.elapsed()];
     const name = (t: EpochMs): string => `${lvl} ${t}`;
-    const fresh = (t: EpochMs): boolean => (kept.get(name(t))?.until ?? 0) > now;
+    const fresh = (t: EpochMs): boolean => (kept.get(name(t))?.until ?? 0) > lived;
     for (let t = from; t < to; t += SLOT_MS) {
       if (fresh(t)) continue;
       let end = t + SLOT_MS;
@@ -94,7 +94,7 @@ export function hotspotRoutes(app: App, context: Context): void {
         kept.set(name(t), {
           spots: spots(slots.get(t) ?? []),
           // The present changes at once, the past when boxes send late: many do when a server comes up.
-          until: now + (t + 2 * SLOT_MS > now || now < settled ? MINUTE : t + 6 * HOUR > now ? 10 * MINUTE : HOUR),
+          until: lived + (t + 2 * SLOT_MS > now || lived < settled ? MINUTE : t + 6 * HOUR > now ? 10 * MINUTE : HOUR),
         });
       t -= SLOT_MS;
     }

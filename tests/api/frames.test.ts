@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import { LatestTable, startApi, type Api } from '../../api/server.ts';
 import { featureCollection, framesAnswer, type observationList } from '../../api/schemas.ts';
@@ -89,6 +89,25 @@ test('late readings show once the hour is asked for anew', async () => {
   );
   now += 16 * 60_000;
   expect((await frames(hour)).values).toEqual([[21.5]]);
+});
+
+test('a clock that was days ahead does not keep what was read meanwhile for days', async () => {
+  let [day, span] = [NOW + 3 * 24 * HOUR, performance.now()];
+  const clocks = [vi.spyOn(Date, 'now').mockImplementation(() => day), vi.spyOn(performance, 'now').mockImplementation(() => span)]; // prettier-ignore
+  const parts = { registry, store, latest: new LatestTable(), accept: async () => {}, port: 0 };
+  const other = await startApi(parts);
+  try {
+    const hour = '/api/v1/frames?from=2026-11-20T02:00:00Z&to=2026-11-20T03:00:00Z&property=temperature';
+    const ask = async () => framesAnswer.parse(await (await fetch(other.url + hour)).json()).values;
+    expect(await ask()).toEqual([]);
+    await store.append(columns([{ num: 2, property: 'temperature', time: Date.UTC(2026, 10, 20, 2, 30), raw: 9.5 }]), [], 3); // prettier-ignore
+    day = NOW;
+    span += 16 * 60_000;
+    expect(await ask()).toEqual([[9.5]]);
+  } finally {
+    for (const clock of clocks) clock.mockRestore();
+    await other.close();
+  }
 });
 
 test('bounds: at most a week, from before to', async () => {
