@@ -192,7 +192,8 @@ export class LiveStream {
         return;
       }
     }
-    await this.#newest(client, mark.at);
+    // A time that has not come yet was given by a clock that was ahead: it says nothing about what the client has.
+    await this.#newest(client, mark.at > this.#context.clock() ? 0 : mark.at);
   }
 
   /** Too long ago to have every row: the newest of each datastream that changed since, after a word that some are left out. */

@@ -153,6 +153,15 @@ test('after a restart, or when the rows are no longer kept: a gap is named, then
   expect(JSON.parse((await again.next())?.data ?? '').properties.value).toBe(4);
 });
 
+test('an id from when the clock was days ahead: the newest of each datastream, not silence', async () => {
+  const ahead = `formerrun.${(NOW + 3 * 86_400_000).toString(36)}.1`;
+  const s = await listen('?property=pm25&box=' + w.ids.school, { 'last-event-id': ahead });
+  expect((await s.next())?.event).toBe('gap');
+  publish(12, w.registry.get(w.ids.home)?.num);
+  publish(13);
+  expect(JSON.parse((await s.next())?.data ?? '').properties.value).not.toBe(13);
+});
+
 test('a short memory: rows that fell out make a gap, not a silent loss', async () => {
   const other = await world({ streamBuffer: 3, clock: () => now });
   const outer = w;
