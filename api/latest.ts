@@ -109,22 +109,31 @@ export class LatestTable {
     this.#expected = things;
   }
 
-  /** Takes the rows that are newer than what is there (or a new verdict on the same moment); returns the indices of those it took. */
-  apply(rows: ObservationColumns): number[] {
+  /**
+   * Takes the rows that are newer than what is there (or a new verdict on the same moment); returns the indices of those it took.
+   * @param live rows come in the order in which they were received; those read from the store do not
+   */
+  apply(rows: ObservationColumns, live = true): number[] {
     const taken: number[] = [];
+    const ahead = live ? DAY : Infinity;
     for (let i = 0; i < rows.length; i++) {
       const id = rows.datastream[i] as number;
       const thing = thingNumOf(id);
       const num = id % PROPERTY_SLOTS;
       const column = (this.#columns[num] ??= this.#newColumn());
       const time = rows.phenomenonTime[i] as number;
-      this.#see(thing, num, rows.resultTime[i] as number);
+      const received = rows.resultTime[i] as number;
+      this.#see(thing, num, received);
       let slot = (column.index[thing] ?? 0) - 1;
       if (slot >= 0) {
         const there = column.time[slot] as number;
         // Another raw value for a moment that is taken is a conflict: the store refused it, so it is not shown either.
         const refused = time === there && !Object.is(column.raw[slot], rows.raw[i]);
-        if (time < there || refused || (time === there && same(column, slot, rows, i))) continue;
+        // What is dated more than a day after this was received, was dated by a clock that was ahead.
+        const older = time < there && there <= received + ahead;
+        if (older || refused || (time === there && same(column, slot, rows, i))) continue;
+        // So was the moment at which it was received.
+        if ((column.resultTime[slot] as number) > received + ahead) this.#lastSeen[thing] = received;
       }
       if (slot < 0) slot = this.#newSlot(column, thing);
       const lock = thing % LOCKS;

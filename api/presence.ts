@@ -3,7 +3,7 @@
  * refused), and whether they say themselves online (`boxes/<id>/status`, their last will). In memory: a restart forgets it, and
  * the boxes say it again.
  */
-import type { EpochMs } from '../model/time.ts';
+import { DAY, type EpochMs } from '../model/time.ts';
 
 export type Connection = 'online' | 'offline';
 
@@ -22,7 +22,9 @@ export class Presence {
 
   /** Something came that was no reading. */
   heard(num: number, at: EpochMs): void {
-    if (at > (this.#heard.get(num) ?? 0)) put(this.#heard, num, at);
+    const last = this.#heard.get(num) ?? 0;
+    // So much older says that the clock was ahead before.
+    if (at > last || at < last - DAY) put(this.#heard, num, at);
   }
 
   /** As the box, its will or a bridge says; anything else than the two words ends what was known. */

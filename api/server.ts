@@ -197,7 +197,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await app.listen({ host: options.host ?? '127.0.0.1', port: options.port });
   const { port } = app.server.address() as AddressInfo;
   const fill = async (): Promise<void> => {
-    options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? LATEST_SPAN)));
+    options.latest.apply(await options.store.latest(clock() - (options.latestSpan ?? LATEST_SPAN)), false);
     warm = true;
   };
   const fillLater = async (): Promise<void> => {

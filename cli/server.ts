@@ -226,7 +226,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const latest = new LatestTable();
       latest.expect(registry.lastNum());
       // The longest piece of work of a start over the data of a large network: beside the others.
-      const filled = opened.store.latest(Date.now() - LATEST_SPAN).then((rows) => void latest.apply(rows));
+      const filled = opened.store.latest(Date.now() - LATEST_SPAN).then((rows) => void latest.apply(rows, false));
       filled.catch(() => undefined);
       pipeline = await startPipelineThread({
         entry: parts.entry,

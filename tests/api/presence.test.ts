@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatTime } from '../../model/time.ts';
-import { NOW, world, type World } from './server.ts';
+import { columns, NOW, world, type World } from './server.ts';
 
 let w: World;
 beforeAll(async () => {
@@ -47,4 +47,24 @@ test('who follows the box by its id hears of it at once, others do not', async (
   expect(JSON.parse(line.slice(6))).toEqual({ id: w.ids.home, lastContact: formatTime(NOW), connection: 'online' });
   stop.abort();
   await expect(other).rejects.toThrow();
+});
+
+test('a clock that was a year ahead: contact, last reading and value go on from when it is right', async () => {
+  const year = 365 * 86_400_000;
+  const num = w.registry.get(w.ids.home)?.num ?? 0;
+  const row = (time: number, received: number, raw: number, property: 'pm25' | 'humidity' = 'pm25') => {
+    const rows = columns([{ num, property, time, raw }]);
+    rows.resultTime[0] = received;
+    w.api.live(rows);
+  };
+  // One without a time of its own, and one whose clock was right.
+  row(NOW + year, NOW + year, 7);
+  row(NOW + 1000, NOW + year, 50, 'humidity');
+  w.api.heard(new Map([[num, NOW + year]]));
+  row(NOW + 2000, NOW + 2000, 8);
+  row(NOW + 3000, NOW + 3000, 51, 'humidity');
+  w.api.heard(new Map([[num, NOW + 4000]]));
+  expect(await box()).toMatchObject({ lastSeen: formatTime(NOW + 3000), lastContact: formatTime(NOW + 4000) });
+  const { features } = await w.json<{ features: { properties: { id: string; value: number } }[] }>('/api/v1/latest.geojson?level=raw'); // prettier-ignore
+  expect(features.find((f) => f.properties.id === w.ids.home)?.properties.value).toBe(8);
 });
