@@ -1,8 +1,8 @@
 /** Tells owners when something begins to be wrong with their box, and when it is over; once each, also across restarts. */
-import { MINUTE, formatTime, type Clock } from '../model/time.ts';
+import { elapsed, MINUTE, formatTime, type Clock, type EpochMs } from '../model/time.ts';
 import type { AlertKind, Contact } from '../registry/care.ts';
 import type { Registry, Thing } from '../registry/registry.ts';
-import { findings, type Finding, type Newest } from './findings.ts';
+import { findings, OFFLINE_AFTER, type Finding, type Newest } from './findings.ts';
 import { alertMail, type Mailer } from './mail.ts';
 import { postWebhook } from './webhook.ts';
 
@@ -32,8 +32,12 @@ export interface AlertWatch {
 export function createAlertWatch(options: AlertOptions): AlertWatch {
   const { registry, newest, mailer, publicUrl, allowPrivate = false, clock = Date.now } = options;
   const { care } = registry;
-  const began = new Map<string, number>();
+  const span = options.clock ?? elapsed;
+  const began = new Map<string, { at: EpochMs; span: number }>();
   const tries = new Map<string, number>();
+  let offset = clock() - span();
+  /** When the clock was set last: what was received before cannot be held against it. */
+  let setAt = -Infinity;
 
   async function deliver(thing: Thing, contact: Contact, finding: Finding, over: boolean): Promise<boolean> {
     const url = `${publicUrl.replace(/\/+$/, '')}/boxes/${thing.id}`;
@@ -90,11 +94,11 @@ export function createAlertWatch(options: AlertOptions): AlertWatch {
       const finding = found.get(kind);
       const key = `${thing.id} ${kind}`;
       if (finding && !out.has(kind)) {
-        const since = began.get(key) ?? now;
+        const since = began.get(key) ?? { at: now, span: span() };
         began.set(key, since);
-        if (kind !== 'offline' && now - since < PATIENCE) continue;
+        if (kind === 'offline' ? span() - setAt <= OFFLINE_AFTER : span() - since.span < PATIENCE) continue;
         if (!(await deliver(thing, contact, finding, false))) continue;
-        care.setAlert(thing.id, kind, since);
+        care.setAlert(thing.id, kind, since.at);
         sent++;
       } else if (!finding) {
         began.delete(key);
@@ -112,6 +116,9 @@ export function createAlertWatch(options: AlertOptions): AlertWatch {
 
   return {
     async look() {
+      const off = clock() - span() - offset;
+      if (Math.abs(off) > MINUTE) setAt = span();
+      offset += off;
       let sent = 0;
       const watched = care.watched();
       // A few at a time: one slow receiver must not hold up all others.

@@ -1,13 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { openMailer, type Mailer } from '../../alerts/mail.ts';
 import { createAlertWatch } from '../../alerts/watch.ts';
 import { isPublicAddress, postWebhook } from '../../alerts/webhook.ts';
 import { LatestTable } from '../../api/latest.ts';
 import { reason } from '../../model/flags.ts';
-import { HOUR, MINUTE } from '../../model/time.ts';
+import { DAY, HOUR, MINUTE } from '../../model/time.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { openRegistry } from '../../registry/sqlite.ts';
 import { columns, NOW } from '../api/server.ts';
@@ -92,6 +92,33 @@ function box(contact: { webhook?: string; email?: string; confirm?: boolean }) {
   if (contact.confirm && code) registry.care.confirmEmail(thing.id, code);
   return thing;
 }
+
+test('a clock that is set: nobody is told that all boxes are silent, until they are for an hour', async () => {
+  let lived = 5 * HOUR;
+  const clocks = [vi.spyOn(Date, 'now').mockImplementation(() => now), vi.spyOn(performance, 'now').mockImplementation(() => lived)]; // prettier-ignore
+  try {
+    const thing = box({ webhook: hook });
+    const set = createAlertWatch({
+      registry,
+      newest: latest,
+      mailer: null,
+      publicUrl: 'https://x',
+      allowPrivate: true,
+    });
+    hear(thing.num);
+    expect(await set.look()).toBe(0);
+    now += 2 * DAY;
+    expect(await set.look()).toBe(0);
+    for (const passed of [HOUR - MINUTE, 2 * MINUTE]) {
+      now += passed;
+      lived += passed;
+      expect(await set.look()).toBe(passed < HOUR / 2 ? 1 : 0);
+    }
+    expect(hooks).toMatchObject([{ kind: 'offline', state: 'begun' }]);
+  } finally {
+    for (const clock of clocks) clock.mockRestore();
+  }
+});
 
 test('offline and back: one message each, by webhook and mail, also across a restart', async () => {
   const thing = box({ webhook: hook, email: 'v@example.org', confirm: true });
