@@ -4,6 +4,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { elapsed } from '../model/time.ts';
 import type { Log } from './log.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -55,7 +56,7 @@ export async function webPages(log: Log, mapStyle: string): Promise<string> {
   if (!existsSync(join(ROOT, 'dashboard', 'vite.config.ts'))) return existsSync(BUILT) ? BUILT : '';
   if (current()) return BUILT;
   log.info({}, 'building the web pages');
-  const started = Date.now();
+  const started = elapsed();
   const fresh = `${BUILT}.${process.pid}`;
   try {
     await viteBuild(fresh, mapStyle);
@@ -63,7 +64,7 @@ export async function webPages(log: Log, mapStyle: string): Promise<string> {
     if (existsSync(BUILT)) renameSync(BUILT, old);
     renameSync(fresh, BUILT);
     rmSync(old, { recursive: true, force: true });
-    log.info({ ms: Date.now() - started }, 'web pages built');
+    log.info({ ms: Math.round(elapsed() - started) }, 'web pages built');
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     log.error({ error: (error as Error).message }, 'the web pages could not be built; the API works without them');

@@ -1,4 +1,5 @@
 /** What commands share: wrong use, progress on stderr, stopping on a signal. */
+import { elapsed } from '../model/time.ts';
 
 /** Wrong use of a command: exit code 2, the message on stderr. */
 export class UsageError extends Error {}
@@ -6,7 +7,7 @@ export class UsageError extends Error {}
 /** Progress of long work: nothing for two seconds, then a line that rewrites itself; silent when stderr is no terminal. */
 export function progress(what: string): { update(n: number): void; note(message: string): void; end(): void } {
   const tty = process.stderr.isTTY;
-  const started = Date.now();
+  const started = elapsed();
   let shown = 0;
   let drawn = false;
   const clear = (): void => {
@@ -15,7 +16,7 @@ export function progress(what: string): { update(n: number): void; note(message:
   };
   return {
     update(n) {
-      const now = Date.now();
+      const now = elapsed();
       if (!tty || now - started < 2000 || now - shown < 200) return;
       shown = now;
       drawn = true;
@@ -39,8 +40,8 @@ export function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
   let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted && Date.now() - first > SAME_SIGNAL_MS) process.exit(1);
-    if (!controller.signal.aborted) first = Date.now();
+    if (controller.signal.aborted && elapsed() - first > SAME_SIGNAL_MS) process.exit(1);
+    if (!controller.signal.aborted) first = elapsed();
     controller.abort();
   };
   process.on('SIGINT', stop);

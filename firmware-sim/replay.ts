@@ -1,5 +1,6 @@
 /** Sends a recording over MQTT, at its own pace, faster, or as fast as the server acknowledges. */
 import mqtt from 'mqtt';
+import { elapsed } from '../model/time.ts';
 import type { Recording } from './recording.ts';
 
 export interface ReplayOptions {
@@ -23,7 +24,7 @@ const LAST_WAIT = 2000;
 /** Resolves with the number of acknowledged messages. @throws when the server refuses or cannot be reached */
 export async function replay(options: ReplayOptions): Promise<number> {
   const { recording, speed, signal } = options;
-  const clock = options.clock ?? Date.now;
+  const clock = options.clock ?? elapsed;
   const messages = recording.messages;
   if (messages.length === 0) return 0;
   const connections = Math.max(1, Math.min(options.connections ?? 8, messages.length));

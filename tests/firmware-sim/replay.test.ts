@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Aedes } from 'aedes';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readPortalJson, readRecordedCsv } from '../../firmware-sim/recording.ts';
 import { replay } from '../../firmware-sim/replay.ts';
 
@@ -112,6 +112,17 @@ describe('over a real broker', () => {
     });
     expect(sent).toBe(1);
     expect(got).toEqual(['0']);
+  });
+
+  it('goes on when somebody sets the clock back', async () => {
+    let day = Date.now();
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => (day -= 3_600_000));
+    try {
+      const few = { ...recording, messages: messages.slice(0, 3) };
+      expect(await replay({ url, recording: few, speed: 100, signal: new AbortController().signal })).toBe(3);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('a server that does not let it publish is named, with what to do; it does not try for ever', async () => {
