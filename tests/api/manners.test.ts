@@ -174,9 +174,8 @@ test('the server closes while streams are open', async () => {
   const stream = await other.get('/api/v1/stream');
   const idle = await other.get('/api/v1/boxes');
   await idle.text();
-  const start = performance.now();
   await other.close();
-  expect(performance.now() - start).toBeLessThan(2500);
+  // Rejects when it was cut off after the grace instead of being brought to an end.
   await stream.text();
 });
 

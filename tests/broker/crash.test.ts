@@ -71,4 +71,4 @@ test('killed under load at any moment, again and again: every acknowledged readi
   const found = new Set(payloads);
   expect(acknowledged.length).toBeGreaterThan(8000);
   expect(acknowledged.filter((p) => !found.has(p))).toEqual([]);
-}, 120_000);
+});

@@ -11,7 +11,7 @@ import { ROOT, startChild, until, type ChildServer } from './server.ts';
 const SHOTS = process.env['LAMPPOST_SHOTS'] ?? join(tmpdir(), 'lamppost-shots');
 const MINUTE = 60_000;
 
-describe.skipIf(!CHROMIUM)(`an unclaimed box${CHROMIUM ? '' : ` (${WITHOUT_CHROMIUM})`}`, { timeout: 240_000 }, () => {
+describe.skipIf(!CHROMIUM)(`an unclaimed box${CHROMIUM ? '' : ` (${WITHOUT_CHROMIUM})`}`, () => {
   let server: ChildServer;
   let browser: Browser;
   let page: Page;
@@ -35,7 +35,7 @@ describe.skipIf(!CHROMIUM)(`an unclaimed box${CHROMIUM ? '' : ` (${WITHOUT_CHROM
     page = await context.newPage();
     page.on('console', (m) => m.type() === 'error' && problems.push(m.text()));
     page.on('pageerror', (e) => problems.push(String(e)));
-  }, 240_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await server?.stop();

@@ -4,12 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Command } from '../../cli/command.ts';
 import { cleanEnv, ROOT, runCommand, startChild, until } from './server.ts';
 
 /** Many processes: a loaded machine is no failure. */
-vi.setConfig({ testTimeout: 120_000 });
 
 const root = mkdtempSync(join(tmpdir(), 'lamppost-commands-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

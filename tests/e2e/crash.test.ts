@@ -167,5 +167,5 @@ it(
       await store.close();
     }
   },
-  120_000 + ROUNDS * 10_000,
+  240_000 + ROUNDS * 30_000,
 );

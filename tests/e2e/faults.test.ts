@@ -144,7 +144,7 @@ describe.skipIf(!mayMount)('the disk (needs root and tmpfs)', () => {
       await server?.kill();
       umount(data);
     }
-  }, 180_000);
+  });
 
   it('read-only: the server does not start, and says which folder and why', async () => {
     const data = join(dir, 'data');
@@ -162,7 +162,7 @@ describe.skipIf(!mayMount)('the disk (needs root and tmpfs)', () => {
     } finally {
       umount(data);
     }
-  }, 60_000);
+  });
 });
 
 /** An ext4 file system in a file, which turns read-only at an error as the disk of a small server does; null where it cannot be made. */
@@ -250,7 +250,7 @@ describe.skipIf(!mayMount)(
         await server?.kill();
         disk.unmount();
       }
-    }, 180_000);
+    });
   },
 );
 
@@ -292,5 +292,5 @@ describe('the clock of the machine', () => {
     } finally {
       await server.kill();
     }
-  }, 120_000);
+  });
 });

@@ -29,7 +29,7 @@ const READINGS = 13_000;
 const IN_FLIGHT = 200;
 
 describe.skipIf(NO_INFLUXD !== '')(`a full journal${NO_INFLUXD}`, () => {
-  it('holds boxes back, says so, and goes on when InfluxDB is there', { timeout: 180_000 }, async () => {
+  it('holds boxes back, says so, and goes on when InfluxDB is there', async () => {
     influx = await startOwn();
     await influx.bucket('air');
     const address = { url: influx.url, token: influx.token, org: influx.org, bucket: 'air' };

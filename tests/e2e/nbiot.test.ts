@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'lamppost-nbiot-'));
 const settings = { LAMPPOST_DATA_DIR: folder, LAMPPOST_OPEN_TOPICS: 'MAPS/#' };
 beforeAll(async () => {
   server = await startChild(settings);
-}, 120_000);
+});
 afterAll(async () => {
   await server?.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -113,4 +113,4 @@ it('its slices and stray bytes become stored values, which are there after a res
   expect(await server.stop()).toBe(0);
   server = await startChild(settings);
   await check();
-}, 120_000);
+});

@@ -6,10 +6,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import mqtt from 'mqtt';
 import { SMTPServer } from 'smtp-server';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCommand, startChild, until, type ChildServer } from './server.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 const ADMIN = 'admin-token-of-this-test';
 const ADDRESS = '203.0.113.77';
@@ -126,7 +124,7 @@ beforeAll(async () => {
   await post(`/api/v1/boxes/${box.id}/readings`, { pm25: 1 }, { authorization: 'Bearer wrong-key-of-somebody' });
   await post(`/api/v1/boxes`, { name: 'x', email: 'lin@private.example' });
   await listener.endAsync();
-}, 240_000);
+});
 afterAll(async () => {
   await server?.stop();
   await new Promise<void>((done) => {

@@ -62,7 +62,7 @@ describe.skipIf(!existsSync(FILE))('a national snapshot (../shared/data/taiwan_s
       onMap.set(property, new Map(features.map((f) => [f.properties.nativeId, f])));
     }
     rejects = (await get<{ items: typeof rejects }>('/api/v1/rejects?limit=1000')).items;
-  }, 240_000);
+  });
   afterAll(async () => {
     await server.stop();
     rmSync(dir, { recursive: true, force: true });

@@ -35,7 +35,7 @@ declare class MutationObserver {
 declare const innerWidth: number;
 declare const location: { readonly href: string };
 
-describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMIUM})`}`, { timeout: 240_000 }, () => {
+describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMIUM})`}`, () => {
   let server: ChildServer;
   let browser: Browser;
   let folder = '';
@@ -59,7 +59,7 @@ describe.skipIf(!CHROMIUM)(`a new volunteer${CHROMIUM ? '' : ` (${WITHOUT_CHROMI
     });
     context.setDefaultTimeout(PATIENCE);
     page = await context.newPage();
-  }, 240_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await server?.stop();

@@ -84,7 +84,7 @@ describe('SIGKILL', () => {
     expect([...acknowledged.keys()]).toEqual([]);
     await read.close();
     await journal.close();
-  }, 120_000);
+  });
 });
 
 /** A thousand characters that do not deflate to little, always the same for a number. */
@@ -141,7 +141,7 @@ describe('damaged files', () => {
       }
     }
     expect(withDamage).toBeGreaterThan(5);
-  }, 120_000);
+  });
 
   test('a file cut short gives nothing wrong', async () => {
     const at = await written();
@@ -152,7 +152,7 @@ describe('damaged files', () => {
       truncateSync(join(copy, 'data.mdb'), Math.floor(size * part));
       for (const { seq, text } of readback(copy).records) expect(text).toBe(recordOf(seq));
     }
-  }, 120_000);
+  });
 
   test('behind a damaged last block numbers go on, none is used again', async () => {
     const at = folder();

@@ -60,11 +60,11 @@ beforeAll(async () => {
   const range = ['--from', day(now - 86_400_000), '--to', day(now + 86_400_000)];
   const dumped = await runCommand(['dump', ...range], { LAMPPOST_DATA_DIR: join(dir, 'data') });
   expect(dumped.code, dumped.err).toBe(0);
-}, 90_000);
+});
 afterAll(async () => {
   if (any) await server.stop();
   rmSync(dir, { recursive: true, force: true });
-}, 30_000);
+});
 
 for (const { check, missing } of checks)
   it.skipIf(missing.length > 0)(
@@ -73,7 +73,6 @@ for (const { check, missing } of checks)
       const { stdout } = await run(PYTHON, [join(FOLDER, 'clients.py'), check, `http://127.0.0.1:${server.http}`, FOLDER]);
       expect(stdout.trim()).not.toBe('');
     },
-    60_000,
   ); // prettier-ignore
 
 /** Examples of the page, by tool. */
@@ -97,7 +96,6 @@ for (const { tool, needs, command, args, says } of RUNNERS) {
       const { stdout } = await run(command, [...args, example?.code ?? ''], { cwd: dir });
       expect(stdout).toMatch(says);
     },
-    60_000,
   );
 }
 const hasR = any && spawnSync('Rscript', ['--version']).status === 0;

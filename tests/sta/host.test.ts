@@ -70,4 +70,4 @@ it('a query without end is answered 400, this thread stays free, and the next qu
   const after = await ask('GET', '/Datastreams/$count');
   expect(after).toMatchObject({ status: 200, body: '300' });
   expect(problems).toEqual([]);
-}, 60_000);
+});

@@ -48,40 +48,36 @@ async function threeDays(): Promise<void> {
 }
 
 describe('damaged files', () => {
-  it(
-    'a Parquet file with foreign bytes is set aside by name, the rest keeps answering, a good copy comes back',
-    { timeout: 60_000 },
-    async () => {
-      await threeDays();
-      const name = (await parts('days'))[1] as string;
-      const path = join(folder, 'parquet', 'days', name);
-      await copyFile(path, join(folder, 'copy'));
-      const file = await open(path, 'r+');
-      await file.write(Buffer.alloc(1500, 0xa5), 0, 1500, 200);
-      await file.close();
+  it('a Parquet file with foreign bytes is set aside by name, the rest keeps answering, a good copy comes back', async () => {
+    await threeDays();
+    const name = (await parts('days'))[1] as string;
+    const path = join(folder, 'parquet', 'days', name);
+    await copyFile(path, join(folder, 'copy'));
+    const file = await open(path, 'r+');
+    await file.write(Buffer.alloc(1500, 0xa5), 0, 1500, 200);
+    await file.close();
 
-      const store = await opened();
-      const rows = await store.range({ datastreams: [PM25], from: T0, to: T0 + 3 * DAY, limit: 10_000 });
-      const days = new Set(rowsOf(rows).map((r) => Math.floor((r.phenomenonTime - T0) / DAY)));
-      expect([...days]).toEqual([0, 2]);
-      const health = await store.health();
-      expect(health.ok).toBe(false);
-      expect(health.problem).toContain(`parquet/days/${name}`);
-      expect(await parts('days')).toContain(`${name}.corrupt`);
-      // Appending goes on, also for that day.
-      expect(
-        await store.append(columnsOf([some(OTHER, T0 + DAY, 1), some(PM25, T0 + 3 * DAY, 1)]), [], 2),
-      ).toMatchObject({ stored: 2 });
-      await store.close();
+    const store = await opened();
+    const rows = await store.range({ datastreams: [PM25], from: T0, to: T0 + 3 * DAY, limit: 10_000 });
+    const days = new Set(rowsOf(rows).map((r) => Math.floor((r.phenomenonTime - T0) / DAY)));
+    expect([...days]).toEqual([0, 2]);
+    const health = await store.health();
+    expect(health.ok).toBe(false);
+    expect(health.problem).toContain(`parquet/days/${name}`);
+    expect(await parts('days')).toContain(`${name}.corrupt`);
+    // Appending goes on, also for that day.
+    expect(await store.append(columnsOf([some(OTHER, T0 + DAY, 1), some(PM25, T0 + 3 * DAY, 1)]), [], 2)).toMatchObject(
+      { stored: 2 },
+    );
+    await store.close();
 
-      await rename(join(folder, 'copy'), path);
-      const again = await opened();
-      expect((await again.health()).ok).toBe(true);
-      expect(await again.count(T0, T0 + 3 * DAY)).toBe(3 * 1440 + 1);
-    },
-  );
+    await rename(join(folder, 'copy'), path);
+    const again = await opened();
+    expect((await again.health()).ok).toBe(true);
+    expect(await again.count(T0, T0 + 3 * DAY)).toBe(3 * 1440 + 1);
+  });
 
-  it('a single flipped bit is found by the next compaction that reads the file', { timeout: 60_000 }, async () => {
+  it('a single flipped bit is found by the next compaction that reads the file', async () => {
     await threeDays();
     const name = (await parts('days'))[2] as string;
     const path = join(folder, 'parquet', 'days', name);
@@ -191,54 +187,50 @@ describe('versions', () => {
 });
 
 describe('kill -9', () => {
-  it(
-    'at any moment of append, rewrite and compaction leaves every acknowledged row once and nothing else',
-    { timeout: 180_000 },
-    async () => {
-      let acknowledged = 0;
-      const script = join(import.meta.dirname, 'victim.ts');
-      // Spread over the life of the child: soon after it is ready, in the first batches, around compactions.
-      const moments = [0, 3, 15, 40, 90, 150, 260, 400];
-      for (const after of moments) {
-        const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-        const lines = createInterface({ input: child.stdout });
-        const exited = once(child, 'exit');
-        let timer: NodeJS.Timeout | undefined;
-        for await (const line of lines) {
-          const [word, number] = line.split(' ');
-          if (word === 'ready') {
-            expect(Number(number)).toBeGreaterThanOrEqual(acknowledged);
-            timer = setTimeout(() => child.kill('SIGKILL'), after);
-          } else if (word === 'stored') acknowledged = Number(number);
-          else throw new Error(`the child says: ${line}`);
-        }
-        clearTimeout(timer);
-        await exited;
+  it('at any moment of append, rewrite and compaction leaves every acknowledged row once and nothing else', async () => {
+    let acknowledged = 0;
+    const script = join(import.meta.dirname, 'victim.ts');
+    // Spread over the life of the child: soon after it is ready, in the first batches, around compactions.
+    const moments = [0, 3, 15, 40, 90, 150, 260, 400];
+    for (const after of moments) {
+      const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const lines = createInterface({ input: child.stdout });
+      const exited = once(child, 'exit');
+      let timer: NodeJS.Timeout | undefined;
+      for await (const line of lines) {
+        const [word, number] = line.split(' ');
+        if (word === 'ready') {
+          expect(Number(number)).toBeGreaterThanOrEqual(acknowledged);
+          timer = setTimeout(() => child.kill('SIGKILL'), after);
+        } else if (word === 'stored') acknowledged = Number(number);
+        else throw new Error(`the child says: ${line}`);
       }
-      expect(acknowledged).toBeGreaterThan(0);
-      const store = await opened();
-      const checkpoint = await store.checkpoint();
-      expect(checkpoint).toBeGreaterThanOrEqual(acknowledged);
-      const check = async (): Promise<void> => {
-        const expected = new Map<string, number>();
-        for (let n = 1; n <= checkpoint; n++) {
-          const batch = batchOf(n);
-          for (let i = 0; i < batch.length; i++)
-            expected.set(`${batch.datastream[i]}/${batch.phenomenonTime[i]}`, batch.raw[i] as number);
-        }
-        const rows = await everything(store);
-        expect(rows.length).toBe(expected.size);
-        for (const row of rows) expect(row.raw).toBe(expected.get(`${row.datastream}/${row.phenomenonTime}`));
-        expect((await store.health()).rows).toBe(checkpoint * PER_BATCH);
-        expect(await store.rejectCount()).toBe(checkpoint);
-      };
-      await check();
-      await store.compact(T0 + 400 * DAY);
-      await check();
-      expect([...(await parts('days')), ...(await parts('hours'))].filter((n) => n.endsWith('.tmp'))).toEqual([]);
-      expect((await store.health()).ok).toBe(true);
-    },
-  );
+      clearTimeout(timer);
+      await exited;
+    }
+    expect(acknowledged).toBeGreaterThan(0);
+    const store = await opened();
+    const checkpoint = await store.checkpoint();
+    expect(checkpoint).toBeGreaterThanOrEqual(acknowledged);
+    const check = async (): Promise<void> => {
+      const expected = new Map<string, number>();
+      for (let n = 1; n <= checkpoint; n++) {
+        const batch = batchOf(n);
+        for (let i = 0; i < batch.length; i++)
+          expected.set(`${batch.datastream[i]}/${batch.phenomenonTime[i]}`, batch.raw[i] as number);
+      }
+      const rows = await everything(store);
+      expect(rows.length).toBe(expected.size);
+      for (const row of rows) expect(row.raw).toBe(expected.get(`${row.datastream}/${row.phenomenonTime}`));
+      expect((await store.health()).rows).toBe(checkpoint * PER_BATCH);
+      expect(await store.rejectCount()).toBe(checkpoint);
+    };
+    await check();
+    await store.compact(T0 + 400 * DAY);
+    await check();
+    expect([...(await parts('days')), ...(await parts('hours'))].filter((n) => n.endsWith('.tmp'))).toEqual([]);
+    expect((await store.health()).ok).toBe(true);
+  });
 });
 
 /** A file system of this size; null where the machine does not let us make one. */
@@ -249,53 +241,49 @@ function smallDisk(at: string, megabytes: number): { unmount(): void } | null {
 const canMount = process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/proc/mounts');
 
 describe.skipIf(!canMount)('a disk of its own (needs root and Linux, to mount a tmpfs)', () => {
-  it(
-    'full: append rejects with the reason, stored rows go on being answered, and it goes on when there is space',
-    { timeout: 120_000 },
-    async (context) => {
-      const at = join(folder, 'small');
-      await mkdir(at);
-      const disk = smallDisk(at, 24);
-      if (!disk) return context.skip('mounting a tmpfs is not allowed here');
-      try {
-        const store = await opened(at);
-        await writeFile(join(at, 'ballast'), Buffer.alloc(12 << 20));
-        let n = 0;
-        let error: Error | null = null;
-        while (!error && n < 2000) {
-          const batch = columnsOf(
-            Array.from({ length: 5000 }, (_, i) => some(PM25 + 64 * i, T0 + n * MINUTE, Math.sin(i * n) * 100)),
-          );
-          await store.append(batch, [], n + 1).then(
-            () => n++,
-            (reason: Error) => (error = reason),
-          );
-        }
-        expect(n).toBeGreaterThan(0);
-        expect(String(error)).toMatch(/the store could not write: .*(No space left|disk|space|memory)/i);
-        expect(await store.health()).toMatchObject({ ok: false });
-        expect(await store.count(0, T0 + DAY)).toBe(n * 5000);
-        expect(await store.checkpoint()).toBe(n);
-
-        await rm(join(at, 'ballast'));
-        for (const again of [n, n + 1]) {
-          const batch = columnsOf(
-            Array.from({ length: 5000 }, (_, i) =>
-              some(PM25 + 64 * i, T0 + (again - 1) * MINUTE, Math.sin(i * (again - 1)) * 100),
-            ),
-          );
-          expect(await store.append(batch, [], again)).toMatchObject({ stored: again === n ? 0 : 5000, conflicts: 0 });
-        }
-        expect(await store.health()).toMatchObject({ ok: true, rows: (n + 1) * 5000 });
-        await store.close();
-        const reopened = await opened(at);
-        expect(await reopened.count(0, T0 + DAY)).toBe((n + 1) * 5000);
-        await reopened.close();
-      } finally {
-        disk.unmount();
+  it('full: append rejects with the reason, stored rows go on being answered, and it goes on when there is space', async (context) => {
+    const at = join(folder, 'small');
+    await mkdir(at);
+    const disk = smallDisk(at, 24);
+    if (!disk) return context.skip('mounting a tmpfs is not allowed here');
+    try {
+      const store = await opened(at);
+      await writeFile(join(at, 'ballast'), Buffer.alloc(12 << 20));
+      let n = 0;
+      let error: Error | null = null;
+      while (!error && n < 2000) {
+        const batch = columnsOf(
+          Array.from({ length: 5000 }, (_, i) => some(PM25 + 64 * i, T0 + n * MINUTE, Math.sin(i * n) * 100)),
+        );
+        await store.append(batch, [], n + 1).then(
+          () => n++,
+          (reason: Error) => (error = reason),
+        );
       }
-    },
-  );
+      expect(n).toBeGreaterThan(0);
+      expect(String(error)).toMatch(/the store could not write: .*(No space left|disk|space|memory)/i);
+      expect(await store.health()).toMatchObject({ ok: false });
+      expect(await store.count(0, T0 + DAY)).toBe(n * 5000);
+      expect(await store.checkpoint()).toBe(n);
+
+      await rm(join(at, 'ballast'));
+      for (const again of [n, n + 1]) {
+        const batch = columnsOf(
+          Array.from({ length: 5000 }, (_, i) =>
+            some(PM25 + 64 * i, T0 + (again - 1) * MINUTE, Math.sin(i * (again - 1)) * 100),
+          ),
+        );
+        expect(await store.append(batch, [], again)).toMatchObject({ stored: again === n ? 0 : 5000, conflicts: 0 });
+      }
+      expect(await store.health()).toMatchObject({ ok: true, rows: (n + 1) * 5000 });
+      await store.close();
+      const reopened = await opened(at);
+      expect(await reopened.count(0, T0 + DAY)).toBe((n + 1) * 5000);
+      await reopened.close();
+    } finally {
+      disk.unmount();
+    }
+  });
 
   it('read-only: opening says so', async (context) => {
     const at = join(folder, 'small');

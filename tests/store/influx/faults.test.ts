@@ -256,7 +256,7 @@ describe.skipIf(NO_INFLUXD !== '')(`a server that is away${NO_INFLUXD}`, () => {
     expect((await everything(store)).length).toBe(10);
   });
 
-  it('killed again and again under appends, nothing is lost and nothing doubled', { timeout: 120_000 }, async () => {
+  it('killed again and again under appends, nothing is lost and nothing doubled', async () => {
     const store = await open(address(), { attempts: 1 });
     const BATCHES = 60;
     const batch = (n: number) =>
