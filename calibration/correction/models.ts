@@ -4,7 +4,7 @@ import type { EpochMs } from '../../model/time.ts';
 import type { Betas, Range, ZoneModel } from './pooled.ts';
 
 /** Changes whenever the same coefficients would give other values. */
-export const CODE_VERSION = '2026-11-22.3';
+export const CODE_VERSION = '2026-11-22.4';
 
 export type NamedZone = ZoneModel & { readonly id: string };
 

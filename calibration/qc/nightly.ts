@@ -135,6 +135,8 @@ export interface NightlyInput {
   /** What neighbours say [µg/m³]. */
   readonly field: number;
   readonly flagged: boolean;
+  /** It was found dead (flat line, zeros): what it shows is no air, and says nothing of its place or of how well it follows. */
+  readonly dead: boolean;
   /** Local solar hour, 0–24. */
   readonly solarHour: number;
 }
@@ -160,6 +162,7 @@ export class Nightly {
       }
       return;
     }
+    if (input.dead) return this.#takeHealth(f, at, input, step);
     const first = f[at + N.days] === 0;
     f[at + N.days] = (f[at + N.days] as number) + step / DAY_S;
     const box = Math.log(input.pm25 + 3);
@@ -187,12 +190,7 @@ export class Nightly {
         const says = deviation * sign > NIGHTLY.classDeviation ? 1 : 0;
         f[field] = (f[field] as number) + weight(days) * (says - (f[field] as number));
       }
-    const week = weight(7);
-    f[at + N.flagged] =
-      (f[at + N.flagged] as number) + week * ((input.flagged ? 1 : 0) - (f[at + N.flagged] as number));
-    const heard = input.intervalS > 0 ? Math.min(1, (1.5 * input.intervalS) / Math.max(input.gapS, 1)) : 1;
-    const silent = Math.min(1, Math.max(step, input.gapS) / DAY_S / Math.max(Math.min(7, age), step / DAY_S));
-    f[at + N.complete] = (f[at + N.complete] as number) + silent * (heard - (f[at + N.complete] as number));
+    this.#takeHealth(f, at, input, step);
     const second = at + N.second;
     if (binsLaid(f, second))
       takeSecond(f, this.pool.u32(site), second, deviation, (f[at + N.nights] as number) < NIGHTLY.baselineNights);
@@ -202,6 +200,18 @@ export class Nightly {
       f[at + N.nightSum] = (f[at + N.nightSum] as number) + deviation;
       f[at + N.nightCount] = (f[at + N.nightCount] as number) + 1;
     }
+  }
+
+  /** Shares of the last week: flagged, and heard. */
+  #takeHealth(f: Float32Array, at: number, input: NightlyInput, step: number): void {
+    const days = step / DAY_S;
+    const most = Math.max(Math.min(7, f[at + N.days] as number), days);
+    const flagged = f[at + N.flagged] as number;
+    f[at + N.flagged] = flagged + (days / most) * ((input.flagged ? 1 : 0) - flagged);
+    const heard = input.intervalS > 0 ? Math.min(1, (1.5 * input.intervalS) / Math.max(input.gapS, 1)) : 1;
+    const silent = Math.min(1, Math.max(step, input.gapS) / DAY_S / most);
+    const complete = f[at + N.complete] as number;
+    f[at + N.complete] = complete + silent * (heard - complete);
   }
 
   /** Judges a site; to be called once a night, after 05 h solar time or at the latest before the next night. */
@@ -276,7 +286,8 @@ export class Nightly {
       f[at + N.dayBase] = (f[at + N.meanBox] as number) - (f[at + N.meanField] as number);
       return;
     }
-    const z = off / Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+    const sigma = Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+    const z = off / sigma;
     // One wild night counts as three standard deviations at most.
     const clipped = Math.max(-3, Math.min(3, z));
     f[at + N.up] = Math.max(0, (f[at + N.up] as number) + clipped - NIGHTLY.cusumSlack);
@@ -289,7 +300,9 @@ export class Nightly {
       const open = (f[at + N.open] as number) + 1;
       f[at + N.open] = open;
       const standing = f[at + N.standing] as number;
-      f[at + N.standing] = open === 1 ? off : standing + NIGHTLY.driftWeight * (off - standing);
+      // More than half of it gone in one night: it was cleaned or hung back, and must not be corrected for days for what is no more.
+      const back = Math.sign(standing) * (standing - off) > Math.max(Math.abs(standing) / 2, 3 * sigma);
+      f[at + N.standing] = open === 1 || back ? off : standing + NIGHTLY.driftWeight * (off - standing);
       if (open >= NIGHTLY.baselineNights) {
         // Beside a station refits have followed meanwhile: where the box is now is where it is. Without one it is followed from here on,
         // when it is sure that it has drifted.
@@ -310,8 +323,7 @@ export class Nightly {
       f[at + N.drifting] = f[at + N.standing] = f[at + N.confirmed] = 0;
       f[at + N.up] = f[at + N.down] = 0;
     }
-    if (f[at + N.drifting] === 0)
-      f[at + N.baseline] = baseline + 0.02 * clipped * Math.max(NIGHTLY.sigmaMin, f[at + N.sigma] as number);
+    if (f[at + N.drifting] === 0) f[at + N.baseline] = baseline + 0.02 * clipped * sigma;
   }
 
   /** Whether the level over all hours says the same of a drift as the nights do. */
@@ -357,7 +369,7 @@ export class Nightly {
 
   health(site: number): BoxHealth | null {
     if (site === 0 || site > this.pool.count) return null;
-    if (this.#read(site, N.days) === 0 && Number.isNaN(this.scale(site))) return null;
+    if (this.#read(site, N.days) === 0 && this.#read(site, N.flagged) === 0 && Number.isNaN(this.scale(site))) return null; // prettier-ignore
     const f = this.pool.f32(site);
     const at = this.pool.offset(site);
     const correlation = this.#correlation(f, at);

@@ -20,7 +20,7 @@ import { type BoxHealth, Nightly } from './nightly.ts';
 import { isFoggy } from './physics.ts';
 import { Places } from './places.ts';
 import type { PoolState } from './pool.ts';
-import { PARTICLES, SingleTests } from './single.ts';
+import { DEAD, PARTICLES, SingleTests } from './single.ts';
 import { S, Sites, type SitesState } from './sites.ts';
 import { bySlices } from './slices.ts';
 import { SPATIAL, type SliceEntry, type SpatialAnswer, freshFor, judgeSlice } from './spatial.ts';
@@ -76,6 +76,7 @@ const INDOOR = reason('indoor');
 const EVENT = reason('event');
 const CORRELATION = reason('correlation');
 const DRIFT = reason('drift');
+const SINGLE_CHANNEL = reason('single_channel');
 const DUPLICATE = reason('duplicate');
 
 export function createQc(): Qc {
@@ -179,6 +180,7 @@ export function createQc(): Qc {
         pm25: entry.pm25,
         field: answer.field,
         flagged: a.flag === FLAG.suspect || a.flag === FLAG.fail,
+        dead: a.flag === FLAG.fail && (a.reasons & DEAD) !== 0 && !(a.reasons & SINGLE_CHANNEL),
         solarHour: solarHour(entry.t / 3600, sites.read(site, S.lon)),
       });
     if (a.flag !== FLAG.fail && a.flag !== FLAG.missing) beside.take(thingNum, phenomenonTime, entry.pm25, sites.read(site, S.lat), sites.read(site, S.lon)); // prettier-ignore

@@ -36,7 +36,7 @@ const HUMIDITY = num('humidity');
 export const PARTICLES: ReadonlySet<number> = new Set([PM25, PM25_B, num('pm1'), num('pm4'), num('pm10')]);
 /** Least MAD of what is kept as usual, by property number; a property without one is not followed. */
 const USUAL_FLOOR = new Map([...PARTICLES, WATER, num('noise_lamin')].map((n) => [n, n === WATER ? 0.002 : 1]));
-const DEAD = reason('flat_line') | reason('stuck_zero');
+export const DEAD = reason('flat_line') | reason('stuck_zero');
 const SPIKE = reason('spike');
 
 /** What is needed of a property, by its number. */
@@ -81,6 +81,7 @@ export class SingleTests {
     usual: Number.NaN,
     runS: 0,
     evidenceRange: Number.NaN,
+    evidenceMost: Number.NaN,
     equalS: 0,
     lowS: 0,
     around: Number.NaN,
@@ -155,7 +156,8 @@ export class SingleTests {
           : Number.NaN;
     c.usual = f[at + STREAM.usual] as number;
     c.runS = t - (u[at + STREAM.runStart] as number);
-    c.evidenceRange = (f[at + STREAM.otherMax] as number) - (f[at + STREAM.otherMin] as number);
+    c.evidenceMost = f[at + STREAM.otherMax] as number;
+    c.evidenceRange = c.evidenceMost - (f[at + STREAM.otherMin] as number);
     c.equalS = t - (u[at + STREAM.equalSince] as number);
     c.lowS = t - (u[at + STREAM.lowSince] as number);
     c.around = particles

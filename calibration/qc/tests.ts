@@ -30,6 +30,7 @@ export interface ValueContext {
   usual: number;
   runS: number;
   evidenceRange: number;
+  evidenceMost: number;
   equalS: number;
   /** For how long the value has been next to nothing beside `around` [s]. */
   lowS: number;
@@ -103,7 +104,7 @@ export const VALUE_TESTS: readonly ValueTest[] = [
     kind: 'history',
     test: (c) =>
       c.limits.flat && !(c.key === 'humidity' && c.x >= 99.9)
-        ? flatLineTest(c.x, c.runS, c.gapS, c.evidenceRange, c.limits.flat)
+        ? flatLineTest(c.x, c.runS, c.gapS, c.evidenceRange, c.evidenceMost, c.limits.flat)
         : FLAG.notEvaluated,
   },
   {

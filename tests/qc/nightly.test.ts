@@ -58,6 +58,19 @@ describe('N1 and N2', () => {
     const healed = run(qc, boxes, 8 * DAYS, 40 * DAYS);
     expect(pm25Of(boxOf(healed.at(-1) as CheckedReading[], 9)).flag).toBe(1);
   });
+  it.each([0, 500])('believes a box that stood at %d for a week as soon as it lives again', (value) => {
+    const qc = townQc(boxes);
+    run(qc, boxes, 0, 14 * DAYS);
+    const dead = run(qc, boxes, 14 * DAYS, 21 * DAYS, (values) => values.set(9, value));
+    expect(pm25Of(boxOf(dead.at(-1) as CheckedReading[], 9)).flag).toBe(4);
+    expect(qc.health(9)?.flaggedShare).toBeGreaterThan(0.5);
+    const alive = run(qc, boxes, 21 * DAYS, 23 * DAYS).map((a) => boxOf(a, 9));
+    expect(flaggedShare(alive)).toBeLessThan(0.1);
+  });
+  it('knows the health of a box that was dead from its first day', () => {
+    const { qc } = after(3, (values) => values.set(9, 0));
+    expect(qc.health(9)?.score).toBeLessThan(60);
+  });
 });
 
 describe('N3', () => {
@@ -68,6 +81,14 @@ describe('N3', () => {
     expect(pm25Of(boxOf(last, 9)).reasons).toContain('pm25.drift');
     expect(qc.health(9)?.driftLog).toBeGreaterThan(0.2);
     expect(last.filter((r) => pm25Of(r).reasons.includes('pm25.drift')).map((r) => r.thingNum)).toEqual([9]);
+  });
+  it('takes a drift back in the first night without it', () => {
+    const qc = townQc(boxes);
+    run(qc, boxes, 0, 16 * DAYS);
+    run(qc, boxes, 16 * DAYS, 25 * DAYS, (values) => values.set(9, (values.get(9) as number) * 0.5));
+    expect(qc.drift(9)).toBeLessThan(-0.3);
+    run(qc, boxes, 25 * DAYS, 26 * DAYS);
+    expect(qc.drift(9)).toBe(0);
   });
   it('does not blame the boxes when the whole network drifts together', () => {
     const { last } = after(40, (values, h) => {

@@ -90,7 +90,7 @@ describe('flatLineTest of PM2.5', () => {
   const limits = limitsOf('pm25').flat;
   if (!limits) throw new Error('PM2.5 must have flat line limits');
   it.each([
-    // value, run [s], gap [s], neighbours moved by → flag
+    // value, run [s], gap [s], neighbours moved by → flag, and up to
     [20, 2 * H, 600, 10, 1],
     [20, 3 * H, 600, 10, 3],
     [20, 12 * H, 600, 10, 4],
@@ -102,8 +102,10 @@ describe('flatLineTest of PM2.5', () => {
     [20, 12 * H, 600, NONE, 1],
     [20, 24 * H, 600, NONE, 3],
     [3, 99 * H, 600, NONE, 2],
-  ])('%d for %d s every %d s, others moved %d → %d', (x, runS, gapS, range, flag) =>
-    expect(flatLineTest(x, runS, gapS, range, limits)).toBe(flag),
+    [500, 12 * H, 600, 10, 4, 30],
+    [500, 12 * H, 600, 10, 1, 60],
+  ])('%d for %d s every %d s, others moved %d → %d', (x, runS, gapS, range, flag, most = x) =>
+    expect(flatLineTest(x, runS, gapS, range, most, limits)).toBe(flag),
   );
 });
 
