@@ -57,7 +57,7 @@ export interface StationVerdict {
   readonly station: string;
   /** Types of boxes for which its values are as good as not there: they do not fit those of the other stations. */
   readonly excludedFor: readonly string[];
-  /** It stands still: its values are not taken. */
+  /** It stands still, or has shown nothing for a week: its values are not taken. */
   readonly stuck: boolean;
   /** Added to its time labels, because boxes fit it best so [ms]; 0 = its clock is right. */
   readonly clockMs: number;

@@ -81,7 +81,7 @@ const stationQuality = z.strictObject({
   id: z.string(),
   used: z.boolean().describe('false = its values take no part in any correction'),
   excludedFor: z.array(z.string()).describe('Types of boxes that are corrected without it'),
-  stuck: z.boolean().describe('It stands still; its values are not taken'),
+  stuck: z.boolean().describe('It stands still, or has shown nothing for a week; its values are not taken'),
   clockOffsetSeconds: z.number().describe('Added to its time labels, because boxes fit it best so'),
   words: z.strictObject({ zh: z.string(), en: z.string() }),
 });
@@ -90,8 +90,8 @@ export function stationWords(v: StationVerdict): { zh: string; en: string } {
   const zh: string[] = [];
   const en: string[] = [];
   if (v.stuck) {
-    zh.push('數值停滯不動，暫不採用');
-    en.push('it stands still and is not used meanwhile');
+    zh.push('數值停滯不動或近乎為零，暫不採用');
+    en.push('it stands still, or shows next to nothing, and is not used meanwhile');
   }
   if (v.excludedFor.length > 0) {
     zh.push(`與其他測站不符，校正 ${v.excludedFor.join('、')} 時不採用`);

@@ -99,7 +99,7 @@ export class Correction {
       let station = s.stations.get(v.station);
       if (!station) s.stations.set(v.station, (station = newStation(v.station)));
       if (!isReference(v.pm25) || v.time >= fitUntil) continue;
-      if (isStuck(station.stuck, v.pm25)) continue;
+      if (isStuck(station.stuck, v.pm25, v.time)) continue;
       const at = lowerBound(station.time, v.time);
       if (station.time[at] === v.time) continue; // the first counts
       if (at === station.time.length) {
@@ -165,6 +165,10 @@ function whole(s: State): State {
   s.turns ??= [];
   s.decided ??= [];
   s.zones ??= NO_ZONES;
+  for (const { stuck, time } of s.stations.values()) {
+    stuck.air ??= time.at(-1) ?? -Infinity;
+    stuck.heard ??= stuck.air;
+  }
   for (const series of s.series) {
     series.ownShadow ??= null;
     series.slides ??= null;

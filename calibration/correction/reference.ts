@@ -1,7 +1,7 @@
 /**
  * Reference values are dirty too: error codes (also averaged into hours), impossible values, maintenance. Honest noise below zero stays.
  */
-import type { EpochMs } from '../../model/time.ts';
+import { DAY, type EpochMs } from '../../model/time.ts';
 
 /** Beta gauges show noise down to about −10 in clean air; anything below is an error code averaged into the hour. */
 const LOWEST = -10;
@@ -15,12 +15,23 @@ export const isReference = (y: number): boolean => Number.isFinite(y) && y >= LO
 export interface StuckState {
   value: number;
   count: number;
+  /** When the newest value came, and the newest that was air. */
+  heard: EpochMs;
+  air: EpochMs;
 }
+
+export const newStuck = (): StuckState => ({ value: NaN, count: 0, heard: -Infinity, air: -Infinity });
+
+/** The cleanest air shows that much within a week [µg/m³]; values in milligrams, a dead analyser and zero air do not. */
+const AIR = 1;
+const AIR_MS = 7 * DAY;
 
 /** True once a value above 3 µg/m³ has come more than this often in a row (values are rounded to integers in some networks). */
 const STUCK_RUN = 6;
 
-export function isStuck(state: StuckState, y: number): boolean {
+export function isStuck(state: StuckState, y: number, time: EpochMs): boolean {
+  state.heard = Math.max(state.heard, time);
+  if (y >= AIR) state.air = Math.max(state.air, time);
   if (y === state.value) state.count++;
   else {
     state.value = y;
@@ -29,9 +40,9 @@ export function isStuck(state: StuckState, y: number): boolean {
   return isStuckNow(state);
 }
 
-/** Whether the station stands still at this moment. */
-export const isStuckNow = ({ value, count }: StuckState): boolean =>
-  value > 3 && count > (Number.isInteger(value) ? 2 * STUCK_RUN : STUCK_RUN);
+/** Whether the station stands still at this moment, or has shown nothing for a week. */
+export const isStuckNow = ({ value, count, heard, air }: StuckState): boolean =>
+  heard - air > AIR_MS || (value > 3 && count > (Number.isInteger(value) ? 2 * STUCK_RUN : STUCK_RUN));
 
 export interface StationState {
   readonly id: string;
@@ -57,6 +68,6 @@ export const newStation = (id: string): StationState => ({
   y: [],
   pending: [],
   clockMs: 0,
-  stuck: { value: NaN, count: 0 },
+  stuck: newStuck(),
   newest: -Infinity,
 });

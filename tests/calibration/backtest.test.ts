@@ -182,6 +182,12 @@ describe('backtest', () => {
     expect(rmse(dirty, out, START + 10 * DAY, ['b0', 'b1', 'b2'], 'corrected')).toBeLessThan(1.6);
   });
 
+  it('a whole reference in milligrams is as good as none', () => {
+    const mg = city.input.reference.map((r) => ({ ...r, pm25: r.pm25 / 1000 }));
+    const out = runBacktest({ ...city.input, reference: mg }, HOURLY);
+    expect(out.corrected).toEqual(runBacktest({ ...city.input, reference: [] }, HOURLY).corrected);
+  });
+
   it('one station that lies does not spoil the boxes away from it', () => {
     const honest = smallCity(20);
     const lying = honest.input.reference.map((r) => (r.station === 's2' ? { ...r, pm25: r.pm25 * 3 } : r));

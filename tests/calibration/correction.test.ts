@@ -5,7 +5,7 @@ import { newHistory, record, stepMean } from '../../calibration/correction/histo
 import { Correction } from '../../calibration/correction/correction.ts';
 import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
-import { isReference, isStuck } from '../../calibration/correction/reference.ts';
+import { isReference, isStuck, newStuck } from '../../calibration/correction/reference.ts';
 import { krige } from '../../calibration/correction/spatial.ts';
 import { intervalForNewPlace, keep, newScores, SAME_PLACE } from '../../calibration/correction/places.ts';
 import {
@@ -85,10 +85,20 @@ describe('reference quality', () => {
     expect([-999, -41.6, 985, 9999, NaN, Infinity].some(isReference)).toBe(false);
   });
   it('sees an analyser that stands still, not integer rounding in clean air', () => {
-    const s = { value: NaN, count: 0 };
-    expect(Array.from({ length: 10 }, () => isStuck(s, 17.3)).indexOf(true)).toBe(6);
-    const clean = { value: NaN, count: 0 };
-    expect(Array.from({ length: 30 }, () => isStuck(clean, 2)).includes(true)).toBe(false);
+    const s = newStuck();
+    expect(Array.from({ length: 10 }, (_, i) => isStuck(s, 17.3, i * HOUR)).indexOf(true)).toBe(6);
+    const clean = newStuck();
+    expect(Array.from({ length: 30 }, (_, i) => isStuck(clean, 2, i * HOUR)).includes(true)).toBe(false);
+  });
+  it('sees an analyser that shows nothing, not a clean night', () => {
+    const s = newStuck();
+    const stuck = (y: number, from: number, hours: number): number =>
+      Array.from({ length: hours }, (_, i) => isStuck(s, y, (from + i) * HOUR)).indexOf(true);
+    expect(stuck(0.02, 0, 1)).toBe(0);
+    expect(stuck(4, 1, 1)).toBe(-1);
+    expect(stuck(-0.5, 2, 7 * 24)).toBe(-1);
+    expect(stuck(0.4, 2 + 7 * 24, 5)).toBe(0);
+    expect(stuck(3, 200, 1)).toBe(-1);
   });
 });
 
