@@ -172,6 +172,15 @@ it('makes the products that are due, once, and says which day is too large', asy
   expect(notices[0]).toMatch(/revised of .* is not made: 1000000000000 values/);
 });
 
+it('a clock that was a year ahead for a moment does not end the products for a year', async () => {
+  const { registry, store } = await stored(40);
+  const revisions = folder();
+  const now = NOON + 40 * HOUR;
+  const common = { store, registry, createStage, revisions };
+  expect(await products(now + 365 * DAY, revisions, store, common, () => undefined)).toEqual([]);
+  expect((await products(now, revisions, store, common, () => undefined)).length).toBe(2);
+});
+
 it('spans follow one another without gaps', () => {
   const [job] = PRODUCTS as [ProductJob];
   expect(nextSpan(job, NaN, 10 * HOUR)).toMatchObject({ from: 7 * HOUR, to: 8 * HOUR });
