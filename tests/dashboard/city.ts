@@ -143,7 +143,7 @@ export function city(count: number, seed = 1): FakeCity {
   /** What a plume that drifts over Taichung adds [µg/m³]. */
   const plume = (lat: number, lon: number, time: number): number => {
     const middle = 120.5 + 0.05 * ((time / HOUR) % 10);
-    return 45 * Math.exp(-(((lat - 24.12) / 0.06) ** 2 + ((lon - middle) / 0.07) ** 2));
+    return 70 * Math.exp(-(((lat - 24.12) / 0.06) ** 2 + ((lon - middle) / 0.07) ** 2));
   };
 
   /** PM2.5 [µg/m³] at a place and time: dirtier in the south-west, morning and evening peaks, one plume drifting over Taichung. */

@@ -551,10 +551,7 @@ describe.skipIf(!CHROMIUM)(`the pages in a browser${CHROMIUM ? '' : ` (${WITHOUT
 
     // A moment this box really spoke, more than nine years ago.
     const HOUR = DAY / 24;
-    const long =
-      Math.floor((Date.now() - 9.5 * 365 * DAY) / (35 * HOUR)) * 35 * HOUR +
-      3 * HOUR +
-      Math.floor(box.phase / 1000) * 1000;
+    const long = Math.floor((Date.now() - 9.5 * 365 * DAY) / HOUR) * HOUR + Math.floor(box.phase / 1000) * 1000;
     const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
     await page.goto(`${server.url}/?${at(box)}&box=${box.id}&lang=en&t=${iso(long)}&was=123.4;old-model`);
     await page.waitForSelector('.evidence:has-text("123.4")');
