@@ -6,14 +6,12 @@ import { copyFileSync, mkdtempSync, openSync, closeSync, renameSync, rmSync, tru
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { askServer } from '../../cli/control.ts';
 import { dataFolder } from '../../cli/folder.ts';
 import { DAY, formatTime, HOUR } from '../../model/time.ts';
 import { startChild, until, type ChildServer } from '../e2e/server.ts';
 import { ask, hourMeans, iso, makeHistory, minutesOf, partPath, partsOf, ROWS_A_DAY, valueAt, type History } from './folder.ts'; // prettier-ignore
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let data = '';
 let history: History;

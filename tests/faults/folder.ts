@@ -22,7 +22,7 @@ export const ROWS_A_DAY = DAY / MINUTE;
 /** What the box said in that minute: 0 to 99.9 µg/m³ [µg/m³]. */
 export const valueAt = (minute: number): number => ((minute * 7919) % 1000) / 10;
 
-/** One box with `days` full days of PM2.5 in day files and roll-ups, the last of them a week ago. */
+/** One box with `days` full days of PM2.5 in day files and one roll-up, that of their month, the last of them a week ago or some days more. */
 export async function makeHistory(root: string, days = 3): Promise<History> {
   const folder = dataFolder(root);
   mkdirSync(root, { recursive: true });
@@ -34,7 +34,9 @@ export async function makeHistory(root: string, days = 3): Promise<History> {
   if (!added) throw new Error('no box was made');
   const num = registry.get(added.id)?.num ?? 0;
   registry.close();
-  const start = startOfDay(Date.now()) - (days + 7) * DAY;
+  const month = (time: number): string => new Date(time).toISOString().slice(0, 7);
+  let start = startOfDay(Date.now()) - (days + 7) * DAY;
+  while (month(start) !== month(start + (days - 1) * DAY)) start -= DAY;
   const store = await DuckStore.open(folder.store);
   await store.append(
     columnsOf(

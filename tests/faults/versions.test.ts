@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STA_SCHEMA_VERSION } from '../../api/sta/version.ts';
 import { dataFolder } from '../../cli/folder.ts';
 import { datastreamId } from '../../model/datastream.ts';
@@ -13,8 +13,6 @@ import { openRegistry } from '../../registry/sqlite.ts';
 import { MIGRATIONS, SCHEMA_VERSION as STORE_VERSION } from '../../store/duckdb/schema.ts';
 import { runCommand, startChild, until } from '../e2e/server.ts';
 import { ask, makeHistory, minutesOf, ROWS_A_DAY } from './folder.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let data = '';
 beforeEach(() => {
