@@ -231,9 +231,9 @@ export async function runStaThread(port: MessagePort, data: StaThreadData, parts
   };
 
   /** A few new datastreams are shown at once; a flood of them waits for its turn. */
-  let synced = 0;
+  let synced = -Infinity;
   const freshen = (): void => {
-    const now = Date.now();
+    const now = performance.now();
     if (dirty.size === 0 || dirty.size > MAX_SYNC_AT_ONCE || now - synced < 200) return;
     synced = now;
     sync();
