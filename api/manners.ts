@@ -10,6 +10,7 @@ import type { App } from './context.ts';
 import { CHALLENGE, type Gatekeeper } from './gatekeeper.ts';
 import type { RateLimits } from './options.ts';
 import { Problem } from './problem.ts';
+import { RequestCounts } from './request-counts.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -159,7 +160,7 @@ export async function manners(app: App, gatekeeper: Gatekeeper, limits: RateLimi
 
 /** RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11: structured lists with quota, window and what is left. */
 async function rateLimits(app: App, gatekeeper: Gatekeeper, limits: RateLimits): Promise<void> {
-  await app.register(rateLimit, { global: false, cache: 20_000 });
+  await app.register(rateLimit, { global: false, store: RequestCounts });
   const known = (request: FastifyRequest): boolean => {
     const secret = /^Bearer +(\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1];
     return secret !== undefined && gatekeeper.open(secret) !== null;

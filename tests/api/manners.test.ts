@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import Fastify from 'fastify';
 import type { App } from '../../api/context.ts';
 import { Gatekeeper } from '../../api/gatekeeper.ts';
@@ -108,6 +108,23 @@ test('CORS: any page may read, and sees the headers that matter', async () => {
 test('request ids: a harmless one of the client is kept, another replaced', async () => {
   expect((await raw('/healthz', { 'x-request-id': 'abc-123' })).headers['x-request-id']).toBe('abc-123');
   expect((await raw('/healthz', { 'x-request-id': 'a b"c' })).headers['x-request-id']).toMatch(/^[\w-]{12}$/);
+});
+
+test('a clock that is set back does not make the window of a limit longer', async () => {
+  let [day, span] = [NOW, performance.now()];
+  const clocks = [vi.spyOn(Date, 'now').mockImplementation(() => day), vi.spyOn(performance, 'now').mockImplementation(() => span)]; // prettier-ignore
+  const small = await world({ rateLimit: { read: 1, register: 1, loopbackRead: 2, loopbackRegister: 2 } });
+  try {
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      if (i === 3) [day, span] = [NOW - 3 * 86_400_000, span + 61_000];
+      statuses.push((await small.get('/api/v1/boxes')).status);
+    }
+    expect(statuses).toEqual([200, 200, 429, 200]);
+  } finally {
+    for (const clock of clocks) clock.mockRestore();
+    await small.close();
+  }
 });
 
 test('rate limits are told in every answer, and kept', async () => {
