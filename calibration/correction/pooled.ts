@@ -1,18 +1,8 @@
 /** Level L3: one linear model per sensor type from all pairs of box and reference, robust, recent pairs first, towards a published prior. */
 import { DAY, type EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
-import {
-  accumulate,
-  dot,
-  fitRobust,
-  median,
-  newNormal,
-  newRows,
-  solve,
-  type Normal,
-  type Prior,
-  type Rows,
-} from './linear.ts';
+import { blocksOf, DAY_BLOCKS, solutionsWithout, trust } from './left_out.ts';
+import { dot, fitRobust, median, newRows, type Prior, type Rows } from './linear.ts';
 import type { Validation } from './models.ts';
 import { OWN_GROWTH, SETTINGS, type CorrectionSettings } from './settings.ts';
 import { fitZones } from './zone_models.ts';
@@ -79,13 +69,15 @@ const MAX_ROWS = 10_000;
 /** What is taken for known of the variance between zones [log²], and how many zones that is worth: 20 %, as fixed equations differ (note §2.1). */
 export const BETWEEN = { variance: 0.04, worth: 2 };
 
+/** Whether the prior of a type is an equation that others have measured. */
+const isPublished = (pool: string): boolean => pool.startsWith('plantower');
+
 /** Slopes a sensor class can have: outside, the data are no co-location (calibration note §8.3). */
-const slopeRange = (pool: string): readonly [number, number] =>
-  pool.startsWith('plantower') ? [0.15, 1.4] : [0.05, 4];
+const slopeRange = (pool: string): readonly [number, number] => (isPublished(pool) ? [0.15, 1.4] : [0.05, 4]);
 
 /** Barkjohn 2021 in centred features for Plantower; for other optics only "about proportional". */
 export function poolPrior(pool: string, set: FeatureSet, settings: CorrectionSettings): Prior {
-  const plantower = pool.startsWith('plantower');
+  const plantower = isPublished(pool);
   const mean = plantower ? [1.44, 0.524] : [2, 0.8];
   const spread = plantower ? [4, 0.25] : [8, 0.6];
   if (set !== 'P') {
@@ -110,7 +102,7 @@ export const varianceWeight = (x: number, settings: CorrectionSettings): number 
  * Whether Huber's bounds grow with the concentration as errors do. Fixed bounds take the dirty hours for odd ones and make the line too
  * flat; only of Plantower, which bends in smoke, is that wanted (docs/methods.md).
  */
-export const boundsGrow = (pool: string): boolean => !pool.startsWith('plantower');
+export const boundsGrow = (pool: string): boolean => !isPublished(pool);
 
 /**
  * @param apart log-ratio of each station to those around it, where there are two or more
@@ -165,6 +157,7 @@ function fitOnce(
     PRT: newRows(featureCount('PRT', settings)),
   };
   const stationOf: Record<FeatureSet, string[]> = { P: [], PR: [], PRT: [] };
+  const dayOf: Record<FeatureSet, number[]> = { P: [], PR: [], PRT: [] };
   const seen = newSeen();
   const seenIn = new Map<string, Seen>();
   const newestIn = new Map<string, EpochMs>();
@@ -195,11 +188,12 @@ function fitOnce(
         into.w.push(w);
         into.n++;
         stationOf[set].push(s.station);
+        dayOf[set].push(Math.floor(time / DAY));
       }
       see(seen, x, y, rh, temp);
       see(here, x, y, rh, temp);
       newestIn.set(zone, Math.max(newestIn.get(zone) ?? -Infinity, time));
-      days.add(Math.floor(time / 86_400_000));
+      days.add(Math.floor(time / DAY));
       from = Math.min(from, time);
       to = Math.max(to, time);
     }
@@ -234,26 +228,14 @@ function fitOnce(
       guards.push(`${set}: slope ${slope.toFixed(3)} outside ${lowest}–${highest}`);
       continue;
     }
-    betas[set] = fit.beta;
+    const share = isPublished(pool) ? trust(r, fit.weights, dayOf[set], prior, fit.scale) : 1;
+    const believed = (beta: readonly number[]): number[] =>
+      beta.map((b, k) => share * b + (1 - share) * (prior.mean[k] as number));
+    betas[set] = believed(fit.beta);
     if (set === 'P' || scale === FLOOR) scale = fit.scale;
     if (stations.length < 2) continue;
-    // One pass gives every station's part; what is left when it is taken away is the model that has not seen it.
-    const whole = newNormal(r.p);
-    const parts = new Map<string, Normal>(stations.map((name) => [name, newNormal(r.p)]));
-    for (let i = 0; i < r.n; i++) {
-      const w = fit.weights[i] as number;
-      accumulate(whole, r.x, i * r.p, r.y[i] as number, w);
-      accumulate(parts.get(stationOf[set][i] as string) as Normal, r.x, i * r.p, r.y[i] as number, w);
-    }
-    for (const [name, part] of parts) {
-      const rest: Normal = {
-        p: r.p,
-        a: whole.a.map((v, i) => v - (part.a[i] as number)),
-        b: whole.b.map((v, i) => v - (part.b[i] as number)),
-      };
-      const beta = solve(rest, prior, fit.scale);
-      if (beta) (without[name] ??= {})[set] = beta;
-    }
+    const others = solutionsWithout(r, fit.weights, stationOf[set], prior, fit.scale);
+    for (const name of stations) (without[name] ??= {})[set] = believed(others.get(name) ?? fit.beta);
     const spread: number[] = settings.ownSpread.slice(0, set === 'P' ? 2 : set === 'PR' ? 3 : 4);
     if (settings.growth && set !== 'P') spread.push(OWN_GROWTH);
     const zones = fitZones(r, stationOf[set], zoneOf, fit.beta, prior, spread, settings.huber, FLOOR, since, spreads);
@@ -376,9 +358,6 @@ function validate(
   };
 }
 
-/** Days are left out by so many blocks at most. */
-const DAY_BLOCKS = 10;
-
 /** Errors on blocks of days that the fit has not seen, of the model and of raw values; null when there are fewer than two days, or no fit without them. */
 export function errorsOnOtherDays(
   pool: string,
@@ -388,10 +367,9 @@ export function errorsOnOtherDays(
   settings: CorrectionSettings,
 ): Validation | null {
   const dayOf = (time: EpochMs): number => Math.floor(time / DAY);
-  const days = [...new Set(series.flatMap((s) => s.time.map(dayOf)))].sort((a, b) => a - b);
-  const blocks = Math.min(DAY_BLOCKS, days.length);
+  const blockOf = blocksOf(series.flatMap((s) => s.time.map(dayOf)));
+  const blocks = Math.min(DAY_BLOCKS, blockOf.size);
   if (blocks < 2) return null;
-  const blockOf = new Map(days.map((day, i) => [day, Math.floor((i * blocks) / days.length)]));
   const without = (s: Pairs, block: number): Pairs => {
     const kept = (_: number, i: number): boolean => blockOf.get(dayOf(s.time[i] as number)) !== block;
     const of = (column: readonly number[]): number[] => column.filter(kept);
