@@ -2,7 +2,7 @@
 import { FLAG, reason } from '../../model/flags.ts';
 import type { CheckedReading, CheckedValue, CorrectedValue, CorrectionLevel } from '../../model/observation.ts';
 import { property, roundTo } from '../../model/properties.ts';
-import { DAY, HOUR, type EpochMs } from '../../model/time.ts';
+import { HOUR, type EpochMs } from '../../model/time.ts';
 import { mergedPm25 } from '../qc/draft.ts';
 import { ageFactor } from './age.ts';
 import { DRIFT_OFFSET, STILL, together, townDrift, undrifted } from './common_drift.ts';
@@ -18,7 +18,7 @@ import { featuresAt, forecast } from './short_term.ts';
 import { BESIDE_KM } from './settings.ts';
 import { krige, spotDistance, type Spot } from './spatial.ts';
 import { scaleFor } from './places.ts';
-import { newQuantiles, startScale, tilted, unrestNow, type Interval } from './uncertainty.ts';
+import { lateness, newQuantiles, startScale, tilted, unrestNow, type Interval } from './uncertainty.ts';
 
 const NO_MODEL = reason('no_model');
 const INPUT = reason('input');
@@ -40,9 +40,6 @@ const DEFAULT_QUANTILES = newQuantiles();
  * 99.8 % in Virginia's smoke.
  */
 const PUBLISHED_QUANTILES: Interval = { low: 1.48, high: 1.48 };
-
-/** Scores known a day late are of other air; not part of the scale, else they would learn it away. */
-const LATE = { perDay: 0.04, most: 0.4 };
 
 /** Below this share a field is no longer worth its name. */
 const STALE = 0.1;
@@ -94,7 +91,7 @@ export function correctPm25(
   const q = intervalOf(pool, state, alive, answer);
   // Elsewhere nobody knows for sure how far a drift has got (calibration note §8.5).
   const drifting = ((value.reasons & DRIFT) !== 0 || own !== 0) && !series;
-  const late = alive ? 1 + Math.min(LATE.most, (LATE.perDay * (m.s.delay - m.step)) / DAY) : 1;
+  const late = alive ? lateness(m.s.delay - m.step, m.step) : 1;
   // A drift that has been found is no longer a matter of age.
   const alone = alive ? 1 : Math.max(drifting ? 1.5 : 1, ageFactor(state.since, time));
   const young = isYoung(m, state) ? 1.25 : 1;

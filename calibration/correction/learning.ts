@@ -17,7 +17,7 @@ import type { StationState } from './reference.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { spotDistance } from './spatial.ts';
 import { addToTrial } from './trial.ts';
-import { intervalForNewPlace, keep, newScores, SAME_PLACE } from './places.ts';
+import { intervalForNewPlace, isKnown, keep, newScores, SAME_PLACE } from './places.ts';
 import { isOneZone } from './zones.ts';
 import { lean, newQuantiles, POOL_SCORES, startScale, stir, tilted, track, trackStep } from './uncertainty.ts';
 
@@ -206,7 +206,7 @@ export function settlePlaces(m: Memory): void {
     const pool = m.pool(key);
     if (pool.waited++ % 6 !== 0) continue;
     for (const level of ['L4', 'L3'] as const) {
-      const places = list.map((s) => s.scores[level]).filter((s) => s.values.length > 0);
+      const places = list.map((s) => s.scores[level]).filter(isKnown);
       if (places.length > 0) pool.places[level] = intervalForNewPlace(places);
     }
     const beside = list.flatMap((s) => s.neighbour?.scores ?? []).filter((s) => s.values.length >= 24);

@@ -34,6 +34,10 @@ export function keep(s: Scores, score: number, y: number): void {
   s.at = (s.at + 1) % BOX_SCORES;
 }
 
+/** Fewer scores say nothing of a place. */
+const LEAST_SCORES = 6;
+export const isKnown = ({ values }: Scores): boolean => values.length >= LEAST_SCORES;
+
 export interface PlaceInterval extends Interval {
   readonly tilt: Pick<Tilt, 'power' | 'middle'>;
 }
@@ -95,7 +99,7 @@ const student95 = (freedom: number): number =>
  * that is worse than the ones seen.
  */
 export function intervalForNewPlace(places: readonly Scores[], prior: PlacePrior = OTHER_PLACES): PlaceInterval {
-  const used = places.filter((p) => p.values.length >= 6);
+  const used = places.filter(isKnown);
   const tilt = tiltOf(used);
   const rest: number[] = [];
   let variance = 0;

@@ -4,6 +4,7 @@
  * that adapts (Gibbs & Candès 2021), so that coverage is right in the long run whatever the distribution does.
  */
 import type { CorrectionLevel } from '../../model/observation.ts';
+import { HOUR } from '../../model/time.ts';
 
 const SCALE: Partial<Record<CorrectionLevel, readonly [number, number]>> = {
   L5: [2, 0.08],
@@ -94,6 +95,15 @@ export function stir(u: Unrest, score: number): void {
   u.lately += LATELY * (size - u.lately);
   u.usually += USUALLY * (size - u.usually);
 }
+
+const LATE = 0.06;
+/**
+ * Factor of the scale where references come late: scores are of other air by then. Not part of the scores, else they would learn it away.
+ *
+ * @param lateMs after the end of their interval
+ */
+export const lateness = (lateMs: number, stepMs: number): number =>
+  1 + LATE * Math.log(Math.max(1, lateMs / Math.max(stepMs, HOUR)));
 
 /** Scores (y − ŷ)/u of answers given before y was known, newest last, and the interval made of them: [ŷ − low·u, ŷ + high·u]. */
 export interface Quantiles {

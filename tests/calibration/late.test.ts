@@ -1,0 +1,22 @@
+/** Intervals while little is known, or late. */
+import { expect, test } from 'vitest';
+import { intervalForNewPlace, isKnown, keep, newScores } from '../../calibration/correction/places.ts';
+import { lateness } from '../../calibration/correction/uncertainty.ts';
+import { DAY, HOUR } from '../../model/time.ts';
+
+test('intervals grow with the steps that references come late', () => {
+  expect(lateness(0, HOUR)).toBe(1);
+  expect(lateness(HOUR, HOUR)).toBe(1);
+  expect(lateness(DAY, HOUR)).toBeCloseTo(1.19, 2);
+  expect(lateness(DAY, DAY)).toBe(1);
+  expect(lateness(7 * DAY, DAY)).toBeCloseTo(1.117, 3);
+});
+
+test('five scores of a place are not known yet', () => {
+  const scores = newScores();
+  for (let i = 0; i < 5; i++) keep(scores, 0.3, 10);
+  expect(isKnown(scores)).toBe(false);
+  keep(scores, 0.3, 10);
+  expect(isKnown(scores)).toBe(true);
+  expect(intervalForNewPlace([scores]).high).toBeGreaterThan(1.645);
+});
