@@ -40,17 +40,24 @@ export const PRIOR_SPREAD = { box: 0.02, boxes: 4, place: 0.08, places: 4 };
 /** Variances as the night has found them for a type; beyond a kilometre one place is as different as another. */
 export const consensusOf = (spread: { readonly box: number; readonly place: number }): ConsensusNumbers => ({
   boxVariance: spread.box,
-  anchoredVariance: 0.25 * spread.box,
+  anchoredVariance: ANCHORED * spread.box,
   placeVariance: spread.place,
-  placeKm: 1,
-  noiseVariance: 0.1,
+  placeKm: PLACE_KM,
+  noiseVariance: NOISE,
 });
+
+/** Of the variance of gains that of one beside its station. */
+const ANCHORED = 0.25;
+const PLACE_KM = 1;
+const NOISE = 0.1;
 
 const OFFSET = 5;
 const MEMORY_MS = 6 * DAY;
 /** Readings within this count of steps are of the same air. */
 const CORRELATED = 6;
 const ENOUGH = 144;
+/** Hours (of daily means days) after which a ratio says how far boxes differ for good. */
+const LASTING = 48;
 /** More than this is no gain: wrong units and dead channels are the control's to find [log]. */
 const MAX_RATIO = 1;
 const ENOUGH_AROUND = 4;
@@ -169,6 +176,10 @@ export const consented = (
   numbers: ConsensusNumbers,
 ): Consented => without(own, y, hear(time, around, maxAgeMs, numbers), numbers, false);
 
+/** Boxes on one spot see the same air: what differs from hour to hour grows with the distance as the places do. */
+const noiseOf = (n: number, near: number, numbers: Pick<ConsensusNumbers, 'noiseVariance'>): number =>
+  (numbers.noiseVariance * CORRELATED * (0.1 + 0.9 * near)) / n;
+
 function without(
   own: Gain,
   y: number,
@@ -179,12 +190,40 @@ function without(
   // Places do not drift.
   const box = numbers.boxVariance + (drifting ? DRIFTED : 0);
   if (total === 0 || own.n < CORRELATED) return { y, left: Math.sqrt(box) };
-  // Boxes on one spot see the same air: what differs from hour to hour grows with the distance as the places do.
-  const noise = (numbers.noiseVariance * CORRELATED * (0.1 + (0.9 * place) / numbers.placeVariance)) / own.n;
+  const noise = noiseOf(own.n, place / numbers.placeVariance, numbers);
   const share = box / (box + place + 1 / total + noise);
   return {
     y: shifted(y, -share * own.ratio),
     // Half as normal variables have it, half by how far this box is off: nobody knows for sure which part is the place.
     left: Math.sqrt((1 - share) * (0.5 * box + 0.5 * share * own.ratio ** 2)),
+  };
+}
+
+/** The lasting ratio of a box, and how many times the variances of gains and of places are in its variance; `noise` on top. */
+export interface Apart {
+  readonly ratio: number;
+  readonly gains: number;
+  readonly places: number;
+  readonly noise: number;
+}
+
+/** Null = too few boxes without station have been heard around it, or for too short a time. */
+export function apart({ ratio, n, anchored }: Gain, around: readonly Around[]): Apart | null {
+  if (anchored || n < LASTING) return null;
+  let [heard, alone, km, gains] = [0, 0, 0, 0];
+  for (const a of around) {
+    if (Number.isNaN(a.gain.log)) continue;
+    heard++;
+    if (!a.gain.anchored) alone++;
+    km += Math.min(1, a.km / PLACE_KM);
+    gains += a.gain.anchored ? ANCHORED : 1;
+  }
+  if (alone < ENOUGH_AROUND) return null;
+  const near = km / heard;
+  return {
+    ratio,
+    gains: 1 + gains / heard ** 2,
+    places: near * (1 + 1 / heard),
+    noise: noiseOf(n, near, { noiseVariance: NOISE }),
   };
 }

@@ -13,8 +13,9 @@ import { takeIn } from './pairing.ts';
 import { boundsGrow, errorsOnOtherDays, fitPooled, solutionAt, type Pairs, type PooledModel } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
-import { logOf, PRIOR_SPREAD } from './consensus.ts';
+import { logOf } from './consensus.ts';
 import { spotDistance } from './spatial.ts';
+import { spreadOf } from './spread.ts';
 import { newLearning, newOwnLearning } from './short_term.ts';
 import { settleTrials, succeed } from './succession.ts';
 import { newTrial, TRIAL, verdict } from './trial.ts';
@@ -115,7 +116,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
     pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth }, apart, zoneOf);
     doubt(pool, pooled.liars, list);
     if (repaired.has(key)) forgetScores(pool);
-    pool.spread = spreads(m, own, now);
+    pool.spread = spreadOf(m, key, own, now);
     pool.common = common(m, own, pool.spread);
     watchTowns(m, key, pool);
     const baseAt = (x: Series): PooledModel => ({ ...pooled, betas: solutionAt(pooled, x.station).betas });
@@ -203,41 +204,6 @@ function stationsApart(m: Memory): Map<string, number> {
     if (ratios.length >= APART.least) out.set(a.id, median(ratios));
   }
   return out;
-}
-
-function* pairsIn<T>(list: readonly T[]): Generator<[T, T]> {
-  for (const [i, a] of list.entries()) for (const b of list.slice(i + 1)) yield [a, b];
-}
-
-/** How far boxes of one type, and places, persistently differ (variances of log-ratios), by boxes beside stations and by the stations. */
-function spreads(m: Memory, own: readonly Series[], now: EpochMs): { box: number; place: number } {
-  let [box, boxes] = [PRIOR_SPREAD.box * PRIOR_SPREAD.boxes, PRIOR_SPREAD.boxes];
-  for (const x of own) {
-    if (x.errors.n < 48) continue;
-    box += x.ratio * x.ratio;
-    boxes++;
-  }
-  let [place, places] = [PRIOR_SPREAD.place * PRIOR_SPREAD.places, PRIOR_SPREAD.places];
-  const known = [...m.s.stations.values()].filter((s) => s.time.length >= 48);
-  for (const stations of Map.groupBy(known, (s) => m.region(s.id)).values()) {
-    stations.splice(40);
-    for (const [a, b] of pairsIn(stations)) {
-      if (spotDistance(a, b) > 20) continue;
-      let sum = 0;
-      let n = 0;
-      for (let k = lowerBound(a.time, now - 30 * DAY); k < a.time.length; k++) {
-        const at = lowerBound(b.time, a.time[k] as number);
-        if (b.time[at] !== a.time[k]) continue;
-        sum += logOf(a.y[k] as number) - logOf(b.y[at] as number);
-        n++;
-      }
-      if (n < 48) continue;
-      // Half of the squared difference is one place's; S stations make S(S − 1)/2 pairs, but only S places.
-      place += ((sum / n) ** 2 / 2) * (2 / stations.length);
-      places += 2 / stations.length;
-    }
-  }
-  return { box: box / boxes, place: place / places };
 }
 
 /**
