@@ -17,7 +17,7 @@ import type { StationState } from './reference.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
 import { spotDistance } from './spatial.ts';
 import { addToTrial } from './trial.ts';
-import { intervalForNewPlace, isKnown, keep, newScores, SAME_PLACE } from './places.ts';
+import { gainsInScores, intervalForNewPlace, isKnown, keep, newScores, OTHER_PLACES, SAME_PLACE } from './places.ts';
 import { isOneZone } from './zones.ts';
 import { lean, newQuantiles, POOL_SCORES, startScale, stir, tilted, track, trackStep } from './uncertainty.ts';
 
@@ -205,9 +205,13 @@ export function settlePlaces(m: Memory): void {
   for (const [key, list] of byPool) {
     const pool = m.pool(key);
     if (pool.waited++ % 6 !== 0) continue;
+    // Scores are of young boxes' scales.
+    const ages = list.flatMap((s) => m.s.boxes.get(s.boxes[0] ?? '') ?? []).map((b) => ageFactor(b.since, m.s.newest));
+    const young = ages.reduce((sum, age) => sum + 1 / age ** 2, 0) / Math.max(1, ages.length);
     for (const level of ['L4', 'L3'] as const) {
       const places = list.map((s) => s.scores[level]).filter(isKnown);
-      if (places.length > 0) pool.places[level] = intervalForNewPlace(places);
+      const least = young * gainsInScores(places, level, pool.spread.box);
+      if (places.length > 0) pool.places[level] = intervalForNewPlace(places, OTHER_PLACES, least);
     }
     const beside = list.flatMap((s) => s.neighbour?.scores ?? []).filter((s) => s.values.length >= 24);
     if (beside.length > 0) pool.places.beside = intervalForNewPlace(beside, SAME_PLACE);

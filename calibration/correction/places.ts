@@ -5,9 +5,11 @@
 import {
   BOX_SCORES,
   logLevel,
+  OFFSET,
   pad,
   PRIOR_SCORES,
   quantileOf,
+  startScale,
   STEEPEST,
   TAIL,
   tilted,
@@ -97,8 +99,14 @@ const student95 = (freedom: number): number =>
  * are taken as they are; of places there are as many as stations, so their variance leans on what is known beforehand, and the next
  * place's part is Student's t. With few places that is far better than quantiles of all scores together, which know nothing of a place
  * that is worse than the ones seen.
+ *
+ * @param least variance of places' means that is assumed at least (`gainsInScores`): whatever two or three boxes beside stations say
  */
-export function intervalForNewPlace(places: readonly Scores[], prior: PlacePrior = OTHER_PLACES): PlaceInterval {
+export function intervalForNewPlace(
+  places: readonly Scores[],
+  prior: PlacePrior = OTHER_PLACES,
+  least = 0,
+): PlaceInterval {
   const used = places.filter(isKnown);
   const tilt = tiltOf(used);
   const rest: number[] = [];
@@ -119,13 +127,30 @@ export function intervalForNewPlace(places: readonly Scores[], prior: PlacePrior
   pad(rest, PRIOR_SCORES);
   const hourly = rest.reduce((sum, v) => sum + v * v, 0) / rest.length;
   const freedom = worth + prior.worth;
-  const place = student95(freedom) ** 2 * ((variance + prior.worth * prior.share * hourly) / freedom);
+  const assumed = Math.max(prior.share * hourly, least);
+  const place = student95(freedom) ** 2 * ((variance + prior.worth * assumed) / freedom);
   const sorted = Float64Array.from(rest).sort();
   return {
     low: Math.sqrt(Math.max(0, -quantileOf(sorted, TAIL)) ** 2 + place),
     high: Math.sqrt(Math.max(0, quantileOf(sorted, 1 - TAIL)) ** 2 + place),
     tilt,
   };
+}
+
+/**
+ * Mean variance of scores that gains alone make: the next box is as unlike the others as boxes of its type are.
+ * @param gains variance of log
+ */
+export function gainsInScores(places: readonly Scores[], level: 'L4' | 'L3', gains: number): number {
+  let [sum, n] = [0, 0];
+  for (const { levels } of places) {
+    for (const log of levels) {
+      const u = startScale(level, Math.exp(log) - OFFSET, 0, Math.sqrt(gains));
+      sum += (gains * Math.exp(2 * log)) / u ** 2;
+    }
+    n += levels.length;
+  }
+  return sum / Math.max(1, n);
 }
 
 /** Factor of the scale that belongs to the interval. */

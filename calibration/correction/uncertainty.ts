@@ -40,7 +40,8 @@ export interface Interval {
   readonly high: number;
 }
 
-const OFFSET = 5;
+/** Added to a level before its logarithm is taken [µg/m³]. */
+export const OFFSET = 5;
 export const logLevel = (y: number): number => Math.log(Math.max(0, y) + OFFSET);
 
 /** How the scale has to lean on the level of the answer: u · exp(power · (log(ŷ + 5) − middle)). */

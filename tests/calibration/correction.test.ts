@@ -7,12 +7,19 @@ import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
 import { isReference, isStuck, newStuck } from '../../calibration/correction/reference.ts';
 import { krige } from '../../calibration/correction/spatial.ts';
-import { intervalForNewPlace, keep, newScores, SAME_PLACE } from '../../calibration/correction/places.ts';
+import {
+  gainsInScores,
+  intervalForNewPlace,
+  keep,
+  newScores,
+  SAME_PLACE,
+} from '../../calibration/correction/places.ts';
 import {
   lean,
   newQuantiles,
   newTilt,
   newUnrest,
+  startScale,
   stir,
   tilted,
   track,
@@ -247,6 +254,27 @@ describe('intervals for a place that has not been seen', () => {
   it('are narrower for a box beside a station: only its gain is its own', () => {
     const two = [hours(0.1), hours(-0.1)];
     expect(intervalForNewPlace(two, SAME_PLACE).high).toBeLessThan(0.85 * intervalForNewPlace(two).high);
+  });
+
+  it('know that boxes of a type differ, when two that happen to be alike stand beside stations', () => {
+    const next = random(3);
+    const calm = (): ReturnType<typeof newScores> => {
+      const s = newScores();
+      for (let i = 0; i < 300; i++) keep(s, 0.4 * (next() - 0.5), 100);
+      return s;
+    };
+    const two = [calm(), calm()];
+    const plain = intervalForNewPlace(two).high;
+    // A box that is a factor 1.22 off, at 100 µg/m³.
+    const gains = 0.04;
+    const off = (Math.sqrt(gains) * 105) / startScale('L4', 100, 0, Math.sqrt(gains));
+    expect(plain).toBeLessThan(0.5 * off);
+    const least = gainsInScores(two, 'L4', gains);
+    expect(least).toBeCloseTo(off ** 2, 9);
+    expect(intervalForNewPlace(two, undefined, least).high).toBeGreaterThan(1.2 * off);
+    // Where hours differ more than gains do, nothing changes.
+    const wild = [hours(0.1), hours(-0.1)];
+    expect(intervalForNewPlace(wild, undefined, gainsInScores(wild, 'L4', 0.001))).toEqual(intervalForNewPlace(wild));
   });
 });
 
