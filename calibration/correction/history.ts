@@ -174,6 +174,18 @@ export function stepMean(h: History, from: EpochMs, stepMs: number): StepMean | 
   };
 }
 
+/**
+ * What was answered to one reading of a step, and its scale, of another part of the step from step to step: each reading has an interval of its
+ * own, and midnights are not days. Null when nothing was answered.
+ */
+export function answerIn(h: History, from: EpochMs, stepMs: number): { y: number; scale: number } | null {
+  const given: number[] = [];
+  for (let i = lowerBound(h.time, from); i < h.time.length && (h.time[i] as number) < from + stepMs; i++)
+    if (!Number.isNaN(h.answer[i])) given.push(i);
+  const at = given[Math.floor(from / stepMs) % given.length];
+  return at === undefined ? null : { y: h.answer[at] as number, scale: h.scale[at] as number };
+}
+
 /** The middle of what several boxes showed, from four on without those far from the others. */
 export function middleOf(means: readonly StepMean[]): StepMean {
   const logs = means.map((k) => Math.log(k.x + 3));

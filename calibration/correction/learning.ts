@@ -5,7 +5,7 @@ import { townOf, undrifted } from './common_drift.ts';
 import { compare } from './contest.ts';
 import { consensusOf, consent, consented, logOf, newGain, persistent, shifted, strangersAmong } from './consensus.ts';
 import { besideSlope, fieldSlope, fieldWithout } from './field.ts';
-import { lowerBound, stepMean, stepMiddle, type StepMean } from './history.ts';
+import { answerIn, stepMean, stepMiddle, type StepMean } from './history.ts';
 import { fade, learnLone, shareOfBox, standsOut, witnesses } from './lone.ts';
 import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, type Series } from './memory.ts';
 import { nameModel } from './models.ts';
@@ -81,23 +81,17 @@ export function learnFrom(
       pool.quiet.field += SPEED * ((shifted - y) ** 2 - pool.quiet.field);
   }
   if (others.length > 0) judgeBeside(m, series, state, time, asOf, y, mean, others);
-  // What was really answered.
-  const h = state.history;
-  if (h) {
-    for (let i = lowerBound(h.time, time); i < h.time.length && (h.time[i] as number) < time + m.step; i++) {
-      const answer = h.answer[i] as number;
-      if (Number.isNaN(answer)) continue;
-      const score = (y - answer) / (h.scale[i] as number);
-      const level = (pool.quantiles['L5'] ??= newQuantiles(POOL_SCORES));
-      const plain = (y - answer) / startScale('L5', answer, 0, 0);
-      stir(series.unrest, plain / tilted(pool.tilt, answer));
-      lean(pool.tilt, plain, answer);
-      track(series.quantiles, score, undefined, level);
-      track(level, score);
-      series.errors.answer += SPEED * ((answer - y) ** 2 - series.errors.answer);
-      break; // one row a step, as the pairs are
-    }
-  }
+  // What was really answered: one row a step, as the pairs are.
+  const answer = state.history && answerIn(state.history, time, m.step);
+  if (!answer) return;
+  const score = (y - answer.y) / answer.scale;
+  const level = (pool.quantiles['L5'] ??= newQuantiles(POOL_SCORES));
+  const plain = (y - answer.y) / startScale('L5', answer.y, 0, 0);
+  stir(series.unrest, plain / tilted(pool.tilt, answer.y));
+  lean(pool.tilt, plain, answer.y);
+  track(series.quantiles, score, undefined, level);
+  track(level, score);
+  series.errors.answer += SPEED * ((answer.y - y) ** 2 - series.errors.answer);
 }
 
 /** References come late: by then the boxes around have said more. Their last words count if they are of so long ago [ms]. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { scanClock } from '../../calibration/correction/clock.ts';
 import { consensusOf, consent, logOf, newGain } from '../../calibration/correction/consensus.ts';
-import { newHistory, record, stepMean } from '../../calibration/correction/history.ts';
+import { answerIn, newHistory, record, stepMean } from '../../calibration/correction/history.ts';
 import { Correction } from '../../calibration/correction/correction.ts';
 import { fitRobust, newRows } from '../../calibration/correction/linear.ts';
 import { nameModel } from '../../calibration/correction/models.ts';
@@ -86,6 +86,16 @@ describe('means over a reference step', () => {
   });
 });
 
+describe('the answer that a step is judged by', () => {
+  it('is of every part of the step in turn', () => {
+    const h = newHistory(6 * HOUR);
+    for (let i = 0; i < 24 * 8; i++) record(h, i * HOUR, 1, 50, 20, i % 24 < 6 ? NaN : i % 24, 2);
+    const answers = Array.from({ length: 6 }, (_, day) => answerIn(h, day * DAY, DAY));
+    expect(answers.map((a) => a?.y)).toEqual([6, 12, 18, 6, 12, 18]);
+    expect(answers[0]?.scale).toBe(2);
+    expect(answerIn(h, 9 * DAY, DAY)).toBeNull();
+  });
+});
 describe('reference quality', () => {
   it('keeps honest noise below zero and drops error codes and their means', () => {
     expect([-3, 0, 12.5, 400].every(isReference)).toBe(true);
