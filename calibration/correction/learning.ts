@@ -87,7 +87,7 @@ export function learnFrom(
   const score = (y - answer.y) / answer.scale;
   const level = (pool.quantiles['L5'] ??= newQuantiles(POOL_SCORES));
   const plain = (y - answer.y) / startScale('L5', answer.y, 0, 0);
-  stir(series.unrest, plain / tilted(pool.tilt, answer.y));
+  stir(series.unrest, plain / tilted(pool.tilt, answer.y), series.quantiles.n);
   lean(pool.tilt, plain, answer.y);
   track(series.quantiles, score, undefined, level);
   track(level, score);

@@ -91,10 +91,12 @@ const CALM = 0.1;
 /** Factor of the scale now: the square root of the ratio, because a spell may have ended. */
 export const unrestNow = (u: Unrest): number => Math.sqrt((u.lately + CALM) / (u.usually + CALM));
 
-export function stir(u: Unrest, score: number): void {
+/** @param before scores that there have been: the first ones are a plain mean, not small steps away from 1 */
+export function stir(u: Unrest, score: number, before = Infinity): void {
   const size = Math.min(WILD, Math.abs(score));
-  u.lately += LATELY * (size - u.lately);
-  u.usually += USUALLY * (size - u.usually);
+  const plain = 1 / (before + 1);
+  u.lately += Math.max(LATELY, plain) * (size - u.lately);
+  u.usually += Math.max(USUALLY, plain) * (size - u.usually);
 }
 
 const LATE = 0.06;

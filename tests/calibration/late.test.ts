@@ -1,7 +1,7 @@
 /** Intervals while little is known, or late. */
 import { expect, test } from 'vitest';
 import { intervalForNewPlace, isKnown, keep, newScores } from '../../calibration/correction/places.ts';
-import { lateness } from '../../calibration/correction/uncertainty.ts';
+import { lateness, newUnrest, stir, unrestNow } from '../../calibration/correction/uncertainty.ts';
 import { DAY, HOUR } from '../../model/time.ts';
 
 test('intervals grow with the steps that references come late', () => {
@@ -19,4 +19,15 @@ test('five scores of a place are not known yet', () => {
   keep(scores, 0.3, 10);
   expect(isKnown(scores)).toBe(true);
   expect(intervalForNewPlace([scores]).high).toBeGreaterThan(1.645);
+});
+
+test('a calm box is not in a calm spell because it is new', () => {
+  const unrest = newUnrest();
+  for (let i = 0; i < 60; i++) {
+    stir(unrest, i % 2 === 0 ? 0.25 : -0.35, i);
+    expect(unrestNow(unrest)).toBeGreaterThan(0.95);
+    expect(unrestNow(unrest)).toBeLessThan(1.05);
+  }
+  for (let i = 60; i < 70; i++) stir(unrest, 1.5, i);
+  expect(unrestNow(unrest)).toBeGreaterThan(1.2);
 });
