@@ -188,7 +188,7 @@ function answerOf(
       consensusOf(pool?.spread ?? PRIOR_SPREAD),
       drifting,
     ));
-    if (pool) y = shifted(y, pool.common);
+    if (pool && base.level !== 'L2') y = shifted(y, pool.common);
     // What no station confirms of a single reading's standing out is the box's.
     if (byNetwork) y = shifted(y, -lone * standsOut(hour.network, input, middle, state.gain));
   }
@@ -279,6 +279,7 @@ function intervalOf(
   if (alive) return alive.quantiles.n >= 10 ? alive.quantiles : (pool?.quantiles.L5 ?? DEFAULT_QUANTILES);
   if (byNetwork) return pool?.quantiles.network ?? DEFAULT_QUANTILES;
   if (level === 'L4' && pool?.places.beside && state.fieldKm <= BESIDE_KM) return pool.places.beside;
+  if (level === 'L2' && pool?.pooled) return PUBLISHED_QUANTILES;
   return pool?.places[level === 'L4' ? 'L4' : 'L3'] ?? (level === 'L2' ? PUBLISHED_QUANTILES : DEFAULT_QUANTILES);
 }
 

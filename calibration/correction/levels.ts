@@ -37,14 +37,14 @@ export function baseOf(m: Memory, state: BoxState, series: Series | null, x: num
     const y = applyBetas(series.own.betas, solutionFor(m, state, pooled).range, x, rh, temp);
     if (!Number.isNaN(y)) return { y, level: 'L5', model: series.own.id };
   }
-  if (pooled) {
+  const published = state.plantower && !Number.isNaN(rh);
+  // One climate tells less of another than an equation that was fitted in sixteen states.
+  if (pooled && !(published && isElsewhere(m, state, pooled))) {
     const { betas, range, id } = solutionFor(m, state, pooled);
     const y = applyBetas(betas, range, x, rh, temp);
     if (!Number.isNaN(y)) return { y, level: 'L3', model: id };
   }
-  if (state.plantower && !Number.isNaN(rh)) {
-    return { y: barkjohn2021(x, Math.min(rh, 95)), level: 'L2', model: PUBLISHED };
-  }
+  if (published) return { y: barkjohn2021(x, Math.min(rh, 95)), level: 'L2', model: PUBLISHED };
   return { y: NaN, level: '', model: '' };
 }
 
@@ -59,21 +59,28 @@ function zoneOfBox(m: Memory, { box, own }: BoxState): string | null {
   return m.s.zones.of.get(series?.station ?? '') ?? NOWHERE;
 }
 
-/** Variance of log of what is not known where no station has shown what the air does to a sensor; 0 within a zone. */
+/** Whether no station has shown what the air does to a sensor of this type where the box is. */
+function isElsewhere(m: Memory, { box: { lat, lon } }: BoxState, pooled: NamedPooled): boolean {
+  const { zones } = m.s;
+  // Of a million boxes each look at the place is a walk through memory.
+  if (zones.stations.length === 0 || lat === null || lon === null) return false;
+  const zone = m.zoneMap.at(lat, lon);
+  if (zone === null) return true;
+  if (isOneZone(zones)) return false;
+  return pooled.zones.length > 0
+    ? !pooled.zones.some((z) => z.zone === zone)
+    : zone !== zones.of.get(pooled.stations[0] as string);
+}
+
+/** Variance of log of what is not known there; 0 within a zone. */
 export function betweenZones(m: Memory, state: BoxState): number {
   const pooled = m.s.pools.get(state.pool)?.pooled;
-  // Of a million boxes each look at the place is a walk through memory.
-  if (!pooled || m.s.zones.stations.length === 0) return 0;
-  const { lat, lon } = state.box;
-  if (lat === null || lon === null) return 0;
-  const zone = m.zoneMap.at(lat, lon);
-  const known = zone !== null && (pooled.zones.length === 0 || pooled.zones.some((z) => z.zone === zone));
-  return known ? 0 : pooled.between;
+  return pooled && isElsewhere(m, state, pooled) ? pooled.between : 0;
 }
 
 /** The regression of the hour in the zone of the box. */
 export function networkFor(m: Memory, state: BoxState, pool: PoolState): { network: Network; id: string } | undefined {
-  if (pool.networks.size === 0) return undefined;
+  if (pool.networks.size === 0 || (pool.pooled && isElsewhere(m, state, pool.pooled))) return undefined;
   const zone = isOneZone(m.s.zones) ? NOWHERE : zoneOfBox(m, state);
   return zone === null ? undefined : pool.networks.get(zone);
 }

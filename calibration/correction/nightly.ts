@@ -19,6 +19,7 @@ import { spreadOf } from './spread.ts';
 import { newLearning, newOwnLearning } from './short_term.ts';
 import { settleTrials, succeed } from './succession.ts';
 import { newTrial, TRIAL, verdict } from './trial.ts';
+import { inOtherUnits } from './units.ts';
 import { zonesOf } from './zones.ts';
 
 /** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */
@@ -56,8 +57,14 @@ export function fitNight(m: Memory, now: EpochMs): void {
   const apart = stationsApart(m);
   s.zones = zonesOf(s.zones, stationsWithPairs(m));
   const zoneOf = s.zones.of;
-  for (const [key, list] of byPool) {
+  for (const [key, all] of byPool) {
     const pool = m.pool(key);
+    const strange = inOtherUnits(all);
+    const list = all.filter((x) => !strange.includes(x.station));
+    if (strange.length > 0 && list.every((x) => x.time.length === 0)) {
+      doubt(pool, strange, all);
+      continue;
+    }
     const own = list.filter((x) => x.kind === 'own' && x.time.length > 0);
     const ownStations = new Set(own.map((x) => x.station));
     const ownIn = Map.groupBy(ownStations, (station) => m.region(station));
@@ -86,6 +93,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
     const pooled = fitPooled(key, used, newest, correlated, settings, apart, zoneOf);
     if (!pooled || !enough(m, key, pooled, own.length > 0 ? used : [], newest, correlated)) continue;
     const { without, range, betas, validation, zones, between, ...rest } = pooled;
+    const liars = [...strange, ...pooled.liars];
     const facts = { subject: key, madeAt: now, from: rest.from, to: rest.to, scale: rest.scale };
     const zoneCards = zones.map((zone) => nameZone(zone, facts));
     const namedZones = zones.map((zone, i) => ({ ...zone, id: (zoneCards[i] as ModelCard).id }));
@@ -96,7 +104,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       stations: rest.stations,
       coefficients: betas,
       live: {},
-      guards: rest.guards,
+      guards: [...rest.guards, ...strange.map((name) => `station ${name} does not speak in µg/m³`)],
       validation: validation ?? errorsOnOtherDays(key, used, newest, correlated, settings),
       range,
       without,
@@ -110,11 +118,11 @@ export function fitNight(m: Memory, now: EpochMs): void {
       // Means of days: a day in the shadow would be one pair a station.
       m.step > TRIAL.block ||
       repaired.has(key) ||
-      pooled.liars.join() !== pool.doubted.join() ||
+      liars.join() !== pool.doubted.join() ||
       (pooled.days < TRIAL.young && !pool.putBack);
     succeed(m, key, pool, named, atOnce, now);
     pool.rival = fitPooled(key, used, newest, correlated, { ...settings, growth: !pool.growth }, apart, zoneOf);
-    doubt(pool, pooled.liars, list);
+    doubt(pool, liars, all);
     if (repaired.has(key)) forgetScores(pool);
     pool.spread = spreadOf(m, key, own, now);
     pool.common = common(m, own, pool.spread);

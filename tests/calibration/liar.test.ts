@@ -1,6 +1,9 @@
 /** A reference station that lies must spoil neither the box beside it, nor the others, nor what the intervals promise. */
 import { describe, expect, it } from 'vitest';
+import { makeWorld } from '../../bench/evaluate/worlds.ts';
 import { runBacktest, type BacktestOutput } from '../../calibration/backtest/run.ts';
+import { barkjohn2021 } from '../../calibration/correction/published.ts';
+import { inOtherUnits } from '../../calibration/correction/units.ts';
 import { DAY, HOURLY, smallCity, START, type City } from './small_city.ts';
 
 const city = smallCity(20, { seed: 5 });
@@ -71,5 +74,31 @@ describe('a type without a published equation', () => {
     expect(n).toBeGreaterThan(sds.rows.length / 4);
     expect(error).toBeLessThan(0.25 * raw);
     expect(inside / n).toBeGreaterThan(0.85);
+  });
+});
+
+describe('a station in other units', () => {
+  const series = (station: string, factor: number, level = 20) => {
+    const x = Array.from({ length: 40 }, (_, i) => level * (1 + 0.5 * Math.sin(i)));
+    return { station, x, y: x.map((v) => factor * v) };
+  };
+  it('is not taken for another climate, nor clean air for other units', () => {
+    expect(inOtherUnits([series('a', 0.14), series('b', 4), series('c', 0.001), series('d', 0, 2)])).toEqual(['c']);
+  });
+  it('is known by all boxes beside it, not by one that stands still', () => {
+    expect(inOtherUnits([series('a', 0.6), series('a', 0.01)])).toEqual([]);
+  });
+  it('is not followed where it is the only one: its box is answered as if there were none', () => {
+    const town = { about: 'mg/m³', boxes: 3, stations: 1, beside: 1, days: 5 };
+    const { input, beside } = makeWorld({ ...town, reference: (_i, _t, y) => y / 1000 }, 3);
+    const r = input.readings;
+    const out = runBacktest(input, HOURLY);
+    for (let i = 0; i < r.length; i++) {
+      if (!beside.has(r.boxes[r.box[i] as number] as string)) continue;
+      if ((r.time[i] as number) < (r.time[0] as number) + 3 * DAY || out.level[i] === '') continue;
+      expect(out.level[i]).toBe('L2');
+      expect(out.corrected[i]).toBeCloseTo(Math.max(-3, barkjohn2021(r.pm25[i] as number, Math.min(95, r.humidity[i] as number))), -1); // prettier-ignore
+    }
+    expect(out.level.at(-1)).toBe('L2');
   });
 });

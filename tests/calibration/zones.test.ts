@@ -224,9 +224,10 @@ describe('models by zone', () => {
     expect(pooled?.zones?.map((z) => z.id)).toEqual([here?.id, there?.id]);
   });
 
-  it('a box in no zone gets the pooled one and a wider interval', () => {
+  it('a box in no zone gets the published equation and a wider interval', () => {
     const [near, lost] = [answers.get(`near ${last}`), answers.get(`far ${last}`)];
-    expect(cards.get(lost?.model ?? '')?.kind).toBe('pooled');
+    expect(lost?.model).toBe('barkjohn-2021');
+    expect(lost?.text).toContain('"level":"L2"');
     expect(lost?.width).toBeGreaterThan(1.2 * (near?.width ?? NaN));
   });
 
