@@ -86,15 +86,16 @@ export const newUnrest = (): Unrest => ({ lately: 1, usually: 1 });
 
 const LATELY = 0.15;
 const USUALLY = 0.01;
+const ASSUMED = 10;
 const CALM = 0.1;
 
 /** Factor of the scale now: the square root of the ratio, because a spell may have ended. */
 export const unrestNow = (u: Unrest): number => Math.sqrt((u.lately + CALM) / (u.usually + CALM));
 
-/** @param before scores that there have been: the first ones are a plain mean, not small steps away from 1 */
+/** @param before scores that there have been: the first ones are a mean with `ASSUMED` ones of 1, not small steps away from it */
 export function stir(u: Unrest, score: number, before = Infinity): void {
   const size = Math.min(WILD, Math.abs(score));
-  const plain = 1 / (before + 1);
+  const plain = 1 / (before + ASSUMED);
   u.lately += Math.max(LATELY, plain) * (size - u.lately);
   u.usually += Math.max(USUALLY, plain) * (size - u.usually);
 }
