@@ -9,7 +9,7 @@ import { DAY, type EpochMs } from '../../model/time.ts';
 import { lowerBound, stepMean } from './history.ts';
 import { median } from './linear.ts';
 import type { Memory, NamedPooled, PoolState, Series } from './memory.ts';
-import { applyBetas, solutionAt } from './pooled.ts';
+import { applyBetas, solutionAt } from './solution.ts';
 import { HISTORY_MS } from './settings.ts';
 import { spotDistance, type Spot } from './spatial.ts';
 

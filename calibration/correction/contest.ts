@@ -4,7 +4,8 @@
  */
 import { DAY, type EpochMs } from '../../model/time.ts';
 import type { PoolState } from './memory.ts';
-import { applyBetas, solutionAt, varianceWeight, type PooledModel } from './pooled.ts';
+import { applyBetas, solutionAt, type PooledModel } from './solution.ts';
+import { varianceWeight } from './pooled.ts';
 import type { CorrectionSettings } from './settings.ts';
 import { addToTrial } from './trial.ts';
 

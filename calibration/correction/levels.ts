@@ -5,7 +5,7 @@ import { stepMean } from './history.ts';
 import type { BoxState, Memory, NamedPooled, PoolState, Series } from './memory.ts';
 import type { Network } from './network.ts';
 import type { OwnModel } from './own.ts';
-import { applyBetas, solutionIn, type Solution } from './pooled.ts';
+import { applyBetas, solutionIn, type Solution } from './solution.ts';
 import { barkjohn2021 } from './published.ts';
 import { OWN_MIN_DAYS, OWN_MIN_PAIRS } from './settings.ts';
 import { isOneZone, NOWHERE } from './zones.ts';

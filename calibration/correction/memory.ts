@@ -9,7 +9,7 @@ import type { DayOfContest } from './contest.ts';
 import { newLone, type Lone } from './lone.ts';
 import type { Network, StationStep } from './network.ts';
 import type { OwnModel } from './own.ts';
-import type { PooledModel } from './pooled.ts';
+import type { PooledModel } from './solution.ts';
 import type { StationState } from './reference.ts';
 import { SETTINGS, type CorrectionSettings } from './settings.ts';
 import { newLearning, newOwnLearning, newShortTerm, type ShortTerm, type ShortTermLearning } from './short_term.ts';

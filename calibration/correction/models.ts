@@ -1,7 +1,7 @@
 /** Immutable models: named by the SHA-256 of what they are, so that a published value can say for ever what made it. */
 import { createHash } from 'node:crypto';
 import type { EpochMs } from '../../model/time.ts';
-import type { Betas, Range, ZoneModel } from './pooled.ts';
+import type { Betas, Range, ZoneModel } from './solution.ts';
 
 /** Changes whenever the same coefficients would give other values. */
 export const CODE_VERSION = '2026-11-22.4';

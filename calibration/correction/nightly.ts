@@ -10,7 +10,9 @@ import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState
 import { nameModel, nameZone, type ModelCard } from './models.ts';
 import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { takeIn } from './pairing.ts';
-import { boundsGrow, errorsOnOtherDays, fitPooled, solutionAt, type Pairs, type PooledModel } from './pooled.ts';
+import { solutionAt, type Pairs, type PooledModel } from './solution.ts';
+import { errorsOnOtherDays } from './validation.ts';
+import { boundsGrow, fitOnce, fitPooled } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
 import { logOf } from './consensus.ts';
@@ -105,7 +107,7 @@ export function fitNight(m: Memory, now: EpochMs): void {
       coefficients: betas,
       live: {},
       guards: [...rest.guards, ...strange.map((name) => `station ${name} does not speak in µg/m³`)],
-      validation: validation ?? errorsOnOtherDays(key, used, newest, correlated, settings),
+      validation: validation ?? errorsOnOtherDays(used, (left) => fitOnce(key, left, newest, correlated, settings)),
       range,
       without,
       ...(zones.length > 0 ? { zones: namedZones, between } : {}),
@@ -261,7 +263,7 @@ function enough(
   if (key.startsWith('plantower')) return days >= 2 && pairs >= Math.min(24, (2 * DAY) / m.step);
   if (days >= OWN_MIN_DAYS && pairs >= Math.min(OWN_MIN_PAIRS, (OWN_MIN_DAYS * DAY) / m.step)) return true;
   if (beside.length === 0 || to - from < YOUNG_MS || pairs < YOUNG_PAIRS) return false;
-  const e = errorsOnOtherDays(key, beside, newest, correlated, m.settings);
+  const e = errorsOnOtherDays(beside, (left) => fitOnce(key, left, newest, correlated, m.settings));
   return e !== null && e.rmse ** 2 < 0.7 * e.raw ** 2;
 }
 

@@ -5,7 +5,8 @@
 import type { EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
 import { dot, fitRobust, newRows } from './linear.ts';
-import { varianceWeight, type Betas, type Pairs, type PooledModel } from './pooled.ts';
+import type { Betas, Pairs, PooledModel } from './solution.ts';
+import { varianceWeight } from './pooled.ts';
 import { OWN_GROWTH, type CorrectionSettings } from './settings.ts';
 
 export interface OwnModel {

@@ -1,67 +1,16 @@
 /** Level L3: one linear model per sensor type from all pairs of box and reference, robust, recent pairs first, towards a published prior. */
 import { DAY, type EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
-import { blocksOf, DAY_BLOCKS, solutionsWithout, trust } from './left_out.ts';
-import { dot, fitRobust, median, newRows, type Prior, type Rows } from './linear.ts';
-import type { Validation } from './models.ts';
-import { OWN_GROWTH, SETTINGS, type CorrectionSettings } from './settings.ts';
+import { solutionsWithout, trust } from './left_out.ts';
+import { liarsAmong } from './liars.ts';
+import { fitRobust, newRows, type Prior, type Rows } from './linear.ts';
+import { newSeen, rangeOf, see, type Seen } from './range.ts';
+import { OWN_GROWTH, type CorrectionSettings } from './settings.ts';
+import { SETS, type Betas, type Pairs, type PooledModel } from './solution.ts';
+import { errorsAtOtherStations } from './validation.ts';
 import { fitZones } from './zone_models.ts';
 import { NOWHERE } from './zones.ts';
 
-export interface Pairs {
-  readonly station: string;
-  readonly time: readonly EpochMs[];
-  readonly y: readonly number[];
-  readonly x: readonly number[];
-  readonly rh: readonly number[];
-  readonly temp: readonly number[];
-  /** How much of a co-located pair these count for. */
-  readonly weight: number;
-}
-
-export type Betas = Partial<Record<FeatureSet, number[]>>;
-
-/** The pooled model as it stands in one climate zone. */
-export interface ZoneModel {
-  /** The station in its middle; '' = all that have no place. */
-  readonly zone: string;
-  readonly betas: Betas;
-  readonly range: Range;
-  readonly stations: readonly string[];
-  readonly pairs: number;
-}
-
-export interface PooledModel {
-  readonly betas: Betas;
-  /** None when all stations are of one zone. */
-  readonly zones: readonly ZoneModel[];
-  /** Variance of log of levels between zones: what is not known of a place in none of them. */
-  readonly between: number;
-  /** The same without one station: what a box there would get if it had no station. */
-  readonly without: Readonly<Record<string, Betas>>;
-  readonly scale: number;
-  readonly pairs: number;
-  readonly days: number;
-  readonly stations: readonly string[];
-  readonly from: EpochMs;
-  readonly to: EpochMs;
-  readonly range: Range;
-  readonly guards: readonly string[];
-  /** Stations whose pairs do not fit the others and were left out. */
-  readonly liars: readonly string[];
-  /** How it does at stations left out of the fit; null = there is only one. */
-  readonly validation: Validation | null;
-}
-
-/** 1st and 99th percentile of the covariates in the fit, largest x and y. */
-export interface Range {
-  readonly xMax: number;
-  readonly yMax: number;
-  readonly rh: readonly [number, number];
-  readonly temp: readonly [number, number];
-}
-
-const SETS: readonly FeatureSet[] = ['PRT', 'PR', 'P'];
 const FLOOR = 1.5;
 /** A line in four coefficients gains nothing from more; larger sets are thinned evenly. */
 const MAX_ROWS = 10_000;
@@ -119,7 +68,7 @@ export function fitPooled(
 ): PooledModel | null {
   const all = fitOnce(pool, series, now, correlated, settings, zoneOf);
   if (!all) return null;
-  const liars = outliers(all, series, apart, zoneOf);
+  const liars = liarsAmong(all, series, apart, zoneOf);
   if (liars.size === 0) return all;
   const honest = fitOnce(
     pool,
@@ -138,7 +87,8 @@ export function fitPooled(
   );
 }
 
-function fitOnce(
+/** Without a look at whether all stations are to be believed; null when there is nothing to fit, or no fit within its guards. */
+export function fitOnce(
   pool: string,
   series: readonly Pairs[],
   now: EpochMs,
@@ -273,272 +223,6 @@ function fitOnce(
     range: rangeOf(seen),
     guards,
     liars: [],
-    validation: stations.length < 2 ? null : validate(rows, stationOf, without, betas),
+    validation: stations.length < 2 ? null : errorsAtOtherStations(rows, stationOf, without, betas),
   };
-}
-
-const tidy = (v: number): number => Math.round(v * 1000) / 1000;
-
-/** Inputs and reference of the rows of a fit; humidity and temperature where there are any. */
-interface Seen {
-  readonly x: number[];
-  readonly y: number[];
-  readonly rh: number[];
-  readonly temp: number[];
-}
-
-const newSeen = (): Seen => ({ x: [], y: [], rh: [], temp: [] });
-
-function see(into: Seen, x: number, y: number, rh: number, temp: number): void {
-  into.x.push(x);
-  into.y.push(y);
-  if (!Number.isNaN(rh)) into.rh.push(rh);
-  if (!Number.isNaN(temp)) into.temp.push(temp);
-}
-
-const rangeOf = ({ x, y, rh, temp }: Seen): Range => ({
-  xMax: quantile(x, 0.995),
-  yMax: Math.max(...sample(y)),
-  rh: rh.length > 0 ? [quantile(rh, 0.01), quantile(rh, 0.99)] : [0, 100],
-  temp: temp.length > 0 ? [quantile(temp, 0.01), quantile(temp, 0.99)] : [-40, 60],
-});
-
-/** Coefficients and what they were fitted on. */
-export type Solution = Pick<PooledModel, 'betas' | 'range'>;
-
-/** The pooled model as it stands in a zone; null = the box is in none. */
-export function solutionIn<M extends PooledModel>(model: M, zone: string | null): M | M['zones'][number] {
-  if (zone === null || model.zones.length === 0) return model;
-  return model.zones.find((z) => z.zone === zone) ?? model;
-}
-
-/** The same beside a station, and what a box there would get without it. */
-export function solutionAt(model: PooledModel, station: string): Solution & { readonly without: Betas | undefined } {
-  const { betas, range } = model.zones.find((z) => z.stations.includes(station)) ?? model;
-  return { betas, range, without: model.without[station] };
-}
-
-/** Every station by the solution that has not seen it, over the rows of the fit; weights only thin, they do not judge. */
-function validate(
-  rows: Record<FeatureSet, Rows>,
-  stationOf: Record<FeatureSet, string[]>,
-  without: Readonly<Record<string, Betas>>,
-  betas: Betas,
-): Validation | null {
-  const set = SETS.find((s) => betas[s] !== undefined);
-  if (!set) return null;
-  const r = rows[set];
-  const at = new Map<string, { n: number; squares: number }>();
-  let [n, squares, sum, raw] = [0, 0, 0, 0];
-  for (let i = 0; i < r.n; i++) {
-    const name = stationOf[set][i] as string;
-    const beta = without[name]?.[set];
-    if (!beta) continue;
-    const [y, x] = [r.y[i] as number, r.x[i * r.p + 1] as number];
-    const off = dot(r.x, i * r.p, beta) - y;
-    n++;
-    squares += off * off;
-    sum += off;
-    raw += (x - y) ** 2;
-    const station = at.get(name) ?? { n: 0, squares: 0 };
-    at.set(name, station);
-    station.n++;
-    station.squares += off * off;
-  }
-  if (n === 0) return null;
-  const worst = Math.max(...[...at.values()].map((s) => s.squares / s.n));
-  return {
-    kind: 'stations',
-    pairs: n,
-    stations: at.size,
-    rmse: tidy(Math.sqrt(squares / n)),
-    bias: tidy(sum / n),
-    raw: tidy(Math.sqrt(raw / n)),
-    worst: tidy(Math.sqrt(worst)),
-  };
-}
-
-/** Errors on blocks of days that the fit has not seen, of the model and of raw values; null when there are fewer than two days, or no fit without them. */
-export function errorsOnOtherDays(
-  pool: string,
-  series: readonly Pairs[],
-  now: EpochMs,
-  correlated: number,
-  settings: CorrectionSettings,
-): Validation | null {
-  const dayOf = (time: EpochMs): number => Math.floor(time / DAY);
-  const blockOf = blocksOf(series.flatMap((s) => s.time.map(dayOf)));
-  const blocks = Math.min(DAY_BLOCKS, blockOf.size);
-  if (blocks < 2) return null;
-  const without = (s: Pairs, block: number): Pairs => {
-    const kept = (_: number, i: number): boolean => blockOf.get(dayOf(s.time[i] as number)) !== block;
-    const of = (column: readonly number[]): number[] => column.filter(kept);
-    return { ...s, time: of(s.time), y: of(s.y), x: of(s.x), rh: of(s.rh), temp: of(s.temp) };
-  };
-  const sums = { squares: 0, off: 0, raw: 0, n: 0, worst: 0 };
-  for (let block = 0; block < blocks; block++) {
-    const others = series.map((s) => without(s, block));
-    const fit = fitOnce(pool, others, now, correlated, settings);
-    if (!fit) continue;
-    let [n, squares] = [0, 0];
-    for (const s of series) {
-      for (const [i, time] of s.time.entries()) {
-        if (blockOf.get(dayOf(time)) !== block) continue;
-        const [x, y] = [s.x[i] as number, s.y[i] as number];
-        const answer = applyBetas(fit.betas, fit.range, x, s.rh[i] as number, s.temp[i] as number);
-        if (Number.isNaN(answer)) continue;
-        squares += (answer - y) ** 2;
-        sums.off += answer - y;
-        sums.raw += (x - y) ** 2;
-        n++;
-      }
-    }
-    sums.squares += squares;
-    sums.n += n;
-    if (n > 0) sums.worst = Math.max(sums.worst, squares / n);
-  }
-  const { n } = sums;
-  if (n === 0) return null;
-  return {
-    kind: 'days',
-    pairs: n,
-    stations: new Set(series.filter((x) => x.time.length > 0).map((x) => x.station)).size,
-    rmse: tidy(Math.sqrt(sums.squares / n)),
-    bias: tidy(sums.off / n),
-    raw: tidy(Math.sqrt(sums.raw / n)),
-    worst: tidy(Math.sqrt(sums.worst)),
-  };
-}
-
-const sample = (v: number[]): number[] => {
-  const stride = Math.ceil(v.length / 1000);
-  return stride <= 1 ? v : v.filter((_, i) => i % stride === 0);
-};
-
-function quantile(values: number[], q: number): number {
-  const v = Float64Array.from(sample(values)).sort();
-  return v[Math.min(v.length - 1, Math.floor(q * v.length))] as number;
-}
-
-const GROWING: CorrectionSettings = { ...SETTINGS, growth: true };
-const scratch = new Float64Array(8);
-const clamp = (v: number, [lo, hi]: readonly [number, number]): number => (v < lo ? lo : v > hi ? hi : v);
-
-/** NaN when no set of coefficients serves the inputs that are there. Covariates are held within what the fit has seen. */
-export function applyBetas(betas: Betas, range: Range, x: number, rh: number, temp: number): number {
-  const richest = featureSet(rh, temp);
-  for (const set of SETS) {
-    const beta = betas[set];
-    if (!beta || (set === 'PRT' && richest !== 'PRT') || (set === 'PR' && richest === 'P')) continue;
-    // `dot` takes as many as there are coefficients: a model without growth leaves that one alone.
-    fillFeatures(scratch, 0, set, GROWING, x, clamp(rh, range.rh), clamp(temp, range.temp));
-    return dot(scratch, 0, beta);
-  }
-  return NaN;
-}
-
-const MIN_TO_JUDGE = 4;
-/** Of three, one is known to be off when it is a factor 2 from two that agree. */
-const OF_THREE = { apart: 0.7, agree: 0.3 };
-/** Log-ratios of a station to the stations around it, and to what its box says, that together no place and no box explains. */
-const TWICE = { stations: 0.6, boxes: 0.4 };
-interface Judged {
-  readonly name: string;
-  readonly ratio: number;
-}
-/** Log-ratio that no difference of places or boxes explains. */
-const LEAST = 0.5;
-/** … nor another climate: a station alone in its zone is believed as it would be alone in the world, but for wrong units. */
-const ELSEWHERE = Math.log(10);
-/** Judged by the latest pairs of each series: a station may begin to lie at any time, and may be put right. */
-const LATEST = 240;
-/** A station that hardly follows its boxes, where stations elsewhere do, over so many pairs, speaks of something else. */
-const FOLLOWS = { least: 0.3, others: 0.6, pairs: 100, stations: 3 };
-
-/**
- * Stations whose pairs lie far from all others, by their median log-ratio to the common model: a scale or unit error, a dead
- * analyser, a box in a cupboard. Needs four stations of a zone, or three of which two agree closely. A station that does not move with its
- * boxes while the others do is known among three.
- */
-function outliers(
-  model: PooledModel,
-  series: readonly Pairs[],
-  apart: ReadonlyMap<string, number>,
-  zoneOf: ReadonlyMap<string, string>,
-): Set<string> {
-  const pairs = new Map<string, { ratio: number[]; box: number[]; station: number[] }>();
-  for (const s of series) {
-    const of = pairs.get(s.station) ?? { ratio: [], box: [], station: [] };
-    pairs.set(s.station, of);
-    for (let i = Math.max(0, s.time.length - LATEST); i < s.time.length; i++) {
-      const x = s.x[i] as number;
-      const y = applyBetas(model.betas, model.range, x, s.rh[i] as number, s.temp[i] as number);
-      if (Number.isNaN(y)) continue;
-      const station = logOf(s.y[i] as number);
-      of.ratio.push(station - logOf(y));
-      of.box.push(logOf(x));
-      of.station.push(station);
-    }
-  }
-  const liars = new Set<string>();
-  const judged = [...pairs]
-    .filter(([, of]) => of.ratio.length >= 20)
-    .map(([name, of]) => ({ name, ratio: median(of.ratio) }));
-  const zoneOfStation = (name: string): string => zoneOf.get(name) ?? NOWHERE;
-  const byZone = Map.groupBy(judged, (j) => zoneOfStation(j.name));
-  for (const list of byZone.values()) {
-    if (list.length >= MIN_TO_JUDGE) for (const name of farFrom(list, list, LEAST)) liars.add(name);
-    else if (list.length === 3) {
-      const [low, middle, high] = list.toSorted((a, b) => a.ratio - b.ratio) as [Judged, Judged, Judged];
-      const [odd, gap, others] =
-        high.ratio - middle.ratio > middle.ratio - low.ratio
-          ? [high, high.ratio - middle.ratio, middle.ratio - low.ratio]
-          : [low, middle.ratio - low.ratio, high.ratio - middle.ratio];
-      if (gap > OF_THREE.apart && others < Math.max(OF_THREE.agree, 0.4 * gap)) liars.add(odd.name);
-    } else if (judged.length >= MIN_TO_JUDGE) {
-      // One or two in a zone may differ from all others because the air does; two that agree are believed.
-      const [a, b] = list as [Judged, Judged | undefined];
-      if (b && Math.abs(a.ratio - b.ratio) < OF_THREE.agree) continue;
-      for (const name of farFrom(list, judged, ELSEWHERE)) liars.add(name);
-    }
-  }
-  for (const j of judged) {
-    const among = apart.get(j.name) ?? 0;
-    const here = (byZone.get(zoneOfStation(j.name)) ?? []).filter((o) => o !== j);
-    const beside = j.ratio - median((here.length > 0 ? here : judged.filter((o) => o !== j)).map((o) => o.ratio));
-    // Neither the air of its place (its box would see it) nor its box (other stations would not) explains both.
-    if (Math.abs(among) > TWICE.stations && beside * Math.sign(among) > TWICE.boxes) liars.add(j.name);
-  }
-  const moves = [...pairs]
-    .filter(([, of]) => of.ratio.length >= FOLLOWS.pairs)
-    .map(([name, of]) => ({ name, r: correlation(of.box, of.station) }));
-  for (const list of Map.groupBy(moves, (m) => zoneOfStation(m.name)).values()) {
-    const among = list.length >= FOLLOWS.stations ? list : moves;
-    if (among.length < FOLLOWS.stations || median(among.map((m) => m.r)) <= FOLLOWS.others) continue;
-    for (const m of list) if (m.r < FOLLOWS.least) liars.add(m.name);
-  }
-  return liars;
-}
-
-/** Those of `list` that lie far from the middle of `all`. */
-function farFrom(list: readonly Judged[], all: readonly Judged[], least: number): string[] {
-  const middle = median(all.map((j) => j.ratio));
-  const spread = 1.4826 * median(all.map((j) => Math.abs(j.ratio - middle)));
-  return list.filter((j) => Math.abs(j.ratio - middle) > Math.max(least, 4 * spread)).map((j) => j.name);
-}
-
-const logOf = (v: number): number => Math.log(Math.max(0, v) + 3);
-
-function correlation(a: readonly number[], b: readonly number[]): number {
-  const n = a.length;
-  const mean = (v: readonly number[]): number => v.reduce((sum, z) => sum + z, 0) / n;
-  const [ma, mb] = [mean(a), mean(b)];
-  let [aa, bb, ab] = [0, 0, 0];
-  for (let i = 0; i < n; i++) {
-    const [da, db] = [(a[i] as number) - ma, (b[i] as number) - mb];
-    aa += da * da;
-    bb += db * db;
-    ab += da * db;
-  }
-  return aa * bb > 0 ? ab / Math.sqrt(aa * bb) : 0;
 }

@@ -1,5 +1,5 @@
 /** Stations whose values are in another unit, or of something else: no climate and no sensor makes a fiftieth or twenty times of the air. */
-import type { Pairs } from './pooled.ts';
+import type { Pairs } from './solution.ts';
 
 /** Of station to box, on the mean. Climates and sensors were a factor 7 apart in the worst of worlds; mg/m³ is a thousand. */
 const PLAUSIBLE = { least: 1 / 50, most: 20 };

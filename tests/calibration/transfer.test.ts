@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { airAt } from '../../calibration/correction/network.ts';
 import { carryOwn, fitOwn } from '../../calibration/correction/own.ts';
-import type { PooledModel } from '../../calibration/correction/pooled.ts';
+import type { PooledModel } from '../../calibration/correction/solution.ts';
 import { SETTINGS } from '../../calibration/correction/settings.ts';
 import { DAY } from '../../model/time.ts';
 import { random } from './small_city.ts';

@@ -1,7 +1,8 @@
 /** The card of a model says how it does on what it has not seen: stations, or days where there is one station. */
 import { expect, it } from 'vitest';
 import type { ModelCard } from '../../calibration/correction/models.ts';
-import { errorsOnOtherDays } from '../../calibration/correction/pooled.ts';
+import { fitOnce } from '../../calibration/correction/pooled.ts';
+import { errorsOnOtherDays } from '../../calibration/correction/validation.ts';
 import { SETTINGS } from '../../calibration/correction/settings.ts';
 import { createStage } from '../../calibration/create.ts';
 import { DAY, HOUR, smallCity } from './small_city.ts';
@@ -41,7 +42,7 @@ it('judges a day by the days around it, in blocks of days when there are many', 
     const y = x.map((v, h) => 0.5 * v + (Math.floor(h / 24) === shiftOn ? 20 : 0));
     return { station: 's', time, x, y, rh: time.map(() => 60), temp: time.map(() => 20), weight: 1 };
   };
-  const of = (days: number, shiftOn: number) => errorsOnOtherDays('plantower', [pairs(days, shiftOn)], days * DAY, 6, SETTINGS); // prettier-ignore
+  const of = (days: number, shiftOn: number) => errorsOnOtherDays([pairs(days, shiftOn)], (left) => fitOnce('plantower', left, days * DAY, 6, SETTINGS)); // prettier-ignore
   expect(of(1, -1)).toBeNull();
   expect(of(6, -1)?.worst).toBeLessThan(3);
   // The day that is unlike all others is not seen when it is judged.
