@@ -4,9 +4,9 @@
  */
 import { DAY, type EpochMs } from '../../model/time.ts';
 import type { PoolState } from './memory.ts';
-import { applyBetas, solutionAt, type PooledModel } from './solution.ts';
 import { varianceWeight } from './pooled.ts';
 import type { CorrectionSettings } from './settings.ts';
+import { applyBetas, solutionAt, type PooledModel } from './solution.ts';
 import { addToTrial } from './trial.ts';
 
 export interface DayOfContest {

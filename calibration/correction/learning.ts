@@ -11,11 +11,11 @@ import { KNEE, residualOf, SPEED, type BoxState, type Memory, type PoolState, ty
 import { nameModel } from './models.ts';
 import { baseBefore } from './levels.ts';
 import { airAt, applyNetwork, fitNetwork, MIN_STATIONS, ratioAt, type Network, type StationBoxes, type StationStep } from './network.ts'; // prettier-ignore
-import { applyBetas, solutionAt } from './solution.ts';
 import { varianceWeight } from './pooled.ts';
 import { barkjohn2021 } from './published.ts';
 import type { StationState } from './reference.ts';
 import { featuresAt, forecast, learn } from './short_term.ts';
+import { applyBetas, solutionAt } from './solution.ts';
 import { spotDistance } from './spatial.ts';
 import { addToTrial } from './trial.ts';
 import { gainsInScores, intervalForNewPlace, isKnown, keep, newScores, OTHER_PLACES, SAME_PLACE } from './places.ts';

@@ -10,18 +10,18 @@ import { forgetScores, trim, unlearn, type BoxState, type Memory, type PoolState
 import { nameModel, nameZone, type ModelCard } from './models.ts';
 import { carryOwn, fitOwn, type OwnModel } from './own.ts';
 import { takeIn } from './pairing.ts';
-import { solutionAt, type Pairs, type PooledModel } from './solution.ts';
-import { errorsOnOtherDays } from './validation.ts';
 import { boundsGrow, fitOnce, fitPooled } from './pooled.ts';
 import type { StationState } from './reference.ts';
 import { FIT_HOUR, HISTORY_MS, OWN_MIN_DAYS, OWN_MIN_PAIRS, YOUNG_MS, YOUNG_PAIRS, type CorrectionSettings } from './settings.ts'; // prettier-ignore
 import { logOf } from './consensus.ts';
+import { solutionAt, type Pairs, type PooledModel } from './solution.ts';
 import { spotDistance } from './spatial.ts';
 import { spreadOf } from './spread.ts';
 import { newLearning, newOwnLearning } from './short_term.ts';
 import { settleTrials, succeed } from './succession.ts';
 import { newTrial, TRIAL, verdict } from './trial.ts';
 import { inOtherUnits } from './units.ts';
+import { errorsOnOtherDays } from './validation.ts';
 import { zonesOf } from './zones.ts';
 
 /** The next 03:00 local solar time after `now`, by the mean longitude of stations (else boxes) with a place, else UTC. */

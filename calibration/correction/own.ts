@@ -5,9 +5,9 @@
 import type { EpochMs } from '../../model/time.ts';
 import { featureCount, featureSet, fillFeatures, type FeatureSet } from './features.ts';
 import { dot, fitRobust, newRows } from './linear.ts';
-import type { Betas, Pairs, PooledModel } from './solution.ts';
 import { varianceWeight } from './pooled.ts';
 import { OWN_GROWTH, type CorrectionSettings } from './settings.ts';
+import type { Betas, Pairs, PooledModel } from './solution.ts';
 
 export interface OwnModel {
   readonly betas: Betas;

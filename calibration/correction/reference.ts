@@ -20,6 +20,7 @@ export interface StuckState {
   air: EpochMs;
 }
 
+/** Not air until it has shown some: milligrams would otherwise be followed for a week. */
 export const newStuck = (): StuckState => ({ value: NaN, count: 0, heard: -Infinity, air: -Infinity });
 
 /** The cleanest air shows that much within a week [µg/m³]; values in milligrams, a dead analyser and zero air do not. */

@@ -26,6 +26,8 @@ const LEAST = 48;
 const ROUNDS = 60;
 /** Boxes that nobody knows to hang indoors or to be broken: their share, and how far they are off on top (variance of log). */
 const ODD = { share: 0.02, variance: 1 };
+/** Boxes on one spot have one place. */
+const LEAST_APART = 1e-6;
 /** So many boxes among each other count as much as what is assumed of places: half of it is left. */
 const FEW = 5;
 
@@ -102,9 +104,6 @@ export function split(known: Known, ratios: readonly Apart[]): Spread {
   }
   return { box, place };
 }
-
-/** Boxes on one spot have one place. */
-const LEAST_APART = 1e-6;
 
 const density = (x: number, variance: number): number => Math.exp(-(x * x) / (2 * variance)) / Math.sqrt(variance);
 

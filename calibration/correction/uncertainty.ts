@@ -84,8 +84,10 @@ export interface Unrest {
 
 export const newUnrest = (): Unrest => ({ lately: 1, usually: 1 });
 
+/** Weights of a new score: half a dozen make a spell, a hundred what is usual. */
 const LATELY = 0.15;
 const USUALLY = 0.01;
+/** Fewer than ten, and a box that begins in rough air is too sure for weeks (docs/methods.md). */
 const ASSUMED = 10;
 const CALM = 0.1;
 
@@ -100,6 +102,7 @@ export function stir(u: Unrest, score: number, before = Infinity): void {
   u.usually += Math.max(USUALLY, plain) * (size - u.usually);
 }
 
+/** Per power of e of the steps; measured by replaying recorded answers (docs/methods.md). */
 const LATE = 0.06;
 /**
  * Factor of the scale where references come late: scores are of other air by then. Not part of the scores, else they would learn it away.

@@ -109,7 +109,7 @@ describe('lamppost backtest on files', () => {
     expect(await run({ readings: 'box;time;pm25\nA;2026-01-01T00:00:00Z;3\n' })).toBe(1);
     expect(said.join('')).toContain('found: box;time;pm25\n');
     expect(await run({ readings: `box,time,pm25\nA,"\x1b[2J\x07${'x'.repeat(500)}"y,3\n` })).toBe(1);
-    expect(said.join('')).not.toMatch(/[\x07\x1b]|x{300}/); // oxlint-disable-line no-control-regex
+    for (const odd of ['\x07', '\x1b', 'x'.repeat(300)]) expect(said.join('')).not.toContain(odd);
   });
   it('damaged gzip is an error and leaves nothing', async () => {
     const bytes = gzipSync(READINGS.repeat(50));
